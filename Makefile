@@ -1,0 +1,92 @@
+# Two commands: `make run` starts the app, `make test` is all of CI. Each sets up .venv/ by itself.
+PORT ?= 8501
+HEADLESS ?=
+ARGS ?=
+CODE := $(wildcard explorer pages tests)
+TYPED := explorer $(if $(wildcard pages/*.py),pages)
+PY := .venv/bin/python
+
+# Installs the requirement files $2… into .venv and remembers them in .venv/.ready-$1.
+# Nothing happens when that memory is fresh; a broken or half-made environment is made anew.
+define SETUP
+set -euo pipefail
+goal=$$1; shift
+ready=.venv/.ready-$$goal
+half=.venv/.unfinished
+
+say() { echo "[setup] $$*" >&2; }
+fail() { echo "[setup] Error: $$*" >&2; exit 1; }
+fresh() {
+    [ ! -e "$$half" ] && cat "$$@" | cmp -s - "$$ready" &&
+        .venv/bin/python -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("streamlit") and u.find_spec("torch")))' 2>/dev/null
+}
+supported() { "$$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; }
+find_python() {
+    local candidate without_venv=
+    for candidate in "$${PYTHON:-}" python3.11 python3.12 python3 python /usr/bin/python3.11 /usr/bin/python3; do
+        [ -n "$$candidate" ] && supported "$$candidate" || continue
+        if "$$candidate" -c 'import ensurepip, venv' 2>/dev/null; then command -v "$$candidate"; return; fi
+        without_venv=$${without_venv:-$$candidate}
+    done
+    [ -n "$$without_venv" ] || fail "no Python 3.11 or 3.12 found. Install one (Debian: apt-get install python3.11 python3.11-venv) or name it: PYTHON=/path/to/python3.11 make $$goal"
+    local package; package=$$("$$without_venv" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "$$without_venv lacks the venv module: installing $$package"
+        { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$$package"; } >&2 ||
+            fail "could not install $$package. Install it by hand, then run make $$goal again."
+        command -v "$$without_venv"
+    else
+        fail "$$without_venv lacks the venv module. Install $$package (Debian: sudo apt-get install $$package), then run make $$goal again."
+    fi
+}
+
+fresh "$$@" && exit 0
+exec 9<Makefile  # two makes at once take turns
+if command -v flock >/dev/null; then flock -n 9 || { say "another make is setting up .venv, waiting for it"; flock 9; }; fi
+fresh "$$@" && exit 0
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+if [ -e "$$half" ] || ! supported .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    if [ -e .venv ] || [ -L .venv ]; then say ".venv is broken or half made: making it anew"; fi
+    python=$$(find_python)
+    rm -rf .venv
+    mkdir .venv
+    touch "$$half"
+    say "creating .venv with $$python"
+    "$$python" -m venv .venv || fail "could not create .venv with $$python"
+fi
+rm -f .venv/.ready-*
+touch "$$half"
+say "installing $$* (some minutes the first time)"
+files=(); for file in "$$@"; do files+=(-r "$$file"); done
+if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input "$${files[@]}"; then
+    rm -f "$$half"  # pip failed in good order and rolled back: the environment is as it was
+    fail "pip could not install $$*: see above. Is the network there? Then run make $$goal again; nothing needs cleaning up."
+fi
+cat requirements.txt > .venv/.ready-run
+cat "$$@" > "$$ready"
+rm -f "$$half"
+endef
+export SETUP
+
+.PHONY: run test format
+run:
+	@bash -c "$$SETUP" setup run requirements.txt
+	@exec $(PY) -m streamlit run explorer/app.py --server.port $(PORT) --server.address localhost \
+		--server.fileWatcherType none --server.showEmailPrompt false --browser.gatherUsageStats false \
+		$(if $(filter-out 0 false no,$(HEADLESS)),--server.headless true)
+
+# ARGS goes to pytest: make test ARGS='-k maps -x'
+test:
+	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
+	@bash tests/browser.sh >/dev/null
+	$(PY) -m ruff format --check $(CODE)
+	$(PY) -m ruff check $(CODE)
+	$(PY) -m mypy $(TYPED)
+	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PY) -m pytest $(ARGS)
+
+format:
+	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
+	$(PY) -m ruff check --fix-only $(CODE)
+	$(PY) -m ruff format $(CODE)

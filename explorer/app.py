@@ -1,0 +1,49 @@
+"""The app's entry: configures the page, draws the frame, and runs the chosen page."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+# Read when torch loads. Waiting threads that spin make small models 20 times slower on a machine that is busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+# Streamlit puts the entry's own folder first; its modules must only be found as explorer.*.
+sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explorer"]
+
+from explorer.errors import InputError  # noqa: E402
+from explorer.ui.frame import draw_frame  # noqa: E402
+from explorer.ui.style import apply_style  # noqa: E402
+
+rotation = st.Page(ROOT / "pages" / "rotation.py", title="Rotation", url_path="rotation")
+
+
+def home() -> None:
+    """The address without a page leads to the first page."""
+
+
+page = st.navigation(
+    [
+        st.Page(home, title="Polymorphism Explorer", default=True, visibility="hidden"),
+        rotation,
+        st.Page(ROOT / "pages" / "features.py", title="Features", url_path="features"),
+        st.Page(ROOT / "pages" / "steering.py", title="Steering", url_path="steering"),
+    ]
+)
+# Pages have no Material icons: Streamlit makes them the favicon, which the browser asks from another host.
+st.set_page_config(page_title="Polymorphism Explorer", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide")
+apply_style()
+if page.url_path == "":
+    # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
+    st.switch_page(rotation, query_params=st.query_params.to_dict())
+try:
+    st.session_state["view"] = draw_frame()
+    page.run()
+except InputError as error:
+    st.error(str(error))

@@ -1,0 +1,124 @@
+"""The signed effect of a steering vector, its loss, and the band of random directions: which contrasts transfer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from explorer.activations import edit_residual
+from explorer.corpus import Chunks, chunk_documents
+from explorer.models import LanguageModel
+from explorer.sites import Site
+from explorer.steering import Contrast
+
+TYPICAL_TOKENS = 40
+
+
+@dataclass(frozen=True)
+class Typical:
+    """Tokens that tell the two classes of a contrast apart."""
+
+    positive: Int[Tensor, " k"]
+    """Token ids most typical of the positive class."""
+    negative: Int[Tensor, " k"]
+    """Token ids most typical of the negative class."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a model predicts on held-out prompts while steered."""
+
+    m: float
+    """Mean over positions of log P(positive tokens) − log P(negative tokens)."""
+    loss: float
+    """Cross-entropy on the prompts' own tokens, nats."""
+
+
+@dataclass(frozen=True)
+class ContrastEffect:
+    """How one contrast, taken from A, steers B at one dose; all effects are m(c) − m(0), signed."""
+
+    name: str
+    """The contrast."""
+    title: str
+    """What turns into what."""
+    site: str
+    """Where it was added."""
+    dose: float
+    """c, in median residual norms of the target."""
+    source: float
+    """The vector on A itself."""
+    native: float
+    """The contrast measured on B, on B."""
+    raw: float
+    """A's vector as it is, on B."""
+    rotated: float
+    """A's vector through R, on B."""
+    affine: float
+    """A's vector through the refitted ridge, on B."""
+    shuffled: float
+    """A's vector through an R fitted to shuffled pairs, on B."""
+    random: tuple[float, ...]
+    """Random directions of the same norm, on B."""
+    loss_rise_rotated: float
+    """Rise of B's loss on the prompts under the rotated vector, as a share of its unsteered loss."""
+    cosine_native_rotated: float
+    """cos(native, rotated)."""
+    cosine_native_raw: float
+    """cos(native, raw)."""
+
+
+def typical_tokens(contrast: Contrast, model: LanguageModel, count: int = TYPICAL_TOKENS) -> Typical:
+    """The tokens with the largest smoothed log-odds between the two classes."""
+    size = model.network.config.vocab_size
+    counts = []
+    for texts in (contrast.positive, contrast.negative):
+        ids = [i for row in model.tokenizer(list(texts), add_special_tokens=False)["input_ids"] for i in row]
+        counts.append(torch.bincount(torch.tensor(ids), minlength=size).double() + 2.0)
+    # Weighted by the square root of the count, so that frequent telling tokens go before rare ones.
+    odds = (counts[0] / counts[0].sum()).log() - (counts[1] / counts[1].sum()).log()
+    weighted = odds * (counts[0] + counts[1]).sqrt()
+    order = weighted.argsort()
+    return Typical(order[-count:].flip(0), order[:count])
+
+
+@torch.inference_mode()
+def read_effect(
+    model: LanguageModel, site: Site, vector: Float[Tensor, " d"] | None, prompts: Chunks, typical: Typical
+) -> Reading:
+    """Steer a model at every position of some prompts (vector already scaled) and read m and the loss."""
+    from contextlib import nullcontext
+
+    steer = nullcontext() if vector is None else edit_residual(model, site, lambda x: x + vector)
+    with model.lock, steer:
+        logits = model.network(input_ids=prompts.ids, use_cache=False).logits[:, :-1]
+    valid = prompts.valid[:, 1:]
+    log_p = logits[valid].log_softmax(-1)
+    m = log_p[:, typical.positive].logsumexp(-1) - log_p[:, typical.negative].logsumexp(-1)
+    loss = -log_p.gather(1, prompts.ids[:, 1:][valid][:, None]).mean()
+    return Reading(float(m.mean()), float(loss))
+
+
+def neutral_prompts(contrast: Contrast, model: LanguageModel, tokens: int = 24) -> Chunks:
+    """The first `tokens` tokens of the negative class's held-out texts: where a generation would be turned."""
+    chunks = chunk_documents(contrast.negative, model.tokenizer, tokens)
+    return chunks[torch.nonzero(chunks.offset == 0).squeeze(1)]
+
+
+def effects(
+    model: LanguageModel,
+    site: Site,
+    vectors: Sequence[Float[Tensor, " d"]],
+    norm: float,
+    dose: float,
+    prompts: Chunks,
+    typical: Typical,
+) -> tuple[list[float], list[float], float]:
+    """m(c) − m(0) and the loss for each unit vector at a dose, and the unsteered loss."""
+    base = read_effect(model, site, None, prompts, typical)
+    found = [read_effect(model, site, v * dose * norm, prompts, typical) for v in vectors]
+    return [f.m - base.m for f in found], [f.loss for f in found], base.loss

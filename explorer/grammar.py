@@ -1,0 +1,614 @@
+"""A small engine for story grammars: sample a document, label its characters, and compute its exact probability.
+
+A grammar is text (see `explorer/storybook/`). A document is one derivation of the rule `start`; its latent variables
+are drawn when first needed and then stay fixed, which is what makes names, places, tense and counts agree over a whole
+text.
+
+    list animal noun                  a list of records of one kind (plain, person, noun, number), separated by commas
+        fox, owl, goose/geese
+    var pet = animal not friend       a variable: drawn uniformly from a list, different from other variables
+    var sight = sight@place           …from the list `sight.<value of place>`
+    rule opening [part=opening]       alternatives, one on each line, `3* ` in front is a weight; a tag labels them
+        {hero} <walks|walked> home with {pet.a}.
+
+    {hero} {hero.they} {^pet.a}       a variable's form; ^ makes the first letter a capital. People have they, them,
+                                      their, theirs, themself; nouns a, the, s (plural); plain words a; numbers
+                                      next, prev, digit
+    {animal.s}                        a fresh draw from a list (never remembered)
+    {opening}  {feeling@mood}         a rule; the rule `feeling.<value of mood>`, or `feeling` where that does not exist
+    {!event}                          a rule whose alternatives are never used twice in one document
+    {holder:=friend}                  emits nothing: from here on `holder` is the same record as `friend`
+    <walks|walked>                    by the value of the variable `tense`: present | past
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from random import Random
+
+_NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
+_PRONOUNS = {
+    "f": {"they": "she", "them": "her", "their": "her", "theirs": "hers", "themself": "herself"},
+    "m": {"they": "he", "them": "him", "their": "his", "theirs": "his", "themself": "himself"},
+}
+
+
+class GrammarError(ValueError):
+    """The grammar's text is wrong: an unknown name, an empty rule, a field that a record does not have."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One entry of a list, with the forms in which a text may use it; compared by identity."""
+
+    text: str
+    forms: dict[str, str]
+    source: str
+
+    def form(self, name: str) -> str:
+        """The form `name` ("" is the plain text). Raises GrammarError if this record has none."""
+        if name not in self.forms:
+            raise GrammarError(
+                f"'{self.text}' of list '{self.source}' has no form '{name}': it has {sorted(self.forms)}"
+            )
+        return self.forms[name]
+
+    def literal(self, name: str) -> Lit:
+        """The form as a symbol; its slot is the list it came from, or "pronouns"."""
+        return Lit(self.form(name), "pronouns" if name in _PRONOUNS["f"] else self.source.split(".")[0])
+
+
+@dataclass(frozen=True)
+class Lit:
+    """Text that is emitted as it stands; `slot` names the list it came from ("" for a pattern's own words)."""
+
+    text: str
+    slot: str = ""
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Expand a rule, or draw from a list: its name, the variables that select it, a field, and its flags."""
+
+    name: str
+    by: tuple[str, ...] = ()
+    form: str = ""
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class Use:
+    """Emit a form of a variable."""
+
+    var: str
+    form: str = ""
+
+
+@dataclass(frozen=True)
+class Assign:
+    """Make variable `target` the record of variable `source`."""
+
+    target: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Tense:
+    """One of two sequences, by the variable `tense`."""
+
+    present: tuple[Symbol, ...]
+    past: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
+class Capital:
+    """The next character that is emitted becomes a capital."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label starts (`value` set) or ends (`value` None) here."""
+
+    key: str
+    value: str | None
+
+
+Symbol = Lit | Ref | Use | Assign | Tense | Capital | Tag
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A latent variable: the list it is drawn from, the variables that select that list, those it must differ from."""
+
+    name: str
+    source: str
+    by: tuple[str, ...]
+    different: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One line of a rule: its share of the rule's weight, and its symbols."""
+
+    weight: float
+    symbols: tuple[Symbol, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """What a derivation remembers: a record (or None) per variable, the alternatives used, a pending capital."""
+
+    bound: tuple[Record | None, ...]
+    used: frozenset[tuple[str, int]] = frozenset()
+    capital: bool = False
+
+
+@dataclass(frozen=True)
+class Span:
+    """Characters [start, end) carry the label `key` = `value`."""
+
+    start: int
+    end: int
+    key: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A sampled document: its text, latent variables, labelled spans, and the log-probability of this derivation."""
+
+    text: str
+    latents: dict[str, str]
+    spans: tuple[Span, ...]
+    log_probability: float
+
+
+Option = tuple[float, tuple[Symbol, ...], State]
+Stack = tuple[Symbol, "Stack"] | None
+Hypothesis = tuple[Stack, State]
+
+
+@dataclass
+class Grammar:
+    """A parsed grammar. `parse` makes one from text; `sample` and `log_probability` use it."""
+
+    lists: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    variables: dict[str, Variable] = field(default_factory=dict)
+    rules: dict[str, tuple[Alternative, ...]] = field(default_factory=dict)
+    index: dict[str, int] = field(default_factory=dict)
+    exclusive: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, *texts: str) -> Grammar:
+        """The grammar that the texts describe together. Raises GrammarError with the line that is wrong."""
+        grammar = cls()
+        for text in texts:
+            _read(text, grammar)
+        grammar.index = {name: i for i, name in enumerate(grammar.variables)}
+        grammar.rules = {
+            name: tuple(Alternative(a.weight, grammar._name_variables(a.symbols)) for a in alternatives)
+            for name, alternatives in grammar.rules.items()
+        }
+        grammar.check()
+        for name, variable in grammar.variables.items():
+            others = [v.name for v in grammar.variables.values() if name in v.different]
+            grammar.exclusive[name] = (*variable.different, *others)
+        return grammar
+
+    def _name_variables(self, symbols: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
+        """The same symbols, with every reference to a variable's name made a use of that variable."""
+        named: list[Symbol] = []
+        for symbol in symbols:
+            if isinstance(symbol, Ref) and symbol.name in self.variables:
+                symbol = Use(symbol.name, symbol.form)
+            elif isinstance(symbol, Tense):
+                symbol = Tense(self._name_variables(symbol.present), self._name_variables(symbol.past))
+            named.append(symbol)
+        return tuple(named)
+
+    def check(self) -> None:
+        """Raise GrammarError if a rule, list, variable or form is named that does not exist."""
+        if "start" not in self.rules:
+            raise GrammarError("there is no rule 'start'")
+        for name, alternatives in self.rules.items():
+            for alternative in alternatives:
+                for symbol in _flatten(alternative.symbols):
+                    self._check_symbol(name, symbol)
+        for variable in self.variables.values():
+            for other in (*variable.by, *variable.different):
+                if other not in self.variables:
+                    raise GrammarError(f"variable '{variable.name}': unknown variable '{other}'")
+            self._names(variable.source, variable.by)
+
+    def _check_symbol(self, rule: str, symbol: Symbol) -> None:
+        try:
+            if isinstance(symbol, Ref):
+                for name in self._names(symbol.name, symbol.by):
+                    for record in self.lists.get(name, ()):
+                        record.form(symbol.form)
+            elif isinstance(symbol, Use):
+                variable = self.variables[symbol.var]
+                for name in self._names(variable.source, variable.by):
+                    for record in self.lists[name]:
+                        record.form(symbol.form)
+            elif isinstance(symbol, Assign):
+                _ = self.variables[symbol.target], self.variables[symbol.source]
+            elif isinstance(symbol, Tense) and "tense" not in self.variables:
+                raise KeyError("tense")
+        except (KeyError, GrammarError) as error:
+            raise GrammarError(f"rule '{rule}': {error}") from error
+
+    def _names(self, name: str, by: tuple[str, ...]) -> list[str]:
+        """Every rule or list that a name can mean, over the values of the variables that select it."""
+        names = [name]
+        for var in by:
+            if var not in self.variables:
+                raise GrammarError(f"unknown variable '{var}'")
+            source = self.variables[var]
+            if source.by:
+                raise GrammarError(f"'{var}' selects '{name}' but is itself selected")
+            names = [f"{stem}.{record.text}" for stem in names for record in self.lists[source.source]]
+        names = [n if n in self.rules or n in self.lists else name for n in names]
+        for n in names:
+            if n not in self.rules and n not in self.lists:
+                raise GrammarError(f"unknown rule or list '{n}'")
+        return names
+
+    def value(self, state: State, var: str) -> Record | None:
+        """The record that a variable holds in a state, None while it is not drawn."""
+        return state.bound[self.index[var]]
+
+    def _bind(self, state: State, var: str, record: Record) -> State:
+        i = self.index[var]
+        return replace(state, bound=(*state.bound[:i], record, *state.bound[i + 1 :]))
+
+    def _resolve(self, state: State, name: str, by: tuple[str, ...]) -> str | None:
+        """The rule or list that a name means now, or None if a selecting variable is not drawn yet."""
+        full = name
+        for var in by:
+            record = self.value(state, var)
+            if record is None:
+                return None
+            full = f"{full}.{record.text}"
+        return full if full in self.rules or full in self.lists else name
+
+    def _draw(self, state: State, var: str, symbol: Symbol) -> list[Option]:
+        """Every way to draw `var` now; `symbol` is tried again afterwards."""
+        variable = self.variables[var]
+        for needed in variable.by:
+            if self.value(state, needed) is None:
+                return self._draw(state, needed, symbol)
+        name = self._resolve(state, variable.source, variable.by)
+        assert name is not None
+        # Exclusion works both ways: whichever of two different variables is drawn first is free.
+        taken = [self.value(state, other) for other in self.exclusive[var]]
+        records = [r for r in self.lists[name] if not any(r is t for t in taken)]
+        return [(-math.log(len(records)), (symbol,), self._bind(state, var, r)) for r in records]
+
+    def step(self, symbol: Symbol, state: State) -> list[Option]:
+        """Every way to take one symbol further: (log-probability, the symbols that replace it, the state after)."""
+        match symbol:
+            case Capital():
+                return [(0.0, (), replace(state, capital=True))]
+            case Tag():
+                return [(0.0, (), state)]
+            case Tense(present, past):
+                tense = self.value(state, "tense")
+                if tense is None:
+                    return self._draw(state, "tense", symbol)
+                return [(0.0, present if tense.text == "present" else past, state)]
+            case Assign(target, source):
+                record = self.value(state, source)
+                if record is None:
+                    return self._draw(state, source, symbol)
+                return [(0.0, (), self._bind(state, target, record))]
+            case Use(var, form):
+                record = self.value(state, var)
+                if record is None:
+                    return self._draw(state, var, symbol)
+                return [(0.0, (record.literal(form),), state)]
+            case Ref(name, by, form, once):
+                full = self._resolve(state, name, by)
+                if full is None:
+                    missing = next(v for v in by if self.value(state, v) is None)
+                    return self._draw(state, missing, symbol)
+                if full in self.lists:
+                    records = self.lists[full]
+                    cost = -math.log(len(records))
+                    return [(cost, (r.literal(form),), state) for r in records]
+                return self._expand(full, once, state)
+        raise TypeError(f"{symbol} is emitted, not expanded")
+
+    def _expand(self, name: str, once: bool, state: State) -> list[Option]:
+        choices = [(i, a) for i, a in enumerate(self.rules[name]) if not (once and (name, i) in state.used)]
+        total = sum(a.weight for _, a in choices)
+        if not choices:
+            raise GrammarError(f"rule '{name}' has no unused alternative left")
+        options: list[Option] = []
+        for i, alternative in choices:
+            after = replace(state, used=state.used | {(name, i)}) if once else state
+            options.append((math.log(alternative.weight / total), alternative.symbols, after))
+        return options
+
+    def start(self) -> tuple[tuple[Symbol, ...], State]:
+        """The symbols and the state from which every document is derived."""
+        return (Ref("start"),), State(bound=(None,) * len(self.variables))
+
+    def sample(self, rng: Random, **fixed: str) -> Derivation:
+        """One document; `fixed` conditions on latent variables by value (e.g. genre="letter").
+
+        The log-probability is that of this derivation given the fixed variables.
+        Raises GrammarError for an unknown value.
+        """
+        symbols, state = self.start()
+        for var, value in fixed.items():
+            state = self._bind(state, var, self.record(var, value))
+        stack: list[Symbol] = list(reversed(symbols))
+        pieces: list[str] = []
+        spans: list[Span] = []
+        open_tags: dict[str, list[tuple[int, str]]] = {}
+        position, log_probability = 0, 0.0
+        while stack:
+            symbol = stack.pop()
+            if isinstance(symbol, Lit):
+                text, state = _emit(symbol, state)
+                if symbol.slot and text:
+                    spans.append(Span(position, position + len(text), "slot", symbol.slot))
+                pieces.append(text)
+                position += len(text)
+            elif isinstance(symbol, Tag):
+                if symbol.value is not None:
+                    open_tags.setdefault(symbol.key, []).append((position, symbol.value))
+                else:
+                    begin, value = open_tags[symbol.key].pop()
+                    spans.append(Span(begin, position, symbol.key, value))
+            else:
+                options = self.step(symbol, state)
+                option = options[0] if len(options) == 1 else _choose(options, rng)
+                log_probability += option[0]
+                stack.extend(reversed(option[1]))
+                state = option[2]
+        latents = {v: r.text for v, r in zip(self.variables, state.bound, strict=True) if r is not None}
+        return Derivation("".join(pieces), latents, tuple(spans), log_probability)
+
+    def record(self, var: str, value: str) -> Record:
+        """The record of a variable by its text. Raises GrammarError with the values that exist."""
+        if var not in self.variables:
+            raise GrammarError(f"unknown variable '{var}': there are {sorted(self.variables)}")
+        variable = self.variables[var]
+        found = {r.text: r for n in self._names(variable.source, variable.by) for r in self.lists[n]}
+        if value not in found:
+            raise GrammarError(f"'{var}' cannot be '{value}': it is one of {sorted(found)}")
+        return found[value]
+
+    def log_probability(self, text: str) -> float:
+        """log P(text), nats, summed over ALL derivations of the text; −inf if the grammar cannot make it.
+
+        Exact: hypotheses (remaining symbols, state) are advanced by position and merged when equal, none is pruned.
+        """
+        symbols, state = self.start()
+        agenda: dict[int, dict[Hypothesis, float]] = {0: {(_push(symbols, None), state): 0.0}}
+        heap, total = [0], -math.inf
+        while heap:
+            position = heapq.heappop(heap)
+            layer = agenda.pop(position, {})
+            while layer:
+                (stack, state), mass = layer.popitem()
+                if stack is None:
+                    if position == len(text):
+                        total = _log_add(total, mass)
+                    continue
+                symbol, rest = stack
+                if isinstance(symbol, Lit):
+                    emitted, after = _emit(symbol, state)
+                    if text.startswith(emitted, position):
+                        end = position + len(emitted)
+                        target = layer if end == position else agenda.setdefault(end, {})
+                        if end != position and not target:
+                            heapq.heappush(heap, end)
+                        _add(target, (rest, after), mass)
+                    continue
+                for cost, replacement, after in self.step(symbol, state):
+                    first = replacement[0] if replacement else None
+                    if isinstance(first, Lit) and not text.startswith(_emit(first, after)[0], position):
+                        continue
+                    _add(layer, (_push(replacement, rest), after), mass + cost)
+        return total
+
+    def enumerate(self, limit: int = 1_000_000) -> Iterator[tuple[str, float]]:
+        """Every derivation's (text, log-probability), for small grammars. Raises GrammarError above `limit` steps."""
+        symbols, state = self.start()
+        todo: list[tuple[str, Stack, State, float]] = [("", _push(symbols, None), state, 0.0)]
+        steps = 0
+        while todo:
+            steps += 1
+            if steps > limit:
+                raise GrammarError(f"more than {limit} steps: this grammar is too large to enumerate")
+            text, stack, state, mass = todo.pop()
+            if stack is None:
+                yield text, mass
+                continue
+            symbol, rest = stack
+            if isinstance(symbol, Lit):
+                emitted, after = _emit(symbol, state)
+                todo.append((text + emitted, rest, after, mass))
+                continue
+            for cost, replacement, after in self.step(symbol, state):
+                todo.append((text, _push(replacement, rest), after, mass + cost))
+
+
+def _add(layer: dict[Hypothesis, float], key: Hypothesis, mass: float) -> None:
+    layer[key] = _log_add(layer[key], mass) if key in layer else mass
+
+
+def _push(symbols: tuple[Symbol, ...], rest: Stack) -> Stack:
+    for symbol in reversed(symbols):
+        rest = (symbol, rest)
+    return rest
+
+
+def _log_add(a: float, b: float) -> float:
+    low, high = min(a, b), max(a, b)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+
+
+def _emit(symbol: Lit, state: State) -> tuple[str, State]:
+    if state.capital and symbol.text:
+        return symbol.text[0].upper() + symbol.text[1:], replace(state, capital=False)
+    return symbol.text, state
+
+
+def _choose(options: list[Option], rng: Random) -> Option:
+    target, cumulative = rng.random(), 0.0
+    for option in options:
+        cumulative += math.exp(option[0])
+        if target < cumulative:
+            return option
+    return options[-1]
+
+
+def _flatten(symbols: tuple[Symbol, ...]) -> Iterator[Symbol]:
+    for symbol in symbols:
+        yield symbol
+        if isinstance(symbol, Tense):
+            yield from _flatten(symbol.present)
+            yield from _flatten(symbol.past)
+
+
+_HEADER = re.compile(r"(list|var|rule)\s+(.+)")
+_VAR = re.compile(r"(\w+)\s*=\s*(\w+)((?:@\w+)*)(?:\s+not\s+(.+))?$")
+_RULE = re.compile(r"([\w.]+)((?:\s*\[\w+=[\w ]+\])*)$")
+_WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\*\s+(.*)")
+
+
+def _read(text: str, grammar: Grammar) -> None:
+    """Add the lists, variables and rules of one text to a grammar."""
+    header: tuple[str, str] | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            if not line[0].isspace():
+                found = _HEADER.match(line.strip())
+                if not found:
+                    raise GrammarError("a line starts with list, var or rule, or is indented")
+                header = (found[1], found[2])
+                if found[1] == "var":
+                    _read_variable(found[2], grammar)
+            elif header and header[0] == "list":
+                _read_records(header[1], line.strip(), grammar)
+            elif header and header[0] == "rule":
+                _read_alternative(header[1], line.strip(), grammar)
+            else:
+                raise GrammarError("an indented line belongs to a list or a rule")
+        except GrammarError as error:
+            raise GrammarError(f"line {number}: {error}: {line.strip()[:80]}") from error
+
+
+def _read_variable(declaration: str, grammar: Grammar) -> None:
+    found = _VAR.match(declaration)
+    if not found:
+        raise GrammarError("a variable reads: var name = list@selector not other other")
+    by = tuple(v for v in (found[3] or "").split("@") if v)
+    if found[1] in grammar.variables:
+        raise GrammarError(f"variable '{found[1]}' is declared twice")
+    grammar.variables[found[1]] = Variable(found[1], found[2], by, tuple((found[4] or "").split()))
+
+
+def _read_records(declaration: str, line: str, grammar: Grammar) -> None:
+    name, _, kind = declaration.partition(" ")
+    records = [_record(entry.strip(), kind.strip() or "plain", name) for entry in line.split(",") if entry.strip()]
+    known = {r.text for r in grammar.lists.get(name, ())}
+    for record in records:
+        if record.text in known:
+            raise GrammarError(f"'{record.text}' stands twice in list '{name}'")
+        known.add(record.text)
+    grammar.lists[name] = (*grammar.lists.get(name, ()), *records)
+
+
+def _record(entry: str, kind: str, source: str) -> Record:
+    """A record from its entry: `Clara f` (person), `goose/geese` (noun), `three` (number), any text (plain)."""
+    if kind == "plain":
+        return Record(entry, {"": entry, "a": _article(entry)}, source)
+    if kind == "person":
+        name, _, gender = entry.rpartition(" ")
+        if gender not in _PRONOUNS:
+            raise GrammarError(f"a person reads 'Name f' or 'Name m', not '{entry}'")
+        return Record(name, {"": name, **_PRONOUNS[gender]}, source)
+    if kind == "noun":
+        word, _, plural = entry.partition("/")
+        forms = {"": word, "a": _article(word), "the": f"the {word}", "s": plural or _plural(word)}
+        return Record(word, forms, source)
+    if kind == "number":
+        if entry not in _NUMBERS[:-1]:
+            raise GrammarError(f"'{entry}' is not a number from one to {_NUMBERS[-2]}")
+        i = _NUMBERS.index(entry)
+        forms = {"": entry, "next": _NUMBERS[i + 1], "prev": _NUMBERS[i - 1], "digit": str(i + 1)}
+        return Record(entry, forms, source)
+    raise GrammarError(f"unknown kind '{kind}': plain, person, noun or number")
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word[0].lower() in "aeiou" else f"a {word}"
+
+
+def _plural(word: str) -> str:
+    if re.search(r"(s|x|z|ch|sh)$", word):
+        return word + "es"
+    if re.search(r"[^aeiou]y$", word):
+        return word[:-1] + "ies"
+    return word + "s"
+
+
+def _read_alternative(declaration: str, line: str, grammar: Grammar) -> None:
+    found = _RULE.match(declaration)
+    if not found:
+        raise GrammarError("a rule reads: rule name [key=value]")
+    weighted = _WEIGHT.match(line)
+    weight, body = (float(weighted[1]), weighted[2]) if weighted else (1.0, line)
+    symbols = _symbols(body)
+    for key, value in re.findall(r"\[(\w+)=([\w ]+)\]", found[2]):
+        symbols = (Tag(key, value), *symbols, Tag(key, None))
+    grammar.rules[found[1]] = (*grammar.rules.get(found[1], ()), Alternative(weight, symbols))
+
+
+_PIECE = re.compile(r"\{([^{}]*)\}|<([^<>|]*)\|([^<>|]*)>")
+
+
+def _symbols(body: str) -> tuple[Symbol, ...]:
+    symbols: list[Symbol] = []
+    position = 0
+    body = body.replace("\\n", "\n")
+    for piece in _PIECE.finditer(body):
+        if piece.start() > position:
+            symbols.append(Lit(body[position : piece.start()]))
+        position = piece.end()
+        if piece[1] is None:
+            symbols.append(Tense(_symbols(piece[2]), _symbols(piece[3])))
+        else:
+            symbols.extend(_reference(piece[1]))
+    if position < len(body):
+        symbols.append(Lit(body[position:]))
+    for symbol in symbols:
+        if isinstance(symbol, Lit) and re.search(r"[{}<>|]", symbol.text):
+            raise GrammarError(f"a bracket is left over in '{symbol.text}'")
+    return tuple(symbols)
+
+
+_REFERENCE = re.compile(r"(\^?)(!?)(\w+)((?:@\w+)*)(?:\.(\w+))?$")
+
+
+def _reference(text: str) -> list[Symbol]:
+    if ":=" in text:
+        target, source = text.split(":=")
+        return [Assign(target.strip(), source.strip())]
+    found = _REFERENCE.match(text)
+    if not found:
+        raise GrammarError(f"'{{{text}}}' is not a reference")
+    capital, flag, name, by, form = found.groups()
+    symbol = Ref(name, tuple(v for v in by.split("@") if v), form or "", once=flag == "!")
+    return [Capital(), symbol] if capital else [symbol]

@@ -1,0 +1,216 @@
+"""Maps from a target's residual stream to a source's: f(x) = (x − μ_B) W + μ_A, the ladder of them, and the dial.
+
+Row vectors throughout. M = X̃_Bᵀ X̃_A = U S Vᵀ, and the orthogonal map is R = U Vᵀ (Schönemann 1966). A direction of the
+source is carried to the target by v_B = v_A Rᵀ, without means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from explorer.errors import InputError
+from explorer.moments import Moments
+
+
+class MapKind(StrEnum):
+    """The maps that the switch of every page offers."""
+
+    RAW = "raw"
+    TRANSLATED = "translated"
+    ROTATED = "rotated"
+    AFFINE = "affine"
+    SHUFFLED = "shuffled"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class ResidualMap:
+    """f(x) = (x − mean_target) @ matrix + mean_source, and the matrix that carries directions from source to target."""
+
+    kind: str
+    """Which rung of the ladder this is."""
+    matrix: Float[Tensor, "d d"]
+    """W (R for orthogonal maps): target rows to source rows."""
+    mean_source: Float[Tensor, " d"]
+    """μ_A (zero for the raw map)."""
+    mean_target: Float[Tensor, " d"]
+    """μ_B (zero for the raw map)."""
+    forward: Float[Tensor, "d d"]
+    """Carries directions of the source to the target: Rᵀ for orthogonal maps, a refitted ridge for the affine one."""
+
+    def __call__(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
+        """Rows of the target, read in the source's coordinates."""
+        return (x - self.mean_target) @ self.matrix + self.mean_source
+
+    def direction(self, v: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
+        """Directions of the source, carried to the target and scaled back to their own norm."""
+        carried = v @ self.forward
+        return carried * (v.norm(dim=-1, keepdim=True) / carried.norm(dim=-1, keepdim=True).clamp_min(1e-12))
+
+
+def orthogonal_factor(m: Float[Tensor, "d d"], special: bool = False) -> Float[Tensor, "d d"]:
+    """R = U Vᵀ, the orthogonal matrix that maximises tr(Rᵀ M); with `special`, the best of determinant +1."""
+    u, _, vh = torch.linalg.svd(m.double())
+    if special and torch.linalg.det(u @ vh) < 0:
+        u = torch.cat([u[:, :-1], -u[:, -1:]], dim=1)
+    return u @ vh
+
+
+def with_means(kind: str, moments: Moments, matrix: Float[Tensor, "d d"], forward: Float[Tensor, "d d"]) -> ResidualMap:
+    """The map of a matrix with the means of some rows."""
+    return ResidualMap(
+        kind, matrix.float(), moments.mean_source.float(), moments.mean_target.float(), forward.float().contiguous()
+    )
+
+
+def identity(moments: Moments) -> ResidualMap:
+    """f(x) = x: the target's rows as they are."""
+    eye, zero = torch.eye(len(moments.sum_source)), torch.zeros(len(moments.sum_source))
+    return ResidualMap(MapKind.RAW, eye, zero, zero, eye)
+
+
+def translation(moments: Moments) -> ResidualMap:
+    """f(x) = x − μ_B + μ_A: moves the mean, turns nothing."""
+    eye = torch.eye(len(moments.sum_source), dtype=torch.float64)
+    return with_means(MapKind.TRANSLATED, moments, eye, eye)
+
+
+def signed_permutation(moments: Moments) -> ResidualMap:
+    """The best map of dimensions onto dimensions with signs (Hungarian algorithm on |M|)."""
+    from scipy.optimize import linear_sum_assignment
+
+    m = moments.cross
+    rows, columns = linear_sum_assignment(-m.abs().numpy())
+    matrix = torch.zeros_like(m)
+    matrix[rows, columns] = torch.sign(m[rows, columns])
+    return with_means("permutation", moments, matrix, matrix.T)
+
+
+def orthogonal(moments: Moments, special: bool = False, kind: str = MapKind.ROTATED) -> ResidualMap:
+    """The orthogonal map with means: R = U Vᵀ (det +1 enforced if `special`)."""
+    r = orthogonal_factor(moments.cross, special)
+    return with_means(kind, moments, r, r.T)
+
+
+def orthogonal_scale(moments: Moments) -> ResidualMap:
+    """Orthogonal map times one scale s = ΣS / ‖X̃_B‖²_F."""
+    r = orthogonal_factor(moments.cross)
+    scale = torch.linalg.svdvals(moments.cross).sum() / moments.covariance_target.trace()
+    return with_means("orthogonal_scale", moments, scale * r, r.T)
+
+
+def _ridge(covariance: Tensor, cross: Tensor, strength: float) -> Tensor:
+    """(C + λ·mean(diag C)·I)⁻¹ M: least squares from the rows of C to the columns of M."""
+    penalty = strength * covariance.trace() / len(covariance)
+    return torch.linalg.solve(covariance + penalty * torch.eye(len(covariance), dtype=covariance.dtype), cross)
+
+
+def _squared_error(matrix: Tensor, fitted: Moments, scored: Moments) -> float:
+    """Σ‖x_A − f(x_B)‖² over the scored rows, from their moments alone."""
+    n = scored.n
+    da = scored.sum_source - n * fitted.mean_source
+    db = scored.sum_target - n * fitted.mean_target
+    a, b, m = scored.covariance_source, scored.covariance_target, scored.cross
+    spread = a.trace() - 2 * (matrix * m).sum() + (matrix * (b @ matrix)).sum()
+    return float(spread + ((da - db @ matrix) ** 2).sum() / n)
+
+
+def linear_ev(matrix: Float[Tensor, "d d"], fitted: Moments, scored: Moments) -> float:
+    """EV of (x_B − μ_B) W + μ_A on the scored rows, means from the fitted ones; exact, from moments alone."""
+    return 1 - _squared_error(matrix.double(), fitted, scored) / float(scored.covariance_source.trace())
+
+
+RIDGE_STRENGTHS = tuple(10.0**e for e in range(-8, 2))
+
+
+def affine(moments: Moments, validation: Moments) -> ResidualMap:
+    """Ridge-regressed affine map; its strength is chosen on the validation rows, in both directions separately."""
+    best = []
+    for fit, check in ((moments, validation), (moments.reverse(), validation.reverse())):
+        candidates = [_ridge(fit.covariance_target, fit.cross, s) for s in RIDGE_STRENGTHS]
+        best.append(min(candidates, key=lambda w, f=fit, c=check: _squared_error(w, f, c)))  # type: ignore[misc]
+    return with_means(MapKind.AFFINE, moments, best[0], best[1])
+
+
+def haar(d: int, seed: int, special: bool = False) -> Float[Tensor, "d d"]:
+    """A Haar-distributed orthogonal matrix, float64 (QR of a Gaussian, signs fixed; Mezzadri 2007)."""
+    gaussian = np.random.default_rng([seed, d]).standard_normal((d, d))
+    q, r = np.linalg.qr(gaussian)
+    q = q * np.sign(np.diag(r))
+    if special and np.linalg.det(q) < 0:
+        q[:, 0] = -q[:, 0]
+    return torch.from_numpy(q)
+
+
+def random_rotation(moments: Moments, seed: int) -> ResidualMap:
+    """A Haar-random R with the true means: what any rotation would do."""
+    q = haar(len(moments.sum_source), seed)
+    return with_means(MapKind.RANDOM, moments, q, q.T)
+
+
+@dataclass(frozen=True)
+class Dial:
+    """The geodesic from the identity to a rotation: f_t(x) = (x − μ_B) exp(t log R) + (1−t) μ_B + t μ_A."""
+
+    basis: Float[Tensor, "d d"]
+    """Columns: an orthonormal basis of planes in which R turns."""
+    angles: Float[Tensor, " p"]
+    """Angle of each plane, radians in [0, π]; a direction left over in odd d stays where it is."""
+    mean_source: Float[Tensor, " d"]
+    """μ_A."""
+    mean_target: Float[Tensor, " d"]
+    """μ_B."""
+
+    def rotation(self, t: float) -> Float[Tensor, "d d"]:
+        """exp(t log R)."""
+        d = len(self.basis)
+        turn = torch.eye(d, dtype=torch.float64)
+        i = torch.arange(len(self.angles)) * 2
+        cos, sin = torch.cos(t * self.angles), torch.sin(t * self.angles)
+        turn[i, i], turn[i + 1, i + 1], turn[i, i + 1], turn[i + 1, i] = cos, cos, sin, -sin
+        return self.basis @ turn @ self.basis.T
+
+    def __call__(self, x: Float[Tensor, "n d"], t: float) -> Float[Tensor, "n d"]:
+        """The target's rows at dial position t in [0, 1]."""
+        shift = (1 - t) * self.mean_target + t * self.mean_source
+        return (x - self.mean_target) @ self.rotation(t).float() + shift
+
+
+def dial(rotation: ResidualMap) -> Dial:
+    """The dial of a map whose matrix is a rotation. Raises InputError unless it is orthogonal with determinant +1.
+
+    From the real Schur form: an orthogonal matrix is block-diagonal in plane rotations and ±1; the −1 are an even
+    number and turn in pairs by π.
+    """
+    from scipy.linalg import schur
+
+    r = rotation.matrix.double()
+    d = len(r)
+    if float((r @ r.T - torch.eye(d, dtype=torch.float64)).abs().max()) > 1e-4 or torch.linalg.det(r) < 0:
+        raise InputError("the dial needs an orthogonal map of determinant +1: fit it with special=True")
+    form, basis = schur(r.numpy(), output="real")
+    planes: list[tuple[np.ndarray, np.ndarray, float]] = []
+    flipped: list[np.ndarray] = []
+    fixed: list[np.ndarray] = []
+    i = 0
+    while i < d:
+        if i + 1 < d and abs(form[i + 1, i]) > 1e-7:
+            planes.append((basis[:, i], basis[:, i + 1], float(np.arctan2(form[i, i + 1], form[i, i]))))
+            i += 2
+        else:
+            (flipped if form[i, i] < 0 else fixed).append(basis[:, i])
+            i += 1
+    planes += [(flipped[j], flipped[j + 1], float(np.pi)) for j in range(0, len(flipped) - 1, 2)]
+    columns = [column for plane in planes for column in plane[:2]] + fixed
+    return Dial(
+        torch.from_numpy(np.stack(columns, axis=1)),
+        torch.tensor([p[2] for p in planes], dtype=torch.float64),
+        rotation.mean_source,
+        rotation.mean_target,
+    )

@@ -1,0 +1,148 @@
+"""Every metric, defined once. Takes tensors; imports nothing of ours.
+
+Convention of explained variance everywhere: EV(x, x̂) = 1 − Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ the per-dimension mean of the
+SCORED rows, so that predicting that mean gives exactly 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with the 95 % interval of the document bootstrap (maps and dictionaries are not refitted)."""
+
+    value: float
+    """The number itself, on all test documents."""
+    low: float
+    """2.5 % quantile over bootstrap draws of documents."""
+    high: float
+    """97.5 % quantile."""
+
+
+def explained_variance(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> float:
+    """EV of a prediction of the rows x, in the convention of this module."""
+    x, x_hat = x.double(), x_hat.double()
+    return 1 - float(((x - x_hat) ** 2).sum() / ((x - x.mean(0)) ** 2).sum())
+
+
+def explained_variance_pooled(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> float:
+    """The paper code's convention: divides by a variance pooled over all entries around ONE scalar mean.
+
+    It is larger than `explained_variance` whenever the dimensions' means differ; shown only beside a paper number.
+    """
+    x, x_hat = x.double(), x_hat.double()
+    return 1 - float(((x - x_hat) ** 2).sum() / ((x - x.mean()) ** 2).sum())
+
+
+class ExplainedVariance:
+    """Streaming EV: keeps, per document, n, Σx, Σ‖x‖² and the squared error, which is all that the bootstrap needs."""
+
+    def __init__(self, n_documents: int, d: int) -> None:
+        self.n = torch.zeros(n_documents, dtype=torch.float64)
+        self.total = torch.zeros(n_documents, d, dtype=torch.float64)
+        self.square = torch.zeros(n_documents, dtype=torch.float64)
+        self.error = torch.zeros(n_documents, dtype=torch.float64)
+
+    def add(self, x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"], document: Int[Tensor, " n"]) -> None:
+        """Score rows against their prediction; `document` says which document each row is from."""
+        # Sums within a batch are small: float32 there, float64 across batches.
+        present, row = document.unique(return_inverse=True)
+        per_row = torch.stack([torch.ones(len(x)), (x * x).sum(1), ((x - x_hat) ** 2).sum(1)], dim=1)
+        sums = torch.zeros(len(present), 3).index_add_(0, row, per_row.float()).double()
+        self.n[present] += sums[:, 0]
+        self.square[present] += sums[:, 1]
+        self.error[present] += sums[:, 2]
+        self.total[present] += torch.zeros(len(present), x.shape[1]).index_add_(0, row, x.float()).double()
+
+    def estimate(self, draws: int = 400, seed: int = 0) -> Estimate:
+        """EV with the interval of a bootstrap over documents."""
+        present = self.n > 0
+        n, total, square, error = self.n[present], self.total[present], self.square[present], self.error[present]
+        count = int(present.sum())
+        rng = np.random.default_rng(seed)
+        weights = torch.from_numpy(rng.multinomial(count, np.full(count, 1 / count), size=draws)).double()
+        weights = torch.cat([torch.ones(1, count, dtype=torch.float64), weights])
+        spread = weights @ square - ((weights @ total) ** 2).sum(1) / (weights @ n)
+        values = 1 - (weights @ error) / spread
+        low, high = np.quantile(values[1:].numpy(), [0.025, 0.975])
+        return Estimate(float(values[0]), float(low), float(high))
+
+
+class FiringCorrelation:
+    """Streaming Pearson r between two sets of activations on the same tokens, feature by feature or all against all."""
+
+    def __init__(self, n_left: int, n_right: int, pairwise: bool = False) -> None:
+        self.n = 0
+        self.left = torch.zeros(2, n_left, dtype=torch.float64)
+        self.right = torch.zeros(2, n_right, dtype=torch.float64)
+        self.fired_left = torch.zeros(n_left, dtype=torch.long)
+        self.fired_right = torch.zeros(n_right, dtype=torch.long)
+        self.pairwise = pairwise
+        self.cross = torch.zeros((n_left, n_right) if pairwise else (n_left,), dtype=torch.float64)
+
+    def add(self, left: Float[Tensor, "n f"], right: Float[Tensor, "n g"]) -> None:
+        """Add the activations of the same tokens under two readings."""
+        # Activations are sparse: work on what is not zero.
+        at = left.nonzero(as_tuple=True)
+        values = left[at].double()
+        self.n += len(left)
+        self._tally(self.left, self.fired_left, at[1], values)
+        if self.pairwise:
+            self.cross += (left.T @ right).double()
+        else:
+            self.cross.index_add_(0, at[1], values * right[at])
+        at = right.nonzero(as_tuple=True)
+        self._tally(self.right, self.fired_right, at[1], right[at].double())
+
+    @staticmethod
+    def _tally(sums: Tensor, fired: Tensor, features: Int[Tensor, " m"], values: Float[Tensor, " m"]) -> None:
+        sums[0].index_add_(0, features, values)
+        sums[1].index_add_(0, features, values**2)
+        fired += torch.bincount(features[values > 0], minlength=len(fired))
+
+    def correlation(self, least: int = 20) -> Float[Tensor, "..."]:
+        """Pearson r; NaN (not 0) where either side fired fewer than `least` times."""
+        mean_l, mean_r = self.left[0] / self.n, self.right[0] / self.n
+        dev_l = (self.left[1] / self.n - mean_l**2).clamp_min(0).sqrt()
+        dev_r = (self.right[1] / self.n - mean_r**2).clamp_min(0).sqrt()
+        ok_l, ok_r = self.fired_left >= least, self.fired_right >= least
+        if self.pairwise:
+            r = (self.cross / self.n - torch.outer(mean_l, mean_r)) / torch.outer(dev_l, dev_r)
+            ok = torch.outer(ok_l, ok_r)
+        else:
+            r = (self.cross / self.n - mean_l * mean_r) / (dev_l * dev_r)
+            ok = ok_l & ok_r
+        return torch.where(ok, r, torch.full_like(r, math.nan)).float()
+
+
+def f1_scores(fires: Bool[Tensor, "n f"], has_label: Bool[Tensor, "n l"]) -> Float[Tensor, "f l"]:
+    """F1 of "the feature fires" as a detector of each label: 2·hits / (firings + labelled tokens)."""
+    hits = fires.float().T @ has_label.float()
+    return 2 * hits / (fires.sum(0)[:, None] + has_label.sum(0)[None, :]).clamp_min(1)
+
+
+def f1_own_label(
+    fires: Bool[Tensor, "n f"], has_label: Bool[Tensor, "n l"], label: Int[Tensor, " f"]
+) -> Float[Tensor, " f"]:
+    """The same for one label of each feature, without the other pairs."""
+    hits = (fires & has_label[:, label]).sum(0)
+    return 2 * hits / (fires.sum(0) + has_label.sum(0)[label]).clamp_min(1)
+
+
+def frobenius_from_identity(rotation: Float[Tensor, "d d"]) -> float:
+    """‖R − I‖_F. For any R with trace near 0 it is near √(2d): it measures the trace, not closeness to Haar."""
+    return float(torch.linalg.matrix_norm(rotation.double() - torch.eye(len(rotation), dtype=torch.float64)))
+
+
+def kl_divergence(logits_p: Float[Tensor, "... v"], logits_q: Float[Tensor, "... v"]) -> Float[Tensor, "..."]:
+    """KL(P‖Q) per position, nats, from logits."""
+    log_p, log_q = logits_p.log_softmax(-1), logits_q.log_softmax(-1)
+    return (log_p.exp() * (log_p - log_q)).sum(-1)

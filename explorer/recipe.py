@@ -1,0 +1,209 @@
+"""The recipe of the Tales study: tokenizer, corpus, language models, dictionaries. Every step is resumable."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from explorer import tales
+from explorer.activations import residuals
+from explorer.models import LanguageModel, load_model
+from explorer.pretraining import ModelRecipe, Progress, Schedule, next_token_loss, pack, save_half, train_language_model
+from explorer.sae import save_sae
+from explorer.sae_training import SAERecipe, SAETrainer
+from explorer.sites import Site
+from explorer.tokenizer import train_tokenizer
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TalesRecipe:
+    """Everything that decides the shipped study, apart from the storybook itself."""
+
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    """Independent initial weights and orders of the same training rows."""
+    vocabulary: int = 2048
+    """Tokens of the shared BPE tokenizer."""
+    tokenizer_documents: int = 20_000
+    """Documents that the tokenizer is trained on."""
+    rows: int = 40_000
+    """Training rows of `model.context` tokens."""
+    model: ModelRecipe = field(default_factory=ModelRecipe)
+    """Shape of the language models."""
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=13_500, rows=4, learning_rate=3e-3, warmup=200))
+    """Optimisation of the language models."""
+    early: float = 0.05
+    """Share of seed 0's steps after which the early checkpoint is kept."""
+    sae: SAERecipe = field(default_factory=SAERecipe)
+    """Dictionaries, one for each site of each seed."""
+    sae_rows: int = 1_500_000
+    """Rows that each dictionary is trained on."""
+    held_out: int = 800
+    """Held-out documents on which everything is measured."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where a recipe works: finished parts in `out`, what only training needs in `out/work`."""
+
+    out: Path
+    """The study's folder."""
+    recipe: TalesRecipe
+    """What to make."""
+    log: Log
+    """Receives one line at a time."""
+    device: str = "cpu"
+    """Where to train."""
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """The shared tokenizer."""
+        return self.out / "work" / "tokenizer"
+
+    def model_folder(self, name: str) -> Path:
+        """A model's folder."""
+        return self.out / "models" / name
+
+    def sae_folder(self, name: str, site: Site) -> Path:
+        """A dictionary's folder."""
+        return self.out / "dictionaries" / name / site.name
+
+
+def make_corpus(workshop: Workshop) -> Int[np.ndarray, "n t"]:
+    """The training rows, from the cache in `work` or made anew (with the tokenizer)."""
+    from transformers import AutoTokenizer
+
+    recipe, path = workshop.recipe, workshop.out / "work" / "rows.npy"
+    if not workshop.tokenizer_folder.exists():
+        workshop.log(f"tokenizer: training on {recipe.tokenizer_documents} documents")
+        partial = workshop.tokenizer_folder.with_name("tokenizer.partial")
+        texts = (d.text for d in tales.documents("train", recipe.tokenizer_documents))
+        train_tokenizer(texts, recipe.vocabulary, partial)
+        partial.rename(workshop.tokenizer_folder)
+    if path.exists():
+        return np.load(path, allow_pickle=False)
+    workshop.log(f"corpus: packing {recipe.rows} rows of {recipe.model.context} tokens")
+    tokenizer = AutoTokenizer.from_pretrained(workshop.tokenizer_folder)
+
+    def encoded() -> Iterator[list[int]]:
+        for start in itertools.count(0, 500):
+            texts = [d.text for d in tales.documents("train", 500, start)]
+            yield from tokenizer(texts, add_special_tokens=False)["input_ids"]
+
+    rows = pack(encoded(), recipe.rows, recipe.model.context, tokenizer.eos_token_id)
+    partial = path.with_name("rows.partial.npy")
+    np.save(partial, rows)
+    os.replace(partial, path)
+    return rows
+
+
+def make_models(workshop: Workshop, seeds: tuple[int, ...], stop_after: int | None = None) -> None:
+    """Train the language models of some seeds; seed 0 also leaves its early checkpoint and its untrained weights."""
+    recipe = workshop.recipe
+    rows = make_corpus(workshop)
+    vocabulary = int(rows.max()) + 1 if recipe.vocabulary < int(rows.max()) + 1 else recipe.vocabulary
+    for seed in seeds:
+        name = f"seed{seed}"
+        if workshop.model_folder(name).exists():
+            workshop.log(f"{name}: already trained")
+            continue
+        early = round(recipe.early * recipe.schedule.steps)
+        keep = {0: workshop.model_folder("step0"), early: workshop.model_folder("early")} if seed == 0 else {}
+        model = recipe.model.build(vocabulary, seed).to(workshop.device)
+
+        def report(p: Progress, name: str = name) -> None:
+            if p.step % 200 == 0 or p.step == p.steps:
+                tokens = p.step * recipe.schedule.rows * recipe.model.context / 1e6
+                left = f"{p.seconds_left / 60:.0f} min left"
+                workshop.log(f"{name}: step {p.step}/{p.steps}, {tokens:.1f} M tokens, loss {p.loss:.4f}, {left}")
+
+        state = workshop.out / "work" / f"{name}.safetensors"
+        losses = train_language_model(model, rows, recipe.schedule, seed, state, keep, report, stop_after)
+        if not losses or losses[-1][0] < recipe.schedule.steps:
+            return
+        curve = workshop.out / "work" / f"{name}.losses.csv"
+        curve.write_text("step,loss\n" + "".join(f"{s},{loss:.5f}\n" for s, loss in losses), encoding="utf-8")
+        save_half(model, workshop.model_folder(name))
+    for folder in (workshop.out / "models").glob("*"):
+        if folder.is_dir() and not folder.name.endswith(".partial"):
+            for file in workshop.tokenizer_folder.iterdir():
+                shutil.copy(file, folder / file.name)
+
+
+@torch.inference_mode()
+def document_loss(model: LanguageModel, texts: list[str]) -> tuple[float, float]:
+    """Mean loss in nats per document (between two end-of-text tokens), and tokens per document with the closing one.
+
+    Comparable with `tales.entropy`: both are −log P of whole documents, and no model can be below it.
+    """
+    end = model.tokenizer.eos_token_id
+    total, tokens = 0.0, 0
+    for ids in model.tokenizer(texts, add_special_tokens=False)["input_ids"]:
+        row = torch.tensor([[end, *ids, end]], device=model.device)
+        total += float(next_token_loss(model.network, row)) * (len(ids) + 1)
+        tokens += len(ids) + 1
+    return total / len(texts), tokens / len(texts)
+
+
+def activation_batches(
+    model: LanguageModel, rows: Int[np.ndarray, "n t"], sites: list[Site], batch: int, count: int, seed: int
+) -> Iterator[dict[Site, Float[Tensor, "b d"]]]:
+    """`count` batches of shuffled residual rows at every site: one forward pass of each text row serves all sites.
+
+    A pool of 64 batches is filled and emptied in random order; position 0 of each row is left out.
+    """
+    rng = np.random.default_rng([seed, 11])
+    order = itertools.cycle(rng.permutation(len(rows)))
+    per_row = rows.shape[1] - 1
+    made, pool_batches = 0, 64
+    while made < count:
+        need = min(pool_batches, count - made) * batch
+        pools: dict[Site, list[Tensor]] = {site: [] for site in sites}
+        for _ in range(math.ceil(need / per_row / 32)):
+            ids = torch.from_numpy(rows[[next(order) for _ in range(32)]].astype(np.int64))
+            for site, found in residuals(model, ids, sites).items():
+                pools[site].append(found[:, 1:].flatten(0, 1).cpu())
+        joined = {site: torch.cat(parts) for site, parts in pools.items()}
+        shuffle = torch.from_numpy(rng.permutation(len(next(iter(joined.values())))))
+        for i in range(need // batch):
+            chosen = shuffle[i * batch : (i + 1) * batch]
+            yield {site: joined[site][chosen] for site in sites}
+            made += 1
+
+
+def make_dictionaries(workshop: Workshop, name: str, seed: int) -> None:
+    """Train one dictionary for every site of a model, side by side on the same text."""
+    recipe = workshop.recipe
+    model = load_model(workshop.model_folder(name), name=name)
+    sites = [s for s in model.sites if not workshop.sae_folder(name, s).exists()]
+    if not sites:
+        workshop.log(f"{name}: dictionaries already trained")
+        return
+    rows = make_corpus(workshop)
+    count = recipe.sae_rows // recipe.sae.batch
+    trainers: dict[Site, SAETrainer] = {}
+    unexplained = dict.fromkeys(sites, 0.0)
+    began = time.monotonic()
+    for i, batch in enumerate(activation_batches(model, rows, sites, recipe.sae.batch, count, seed), 1):
+        for site in sites:
+            if site not in trainers:
+                trainers[site] = SAETrainer(recipe.sae, batch[site], count, 1000 * (seed + 1) + site.index, site.name)
+            unexplained[site] += (trainers[site].step(batch[site]) - unexplained[site]) / 20
+        if i % 200 == 0 or i == count:
+            left = (time.monotonic() - began) / i * (count - i)
+            ev = ", ".join(f"{1 - unexplained[s]:.3f}" for s in sites)
+            workshop.log(f"{name}: dictionaries, batch {i}/{count}, EV {ev}, {left:.0f} s left")
+    for site in sites:
+        save_sae(trainers[site].finish(), workshop.sae_folder(name, site), name, recipe.model.context)

@@ -1,0 +1,52 @@
+"""Sites: the places in a transformer where the residual stream is read or steered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from explorer.errors import InputError
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """The input of block `index`, or, where index = n_layers, the output of the last block BEFORE the final norm."""
+
+    index: int
+    """Position in the model: 0 is the embedding's output, n_layers the end of the last block."""
+    n_layers: int
+    """Number of blocks of the model that the site belongs to."""
+
+    @property
+    def name(self) -> str:
+        """The field's name, e.g. blocks.2.hook_resid_pre."""
+        if self.index < self.n_layers:
+            return f"blocks.{self.index}.hook_resid_pre"
+        return f"blocks.{self.n_layers - 1}.hook_resid_post"
+
+    @property
+    def label(self) -> str:
+        """Short words for axes: input, after 1, …, end."""
+        if self.index == 0:
+            return "input"
+        return "end" if self.index == self.n_layers else f"after {self.index}"
+
+
+def all_sites(n_layers: int) -> list[Site]:
+    """Every site of a model with n_layers blocks, from the input to the end."""
+    return [Site(i, n_layers) for i in range(n_layers + 1)]
+
+
+def parse_site(text: str, n_layers: int) -> Site:
+    """The site that an index or a name means. Raises InputError with the allowed ones."""
+    for site in all_sites(n_layers):
+        if text.strip() in (str(site.index), site.name):
+            return site
+    names = ", ".join(f"{s.index} ({s.name})" for s in all_sites(n_layers))
+    raise InputError(f"no site '{text}': this model has {names}")
+
+
+def parse_sites(text: str, n_layers: int) -> list[Site]:
+    """Sites from `all` or a comma-separated list of indices or names. Raises InputError."""
+    if text.strip() == "all":
+        return all_sites(n_layers)
+    return sorted({parse_site(part, n_layers) for part in text.split(",")})

@@ -1,0 +1,139 @@
+"""Steering vectors: where they come from, how an arm carries them to the target, and how large a dose is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from explorer import maps
+from explorer.activations import residuals
+from explorer.corpus import Chunks, chunk_documents
+from explorer.errors import InputError
+from explorer.measure import SiteMaps
+from explorer.models import LanguageModel
+from explorer.sae import SAE
+from explorer.sites import Site
+
+DOSES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Magnitudes of c, in units of the steered model's median residual norm at the site."""
+
+
+class Arm(StrEnum):
+    """How a vector of the source reaches the target."""
+
+    NONE = "none"
+    NATIVE = "native"
+    RAW = "raw"
+    ROTATED = "rotated"
+    AFFINE = "affine"
+    SHUFFLED = "shuffled"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A difference of means between two sets of prompts: from `negative` to `positive`."""
+
+    name: str
+    """Short name, e.g. sea."""
+    title: str
+    """What turns into what, for people."""
+    positive: tuple[str, ...]
+    """Texts that have the property."""
+    negative: tuple[str, ...]
+    """Texts that do not."""
+
+
+def unit(v: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
+    """v / ‖v‖. Raises InputError for a zero or non-finite vector."""
+    norm = float(v.norm())
+    if not 1e-12 < norm < float("inf"):
+        raise InputError("the steering vector is zero or not finite: choose another feature or other prompts")
+    return v / norm
+
+
+@torch.inference_mode()
+def mean_activation(model: LanguageModel, site: Site, texts: Sequence[str], context: int = 128) -> Float[Tensor, " d"]:
+    """Mean residual row over all tokens (position 0 of each chunk left out) of some texts."""
+    chunks = chunk_documents(texts, model.tokenizer, context)
+    total, n = torch.zeros(model.d_model), 0
+    for batch in chunks.batches(64):
+        rows = residuals(model, batch.ids, [site])[site][batch.scored]
+        total, n = total + rows.sum(0), n + len(rows)
+    if n == 0:
+        raise InputError("the prompts hold no token after their first: give longer prompts")
+    return total / n
+
+
+def contrast_vector(model: LanguageModel, site: Site, contrast: Contrast) -> Float[Tensor, " d"]:
+    """Unit difference of means, positive − negative, measured on one model."""
+    return unit(mean_activation(model, site, contrast.positive) - mean_activation(model, site, contrast.negative))
+
+
+def feature_vector(sae: SAE, feature: int) -> Float[Tensor, " d"]:
+    """The decoder row of a feature. Raises InputError for an index that the dictionary does not have."""
+    if not 0 <= feature < sae.n_features:
+        raise InputError(f"no feature {feature}: this dictionary has 0 … {sae.n_features - 1}")
+    return unit(sae.W_dec[feature])
+
+
+@torch.inference_mode()
+def native_feature_vector(
+    source: LanguageModel, target: LanguageModel, sae: SAE, feature: int, site: Site, chunks: Chunks
+) -> Float[Tensor, " d"]:
+    """The target's own direction for a feature of the source: activation-weighted mean of x̃_B where A's feature fires.
+
+    Raises InputError if the feature never fires on the fit tokens.
+    """
+    weighted, mean = torch.zeros(target.d_model), torch.zeros(target.d_model)
+    weight, n = 0.0, 0
+    for batch in chunks.split("fit").batches(64):
+        a = residuals(source, batch.ids, [site])[site][batch.scored]
+        b = residuals(target, batch.ids, [site])[site][batch.scored]
+        activation = sae.encode(a)[:, feature]
+        weighted += activation @ b
+        weight += float(activation.sum())
+        mean += b.sum(0)
+        n += len(b)
+    if weight == 0:
+        raise InputError(f"feature {feature} never fires on the fit tokens: the target has no native vector for it")
+    return unit(weighted / weight - mean / n)
+
+
+def carry(
+    v: Float[Tensor, " d"], arm: Arm, fitted: SiteMaps, native: Float[Tensor, " d"] | None = None, seed: int = 0
+) -> Float[Tensor, " d"]:
+    """The unit vector with which an arm steers the target, for a unit vector v of the source.
+
+    rotated: v Rᵀ; affine: v W with W refitted source → target; random: a random direction of the same norm.
+    Raises InputError for the native arm without a native vector.
+    """
+    match arm:
+        case Arm.RAW:
+            return v
+        case Arm.ROTATED:
+            return fitted.rotated.direction(v)
+        case Arm.AFFINE:
+            return fitted.affine.direction(v)
+        case Arm.SHUFFLED:
+            return fitted.shuffled.direction(v)
+        case Arm.RANDOM:
+            return unit(maps.haar(len(v), 10_000 + seed)[0].float())
+        case Arm.NATIVE:
+            if native is None:
+                raise InputError("this vector was loaded from a file: the target has no native counterpart for it")
+            return native
+        case _:
+            raise InputError("the arm 'none' steers nothing and carries no vector")
+
+
+@torch.inference_mode()
+def median_norm(model: LanguageModel, site: Site, chunks: Chunks) -> float:
+    """Median norm of a model's scored rows at a site: the unit of the dose."""
+    batch = chunks[slice(0, 64)]
+    return float(residuals(model, batch.ids, [site])[site][batch.scored].norm(dim=-1).median())

@@ -1,0 +1,144 @@
+"""Sentences and help texts of the Steering page, computed from results: plain, short, exact enough to be read aloud."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from explorer.transfer import TransferVerdict, by_native_effect, moved_by_rotation, transfer_verdict
+
+if TYPE_CHECKING:
+    from explorer.effect import ContrastEffect
+    from explorer.live import LaneEffect, Snapshot
+
+_NUMBER = {"type_config": {"type": "number", "format": "%+.2f"}}
+_WIDE = {"random 5 %": 96, "random 95 %": 100, "on A itself": 92}
+TABLE_COLUMNS: dict[str, Any] = {
+    name: {**_NUMBER, "width": _WIDE.get(name, 72)}
+    for name in ("native", "rotated", "raw", "random 5 %", "random 95 %", "affine", "shuffled", "on A itself")
+} | {
+    "contrast": {"width": 165},
+    "verdict": {"width": 150},
+    "ratio": {"width": 60, "type_config": {"type": "number", "format": "%.2f"}, "help": "rotated / native"},
+    "loss rise": {
+        "type_config": {"type": "number", "format": "%+.0f %%"},
+        "help": "Of the rotated arm, on the prompts",
+    },
+    "cos(native, rotated)": {"type_config": {"type": "number", "format": "%.2f"}},
+    "cos(native, raw)": {"type_config": {"type": "number", "format": "%.2f"}},
+}
+"""Column formats of the table of contrasts (Streamlit's column_config as plain data)."""
+
+
+def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
+    """Title and one-line description of every lane, by its key."""
+    return {
+        "source": (source, "A, left alone"),
+        "source+v": (f"{source} + v", "A, with its own v"),
+        "none": (target, "B, left alone"),
+        "native": (f"{target} + own", "B’s own v for the same contrast"),
+        "raw": (f"{target} + raw", f"{source}’s v, as it is"),
+        "rotated": (f"{target} + rotated", f"{source}’s v, carried by R"),
+        "translated": (f"{target} + translated", "a moved mean turns no direction: as raw"),
+        "affine": (f"{target} + affine", f"{source}’s v, carried by the affine map"),
+        "shuffled": (f"{target} + shuffled", "carried by an R of shuffled pairs"),
+        "random": (f"{target} + random", "a random direction, as long as v"),
+    }
+
+
+def signed(value: float) -> str:
+    """A number with its sign and two digits."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def lane_effect(effect: LaneEffect) -> str:
+    """The line under a lane that has ended."""
+    return f"effect {signed(effect.m)}, loss {effect.loss_rise:+.0%}".replace("-", "−").replace("%", " %")
+
+
+def dose(c: float, source: str, target: str, norms: tuple[float, float]) -> str:
+    """The dose in both units."""
+    if c == 0:
+        return "Dose 0: nothing is added, so all lanes of a model write the same."
+    a, b = (f"{c * norm:.2f}".replace("-", "−") for norm in norms)
+    return f"Dose {signed(c)} median norms: v has length {a} in {source}, {b} in {target}."
+
+
+def status(snapshot: Snapshot | None, stale: bool) -> str:
+    """One calm line on where the generation stands."""
+    if snapshot is None or (snapshot.state == "failed" and stale):
+        return "Press Generate: every lane continues the same prompt with the same random numbers."
+    if snapshot.state == "failed" and not stale:
+        return f"Nothing was written: {snapshot.message}."
+    speed = f"{snapshot.tokens} tokens in {snapshot.seconds:.1f} s"
+    if stale and snapshot.state != "running":
+        return "The inputs changed since this was written: generate again."
+    if snapshot.state == "running":
+        return f"Writing … {speed}." if snapshot.tokens else "Reading the prompt …"
+    return f"{'Stopped' if snapshot.state == 'stopped' else 'Done'}: {speed}, all lanes together."
+
+
+def transfer(effects: Sequence[ContrastEffect], source: str, target: str) -> str:
+    """What the stored effects say about a pair, in two sentences (HTML with bold numbers)."""
+    if not effects:
+        return f"The ready contrasts were not measured for {source} → {target}."
+    moved, total = moved_by_rotation(effects), len(effects)
+    text = (
+        f"<b>{moved} of {total}</b> contrasts of {source} move {target} through R more than raw, "
+        "and more than random directions do. "
+    )
+    counts = Counter(transfer_verdict(e) for e in effects)
+    if counts[TransferVerdict.NOT_APPLICABLE] == total:
+        return text + f"Not even {target}’s own vectors beat random directions here, so there is nothing to transfer."
+    judged = total - counts[TransferVerdict.NOT_APPLICABLE]
+    passed = counts[TransferVerdict.TRANSFERS]
+    text += f"Of the {judged} that {target} has a direction of its own for, {passed} transfer"
+    strongest = next((e for e in by_native_effect(effects) if transfer_verdict(e) == TransferVerdict.TRANSFERS), None)
+    if strongest is not None:
+        text += (
+            f"; the strongest is <b>{strongest.title}</b>: own {signed(strongest.native)}, rotated "
+            f"{signed(strongest.rotated)}, raw {signed(strongest.raw)}"
+        )
+    return text + "."
+
+
+def one_dose(effect: ContrastEffect, site: str) -> str:
+    """What the stored effects were measured at, and what that leaves open."""
+    return (
+        f"Measured on held-out texts at one dose ({signed(effect.dose)} median norms) and one site ({site}), "
+        "whatever the controls above say. One dose shows whether a vector works, not over which range; "
+        "the full rule compares areas over all doses."
+    )
+
+
+STEERING_HELP = r"""
+**The question.** A direction of A's residual stream makes A write something else. Does the same direction do the same
+to B, once one rotation has carried it there?
+
+**The vector.** A ready *contrast* is a difference of means,
+$v = \bar x_A(\text{positive}) - \bar x_A(\text{negative})$, over 64 + 64 texts that the story grammar wrote; a
+*feature* is the decoder row of A's dictionary. Both are scaled to length 1. What is added at the chosen site, at every
+position, is $\alpha v$ with $\alpha = c \cdot \mathrm{median}\,\lVert x \rVert$ of the model that is steered: the dose
+$c$ means the same in A and in B.
+
+**The lanes.** All continue the same prompt, and token $i$ of every lane uses the same random numbers, so that lanes
+differ only where the models do. *Raw* adds $v_A$ to B as it is. *Rotated* adds $v_A R^\top$, where $R$ was fitted on
+activations alone and has never seen the vector. *Random* is the control: a direction of the same length, drawn anew
+with each seed. The map switch above adds one more lane: *affine* ($v_A W$, rescaled to the same length), *shuffled*
+($R$ of pairs that do not belong together), or *translated* (the same as raw: moving the mean turns no direction).
+Under *Options*, B's own vector for the same contrast can be added.
+
+**Effect.** $m = \log P(\text{tokens typical of the positive class}) - \log P(\text{those of the negative class})$, and
+the effect is $m(c) - m(0)$: signed, so that an inversion shows. Under a lane it is read on the text that the same model
+wrote unsteered (for a feature: the tokens that it raises and lowers most directly); in the dots, on the beginnings
+of held-out texts of the negative class.
+
+**Verdicts.** *n/a*: B's own vector does not beat the 95th percentile of 20 random directions. *Inverted*: rotated below
+their 5th. *No better than random*: up to their 95th. *Weak*: less than half of B's own effect. *Transfers*: half of it
+or more.
+
+**What one dose cannot say.** The dots and verdicts are one dose at one site. The full rule compares signed areas over
+all doses at which no arm raises the held-out loss by more than 10 %: a strong effect here may be bought with broken
+text (see the loss), and a weak one may grow with the dose.
+"""

@@ -1,0 +1,278 @@
+"""A study: a folder with models, dictionaries, text and cached results, which every page shows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from explorer.errors import InputError
+from explorer.results import PairResult
+from explorer.sites import Site, all_sites, parse_site
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from explorer.corpus import Chunks
+    from explorer.effect import ContrastEffect
+    from explorer.measure import SiteMaps
+    from explorer.models import LanguageModel
+    from explorer.sae import SAE
+
+SCHEMA = 1
+SHIPPED = Path(__file__).resolve().parent.parent / "assets"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of a study."""
+
+    name: str
+    """What the study calls it, e.g. seed1."""
+    kind: str
+    """seed, early, untrained or twin."""
+    title: str
+    """A short phrase for people."""
+    path: str
+    """Folder, relative to the study; for a twin, the folder of the model that it rotates."""
+    sha256: str
+    """Hash of the folder's config and weights."""
+    seed: int
+    """Seed of the initial weights and of the order of the text; for a twin, the seed of its rotation."""
+    loss: float
+    """Loss on the held-out documents, nats per token."""
+
+
+@dataclass(frozen=True)
+class DictionaryEntry:
+    """One dictionary (SAE) of a study."""
+
+    model: str
+    """Name of the model whose rows it reads."""
+    site: str
+    """Name of the site."""
+    path: str
+    """SAELens folder, relative to the study."""
+    ev: float
+    """EV on its own model's test rows."""
+    l0: float
+    """Mean number of active features on test rows."""
+    alive: float
+    """Share of features that fire at least once on the test rows."""
+
+
+@dataclass(frozen=True)
+class TextEntry:
+    """The text on which everything is measured."""
+
+    split: str
+    """Split of the Tales grammar that generates it."""
+    documents: int
+    """Number of documents."""
+    context: int
+    """Tokens in a chunk."""
+    entropy: float
+    """The grammar's exact −log P, nats per token of these documents: no model can be below it."""
+
+
+@dataclass(frozen=True)
+class PairEntry:
+    """A measured pair."""
+
+    source: str
+    """Name of the source model."""
+    target: str
+    """Name of the target model."""
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """What study.json holds."""
+
+    schema: int
+    """Version of this format."""
+    name: str
+    """Short name."""
+    title: str
+    """One line for people."""
+    d_model: int
+    """Width of every model's residual stream."""
+    n_layers: int
+    """Blocks of every model."""
+    models: tuple[ModelEntry, ...]
+    """The models."""
+    dictionaries: tuple[DictionaryEntry, ...]
+    """Their dictionaries."""
+    text: TextEntry
+    """The text."""
+    pairs: tuple[PairEntry, ...]
+    """The pairs measured."""
+    recipe: dict[str, object]
+    """Everything that decided how it was made."""
+    versions: dict[str, str]
+    """Versions of the libraries that made it."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """An opened study. Models and dictionaries are loaded on request, and not kept: callers cache them."""
+
+    folder: Path
+    """Where it lies."""
+    file: StudyFile
+    """Its contents."""
+
+    @cached_property
+    def sites(self) -> list[Site]:
+        """Every site of its models."""
+        return all_sites(self.file.n_layers)
+
+    def model_entry(self, name: str) -> ModelEntry:
+        """A model by name. Raises InputError with the names there are."""
+        for entry in self.file.models:
+            if entry.name == name:
+                return entry
+        raise InputError(
+            f"study '{self.file.name}' has no model '{name}': it has {', '.join(m.name for m in self.file.models)}"
+        )
+
+    def dictionary_entry(self, model: str, site: Site) -> DictionaryEntry | None:
+        """A model's dictionary at a site, if there is one."""
+        return next((d for d in self.file.dictionaries if (d.model, d.site) == (model, site.name)), None)
+
+    def sources(self) -> list[str]:
+        """Models that are the source of a measured pair."""
+        return list(dict.fromkeys(p.source for p in self.file.pairs))
+
+    def targets(self, source: str) -> list[str]:
+        """Models measured as targets of a source."""
+        return [p.target for p in self.file.pairs if p.source == source]
+
+    def site(self, text: str) -> Site:
+        """A site by index or name. Raises InputError."""
+        return parse_site(text, self.file.n_layers)
+
+    def load_model(self, name: str) -> LanguageModel:
+        """A model, float32; a twin is made on the fly."""
+        from explorer.models import load_model
+        from explorer.twin import make_twin
+
+        entry = self.model_entry(name)
+        model = load_model(self.folder / entry.path, name=name)
+        return make_twin(model, entry.seed, name) if entry.kind == "twin" else model
+
+    def load_dictionary(self, model: str, site: Site) -> SAE | None:
+        """A model's dictionary at a site, None if the study has none. A twin's is its original's, rotated."""
+        import torch
+
+        from explorer.sae import load_sae
+        from explorer.twin import twin_rotation
+
+        entry = self.model_entry(model)
+        if entry.kind == "twin":
+            original = next((m for m in self.file.models if m.path == entry.path and m.kind != "twin"), None)
+            sae = self.load_dictionary(original.name, site) if original else None
+            zero = torch.zeros(self.file.d_model)
+            return sae and sae.rotated_for_target(twin_rotation(self.file.d_model, entry.seed).T.float(), zero, zero)
+        found = self.dictionary_entry(model, site)
+        return load_sae(self.folder / found.path) if found else None
+
+    def chunks(self) -> Chunks:
+        """The study's text as token chunks."""
+        from transformers import AutoTokenizer
+
+        from explorer import tales
+        from explorer.corpus import chunk_documents
+
+        text = self.file.text
+        tokenizer = AutoTokenizer.from_pretrained(self.folder / self.file.models[0].path)
+        return chunk_documents([d.text for d in tales.documents(text.split, text.documents)], tokenizer, text.context)
+
+    def pair_path(self, source: str, target: str) -> Path:
+        """Folder of a pair's cached results."""
+        return self.folder / "pairs" / f"{source}-{target}"
+
+    def pair(self, source: str, target: str) -> PairResult:
+        """The measured numbers of a pair. Raises InputError if it was not measured."""
+        path = self.pair_path(source, target) / "result.json"
+        if not path.is_file():
+            raise InputError(f"the pair {source} → {target} is not measured in study '{self.file.name}'")
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=PairResult)
+        except msgspec.DecodeError as error:
+            raise InputError(f"'{path}' is damaged: {error}; remove it and measure the pair again") from error
+
+    def maps(self, source: str, target: str) -> dict[str, SiteMaps]:
+        """The fitted maps of a measured pair, by site name."""
+        from explorer.pair_files import load_maps
+
+        return load_maps(self.pair_path(source, target) / "maps.safetensors")
+
+    def clouds(self, source: str, target: str) -> dict[str, tuple[NDArray[np.float16], NDArray[np.float16]]]:
+        """The clouds of a measured pair as NumPy arrays, without loading torch: (source, target) by site name."""
+        from safetensors.numpy import load_file
+
+        found = load_file(self.pair_path(source, target) / "clouds.safetensors")
+        return {s.name: (found[f"{s.name}.source"], found[f"{s.name}.target"]) for s in self.sites}
+
+    def features(self, model: str) -> pd.DataFrame:
+        """The catalogue of a model's dictionary features, all sites; see `explorer.catalogue`."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "features" / f"{model}.parquet")
+
+    def correspondence(self, source: str, target: str) -> pd.DataFrame:
+        """How the source's features fare in the target, all sites; see `explorer.correspondence`."""
+        import pandas as pd
+
+        return pd.read_parquet(self.pair_path(source, target) / "features.parquet")
+
+    def effects(self, source: str, target: str) -> list[ContrastEffect]:
+        """The effects of the ready contrasts on a measured pair; none where they were not measured."""
+        from explorer.effect import ContrastEffect
+
+        path = self.pair_path(source, target) / "effects.json"
+        return msgspec.json.decode(path.read_bytes(), type=list[ContrastEffect]) if path.is_file() else []
+
+
+def open_study(where: str | Path) -> Study:
+    """A study from its folder or the name of a shipped one. Raises InputError for what cannot be read."""
+    folder = Path(where).expanduser()
+    if not (folder / "study.json").is_file():
+        folder = SHIPPED / str(where)
+    path = folder / "study.json"
+    if not path.is_file():
+        names = ", ".join(shipped_studies()) or "none"
+        raise InputError(f"there is no study '{where}': give a folder with a study.json, or a shipped study ({names})")
+    try:
+        raw = path.read_bytes()
+        schema = msgspec.json.decode(raw).get("schema")
+        if schema != SCHEMA:
+            raise InputError(f"study '{where}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
+        return Study(folder.resolve(), msgspec.json.decode(raw, type=StudyFile))
+    except (msgspec.DecodeError, AttributeError, OSError) as error:
+        raise InputError(f"'{path}' is damaged: {error}") from error
+
+
+def shipped_studies() -> list[str]:
+    """Names of the studies that come with the project."""
+    return sorted(p.parent.name for p in SHIPPED.glob("*/study.json"))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file by way of a temporary one, so that no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def encode(result: object) -> bytes:
+    """A result or study file as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"

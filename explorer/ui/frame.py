@@ -1,0 +1,69 @@
+"""The frame of every page: study · source → target · site · map. It persists across pages, and in the link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from explorer.figures import ARMS
+from explorer.palette import DARK, LIGHT, Palette
+from explorer.results import PairResult, SiteResult
+from explorer.sites import Site
+from explorer.study import Study, shipped_studies
+from explorer.ui import cache
+
+
+@dataclass(frozen=True)
+class View:
+    """What the frame says: every panel of a page shows exactly this."""
+
+    where: str
+    """Name or folder of the study."""
+    study: Study
+    """The opened study."""
+    source: str
+    """Name of the source model A."""
+    target: str
+    """Name of the target model B."""
+    site: Site
+    """The chosen site."""
+    arm: str
+    """The chosen map."""
+    palette: Palette
+    """Colours of the current theme."""
+
+    @property
+    def pair(self) -> PairResult:
+        """The measured numbers of the pair."""
+        return cache.pair(self.where, self.source, self.target)
+
+    @property
+    def site_result(self) -> SiteResult:
+        """The numbers at the chosen site."""
+        return next(s for s in self.pair.sites if s.site == self.site.name)
+
+
+def draw_frame() -> View:
+    """Draw the bar and return what it says. Drawn by the entry, before the page, so that it keeps its place."""
+    with st.container(key="frame", horizontal=True, vertical_alignment="bottom", gap="small"):
+        where = _select("study", "Study", shipped_studies(), 0, 105)
+        study = cache.study(where)
+        source = _select("a", "Source A", study.sources(), 0, 105)
+        target = _select("b", "Target B", study.targets(source), 0, 105)
+        names = {str(s.index): s.label for s in study.sites}
+        site = _select("site", "Site", list(names), len(names) // 2, 122, names)
+        arm = st.segmented_control(
+            "Map: how B is read", ARMS, default="rotated", required=True, key="map", bind="query-params",
+            persist_state="session", wrap=False,
+        )  # fmt: skip
+    palette = DARK if st.context.theme.type == "dark" else LIGHT
+    return View(where, study, source, target, study.site(site), arm or "rotated", palette)
+
+
+def _select(key: str, label: str, options: list[str], index: int, width: int, names: dict[str, str] | None = None) -> str:
+    chosen = st.selectbox(
+        label, options, index=index, key=key, width=width, bind="query-params", persist_state="session",
+        format_func=(lambda o: names[o]) if names else str,
+    )  # fmt: skip
+    return str(chosen)

@@ -1,0 +1,64 @@
+"""Lanes of text side by side. Plain text only: what a model writes is escaped and never read as Markdown or HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import streamlit as st
+
+from explorer import steering_sentences as sentences
+from explorer.live import PLAIN, STEERED, Snapshot
+from explorer.palette import Palette
+
+_STYLE = """
+<style>
+.lanes { display: grid; grid-template-columns: repeat(var(--lanes), minmax(0, 1fr)); gap: 0 1.15rem; }
+.lanes section { display: grid; grid-row: span 4; grid-template-rows: subgrid; min-width: 0; padding-top: .4rem;
+  border-top: 4px solid var(--lane); }
+.lanes section.focus { border-top-width: 8px; margin-top: -4px; }
+.lanes h5 { font-size: 1rem; line-height: 1.3; font-weight: 650; margin: 0; padding: 0; }
+.lanes .what { font-size: .875rem; line-height: 1.3; margin: .1rem 0 .55rem 0; opacity: .8; }
+.lanes .lane { min-height: 17rem; line-height: 1.5; hyphens: none; overflow-wrap: break-word; }
+.lanes.stale .lane, .lanes.stale .under { opacity: .45; }
+.lanes .under { font-size: .875rem; min-height: 1.4em; margin: .5rem 0 0 0; font-variant-numeric: tabular-nums; }
+@media (max-width: 1100px) {
+  .lanes { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .lanes .lane { min-height: 6rem; }
+}
+@media (max-width: 640px) {
+  .lanes { grid-template-columns: minmax(0, 1fr); }
+  .lanes .lane { min-height: 2rem; }
+}
+</style>
+"""
+
+
+def draw_lanes(
+    keys: Sequence[str], names: tuple[str, str], snapshot: Snapshot | None, palette: Palette, focus: str, stale: bool
+) -> None:
+    """One column for each lane; `focus` is the lane of the frame's map, `stale` dims what no longer fits the inputs."""
+    titles = sentences.lane_titles(*names)
+    columns = [_lane(key, titles, snapshot, palette, focus) for key in keys]
+    kind = "lanes stale" if stale else "lanes"
+    st.html(f"{_STYLE}<div class='{kind}' style='--lanes: {len(columns)}'>{''.join(columns)}</div>")
+
+
+def _lane(
+    key: str, titles: Mapping[str, tuple[str, str]], snapshot: Snapshot | None, palette: Palette, focus: str
+) -> str:
+    title, what = titles[key]
+    colour = palette.source if key in (PLAIN, STEERED) else palette.arm(key)
+    text, under = "", ""
+    if snapshot is not None and key in snapshot.texts:
+        # A character that is still missing bytes decodes to U+FFFD until its last token is there.
+        written = escape(snapshot.texts[key].rstrip("\ufffd"))
+        end = "<span class='prompt'> (end)</span>" if key in snapshot.ended else ""
+        text = f"<span class='prompt'>{escape(snapshot.prompt)}</span>{written}{end}"
+        if key in snapshot.effects:
+            under = sentences.lane_effect(snapshot.effects[key])
+    return (
+        f"<section class='{'focus' if key == focus else ''}' style='--lane: {colour}' aria-label='{escape(title)}'>"
+        f"<h5>{escape(title)}</h5><p class='what'>{escape(what)}</p>"
+        f"<div class='lane' data-lane='{escape(key)}'>{text}</div><p class='under'>{escape(under)}</p></section>"
+    )

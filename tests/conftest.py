@@ -1,0 +1,40 @@
+"""Every test is seeded, offline and on one thread."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import settings
+
+from explorer import tales
+from explorer.tokenizer import train_tokenizer
+
+settings.register_profile("explorer", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("explorer")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same random numbers in every test, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A byte-level BPE tokenizer of `tiny.VOCABULARY` tokens, trained on a few tales."""
+    from transformers import AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer((d.text for d in tales.documents("example", 40)), tiny.VOCABULARY, folder)
+    return AutoTokenizer.from_pretrained(folder)

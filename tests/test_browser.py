@@ -1,0 +1,140 @@
+"""What only a browser shows: cold deep links, the dial moving without the server, a feature opened, text streamed and stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SLOW = 90_000
+
+
+@contextmanager
+def app() -> Iterator[str]:
+    """A fresh server process on a free port: what opens first is a cold deep link."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "explorer/app.py"]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://localhost:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.25)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium: the one that `make test` found, or the system's."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        pytest.fail("no Chromium: run make test, which finds or installs one")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """One server for the tests that need no cold start."""
+    with app() as running:
+        yield running
+
+
+@contextmanager
+def visit(browser: Browser, url: str, scheme: str = "light") -> Iterator[Page]:
+    """A page that fails the test if it asks any other host for anything, or logs an error of ours."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 900})  # type: ignore[arg-type]
+    page = context.new_page()
+    outside: list[str] = []
+    page.on(
+        "request",
+        lambda r: outside.append(r.url) if not r.url.startswith(("http://localhost", "data:", "blob:")) else None,
+    )
+    page.goto(url)
+    yield page
+    assert outside == [], "the page asked another host"
+    context.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until the page has drawn and no script is running; fail on an error box."""
+    page.wait_for_selector("[data-testid='stMain'] h4, [data-testid='stMain'] .verdict", timeout=SLOW)
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=SLOW)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["rotation", "features", "steering"])
+def test_cold_deep_link_opens_the_page_with_its_frame(browser: Browser, path: str) -> None:
+    with app() as fresh, visit(browser, f"{fresh}/{path}?a=seed1&b=seed0&site=3", "dark") as page:
+        settled(page)
+        frame = page.locator(".st-key-frame")
+        expect(frame).to_contain_text("seed1")
+        expect(frame).to_contain_text("after 3")
+        assert path in page.url
+        expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_dial_turns_in_the_browser(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}/rotation?a=seed0&b=twin") as page:
+        settled(page)
+        graph = page.locator(".st-key-dial .js-plotly-plot")
+        graph.wait_for(timeout=SLOW)
+        page.wait_for_function(
+            "document.querySelector('.st-key-dial .js-plotly-plot')?._fullData?.length === 6", timeout=SLOW
+        )
+        read = "g => [g.data[5].x[0], g.data[5].y[0], g.data[1].x[0]]"
+        before = graph.evaluate(read)
+        page.evaluate("window.sent = 0; const send = WebSocket.prototype.send;"
+                      "WebSocket.prototype.send = function(d) { window.sent += 1; return send.call(this, d); }")  # fmt: skip
+        graph.get_by_text("Turn the dial").click()
+        page.wait_for_function(
+            "document.querySelector('.st-key-dial .js-plotly-plot').data[5].x[0] === 1", timeout=20_000
+        )
+        after = graph.evaluate(read)
+        assert before[0] == 0 and after[0] == 1
+        assert after[1] > before[1] + 0.3, "on the twin EV climbs along the dial"
+        assert after[2] != before[2], "the cloud moved"
+        assert page.evaluate("window.sent") == 0, "turning the dial asked the server"
+
+
+def test_map_switch_drives_the_page_and_the_link(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}/rotation") as page:
+        settled(page)
+        page.locator(".st-key-frame").get_by_role("radio", name="affine").click()
+        expect(page.locator(".verdict")).to_contain_text("affine map", timeout=SLOW)
+        expect(page).to_have_url(lambda url: "map=affine" in url) if False else page.wait_for_url("**map=affine**")
+        page.get_by_role("link", name="Features").click()
+        settled(page)
+        assert "map=affine" in page.url

@@ -1,0 +1,103 @@
+"""Signed effects of steering, the tokens they are read from, and the ready contrasts."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from explorer import contrasts, effect, tales
+from explorer.corpus import chunk_documents
+from explorer.errors import InputError
+from explorer.models import LanguageModel
+from explorer.sites import Site
+from explorer.steering import Contrast
+
+POSITIVE = tuple(d.text for d in tales.documents("example", 12, genre="recipe"))
+NEGATIVE = tuple(d.text for d in tales.documents("example", 12, genre="tale"))
+CONTRAST = Contrast("recipe", "tale → recipe", POSITIVE, NEGATIVE)
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Any) -> LanguageModel:
+    return tiny.model("llama", tokenizer)
+
+
+def test_typical_tokens_tell_the_classes_apart(model: LanguageModel) -> None:
+    planted = Contrast("x", "x", ("the the the fox" * 9,), ("the the the owl" * 9,))
+    found = effect.typical_tokens(planted, model, 2)
+    ids = {w: set(model.tokenizer(f"the {w}", add_special_tokens=False)["input_ids"]) for w in ("fox", "owl")}
+    assert int(found.positive[0]) in ids["fox"] - ids["owl"]
+    assert int(found.negative[0]) in ids["owl"] - ids["fox"]
+    real = effect.typical_tokens(CONTRAST, model)
+    assert len(real.positive) == len(real.negative) == effect.TYPICAL_TOKENS
+    assert not set(real.positive.tolist()) & set(real.negative.tolist())
+
+
+def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> None:
+    prompts = chunk_documents(NEGATIVE[:3], model.tokenizer, 20)
+    typical = effect.typical_tokens(CONTRAST, model, 5)
+    v = torch.randn(model.d_model)
+    found = effect.read_effect(model, Site(3, 3), v, prompts, typical)
+    from explorer.activations import residuals
+
+    end = residuals(model, prompts.ids, [Site(3, 3)])[Site(3, 3)] + v
+    with torch.no_grad():
+        p = model.network.get_output_embeddings()(model.final_norm(end)).softmax(-1).double()
+    m, loss = [], []
+    for i in range(len(prompts)):
+        for t in range(int(prompts.valid[i].sum()) - 1):
+            m.append(np.log(float(p[i, t, typical.positive].sum())) - np.log(float(p[i, t, typical.negative].sum())))
+            loss.append(-np.log(float(p[i, t, prompts.ids[i, t + 1]])))
+    assert found.m == pytest.approx(np.mean(m), abs=1e-4)
+    assert found.loss == pytest.approx(np.mean(loss), abs=1e-4)
+    assert tiny.hooks(model) == 0
+
+
+def test_effects_are_signed_differences(model: LanguageModel) -> None:
+    prompts = effect.neutral_prompts(CONTRAST, model, 16)
+    typical = effect.typical_tokens(CONTRAST, model)
+    head = model.network.get_output_embeddings().weight
+    v = head[typical.positive].mean(0) - head[typical.negative].mean(0)
+    v = v / v.norm()
+    changes, losses, base = effect.effects(model, Site(3, 3), [v, -v, torch.zeros_like(v)], 3.0, 0.5, prompts, typical)
+    assert changes[0] > 0.05
+    assert changes[1] < -0.05
+    assert changes[2] == 0
+    assert losses[2] == base
+    once = effect.read_effect(model, Site(3, 3), 1.5 * v, prompts, typical)
+    none = effect.read_effect(model, Site(3, 3), None, prompts, typical)
+    assert changes[0] == pytest.approx(once.m - none.m, abs=1e-6)
+    assert losses[0] == pytest.approx(once.loss, abs=1e-6)
+
+
+def test_neutral_prompts_are_the_beginnings_of_the_negative_texts(model: LanguageModel) -> None:
+    prompts = effect.neutral_prompts(CONTRAST, model, 16)
+    starts = [model.tokenizer(t, add_special_tokens=False)["input_ids"][:16] for t in NEGATIVE]
+    assert prompts.ids.tolist() == starts
+
+
+@pytest.mark.parametrize("plan", contrasts.PLANS, ids=lambda p: p.name)
+def test_ready_contrasts_have_the_latents_that_they_promise(plan: contrasts.ContrastPlan) -> None:
+    grammar = tales.grammar()
+    for latents in (plan.positive, plan.negative):
+        for index in (0, 1):
+            found = tales.document("example", index, **dict(latents)).latents
+            assert dict(latents).items() <= found.items()
+        for key, value in latents:
+            assert grammar.record(key, value).text == value
+    assert dict(plan.positive) != dict(plan.negative)
+    assert plan.prompt
+
+
+def test_held_out_prompts_are_others() -> None:
+    made, held_out = contrasts.ready_contrast("sea"), contrasts.ready_contrast("sea", held_out=True)
+    for side in ("positive", "negative"):
+        a, b = set(getattr(made, side)), set(getattr(held_out, side))
+        assert len(a) == len(b) == contrasts.PROMPTS
+        assert not a & b
+    assert not set(made.positive) & set(made.negative)
+    assert contrasts.ready_contrast("sea") is made
+    with pytest.raises(InputError, match="no ready contrast 'wind': there are recipe, letter"):
+        contrasts.plan("wind")

@@ -1,0 +1,293 @@
+"""Live steering: jobs stream, stop at once, keep to themselves, and say what is wrong; the verdict's rule."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tiny
+import torch
+
+from explorer import live, steering_sentences, transfer
+from explorer.effect import ContrastEffect
+from explorer.errors import InputError
+from explorer.figures_steering import transfer_dots, transfer_table
+from explorer.generation import Lane, LaneToken, Sampling, generate
+from explorer.live import Job, State, Steering, VectorName, build_lanes, parse_vector
+from explorer.maps import ResidualMap, haar
+from explorer.measure import SiteMaps
+from explorer.palette import LIGHT
+from explorer.sites import Site
+from explorer.steering import unit
+from explorer.transfer import TransferVerdict, transfer_verdict
+from explorer.twin import make_twin, twin_rotation
+
+PROMPT = "Once there was a gardener"
+ARMS = ("none", "raw", "rotated", "affine", "shuffled", "translated", "random")
+
+
+def linear(kind: str, matrix: torch.Tensor) -> ResidualMap:
+    d = len(matrix)
+    return ResidualMap(kind, matrix.float(), torch.zeros(d), torch.zeros(d), matrix.T.float().contiguous())
+
+
+def site_maps(r: torch.Tensor) -> SiteMaps:
+    """Maps as if fitted: R rotates, the affine map also stretches, the others are what their names say."""
+    d = len(r)
+    eye, shuffled = torch.eye(d, dtype=torch.float64), haar(d, 5)
+    stretch = torch.diag(torch.linspace(0.5, 2, d, dtype=torch.float64))
+    return SiteMaps(
+        raw=linear("raw", eye),
+        translated=linear("translated", eye),
+        rotated=linear("rotated", r),
+        special=linear("rotated", r),
+        affine=linear("affine", r @ stretch),
+        shuffled=linear("shuffled", shuffled),
+        shuffled_special=linear("shuffled", shuffled),
+        random=linear("random", haar(d, 6)),
+    )
+
+
+@pytest.fixture
+def twins(tokenizer: Any) -> Steering:
+    """A tiny Llama, its twin, and a vector strong enough to change what it writes."""
+    source = tiny.model("llama", tokenizer)
+    target = make_twin(source, seed=3)
+    v = unit(torch.randn(source.d_model))
+    r = twin_rotation(source.d_model, 3).T
+    return Steering(source, target, Site(1, source.n_layers), v, site_maps(r), (6.0, 6.0))
+
+
+def test_on_the_twin_the_rotated_lane_writes_what_the_source_writes(twins: Steering) -> None:
+    greedy = Sampling(temperature=0, new_tokens=40)
+    for v_seed in range(3):
+        torch.manual_seed(v_seed)
+        steering = replace(twins, vector=unit(torch.randn(twins.source.d_model)))
+        texts = generate(build_lanes(steering, ARMS, 0.8), steering.site, PROMPT, greedy)
+        assert texts["rotated"] == texts["source+v"] != texts["source"]
+        assert texts["none"] == texts["source"]
+        assert texts["raw"] == texts["translated"] != texts["rotated"]
+
+
+def test_lanes_carry_the_dose_in_the_norms_of_the_model_that_they_steer(twins: Steering) -> None:
+    steering = replace(twins, norms=(2.0, 5.0), native=unit(torch.ones(twins.source.d_model)))
+    lanes = {lane.key: lane for lane in build_lanes(steering, (*ARMS, "native"), -0.4, seed=1)}
+    assert list(lanes) == ["source", "source+v", *ARMS, "native"]
+    added = {key: lane.vector for key, lane in lanes.items() if lane.vector is not None}
+    assert set(lanes) - set(added) == {"source", "none"}
+    for key, vector in added.items():
+        assert float(vector.norm()) == pytest.approx(0.8 if key == "source+v" else 2.0, rel=1e-5), key
+        assert lanes[key].model is (steering.source if key == "source+v" else steering.target)
+    assert torch.allclose(added["raw"], -2.0 * steering.vector)
+    assert torch.allclose(added["rotated"], -2.0 * steering.vector @ twin_rotation(24, 3).float(), atol=1e-5)
+    again = build_lanes(steering, ("random",), -0.4, seed=2)[-1].vector
+    assert again is not None and not torch.allclose(added["random"], again)
+
+
+@pytest.mark.parametrize("dose", [0.81, -3.0, float("nan")])
+def test_doses_outside_the_range_are_refused(twins: Steering, dose: float) -> None:
+    with pytest.raises(InputError, match=r"is outside −0.8 … 0.8 median norms"):
+        build_lanes(twins, ARMS, dose)
+
+
+def test_a_native_lane_needs_a_native_vector(twins: Steering) -> None:
+    with pytest.raises(InputError, match="no native counterpart"):
+        build_lanes(twins, ("native",), 0.4)
+
+
+def test_a_job_streams_and_ends_with_what_generate_writes(twins: Steering) -> None:
+    lanes, sampling = build_lanes(twins, ARMS, 0.6), Sampling(new_tokens=30, seed=4)
+    job = Job(lanes, twins.site, PROMPT, sampling)
+    lengths = set()
+    while job.running:
+        lengths.add(job.snapshot().tokens)
+    end = job.wait(20)
+    assert end.state == State.DONE and not job.alive and not end.message
+    assert dict(end.texts) == generate(lanes, twins.site, PROMPT, sampling)
+    assert len(lengths) > 2
+    assert 0 < end.tokens <= 30 * len(lanes) and end.seconds > 0
+    assert tiny.hooks(twins.source) == tiny.hooks(twins.target) == 0
+
+
+def test_stop_holds_at_once(twins: Steering) -> None:
+    job = Job(build_lanes(twins, ARMS, 0.6), twins.site, PROMPT, Sampling(new_tokens=400))
+    while job.snapshot().tokens == 0:
+        time.sleep(0.001)
+    job.stop()
+    shown = job.snapshot()
+    assert shown.state == State.STOPPED and not job.running
+    assert job.wait(5) == shown and not job.alive
+    assert shown.tokens < 400 * (2 + len(ARMS))
+    job.stop()
+    assert job.snapshot() == shown
+
+
+def test_stop_writes_at_most_the_token_that_is_being_made(monkeypatch: pytest.MonkeyPatch, twins: Steering) -> None:
+    made: list[int] = []
+
+    def slow(*_: Any) -> Any:
+        for i in range(400):
+            made.append(i)
+            yield [LaneToken("source", 1, "x" * i, False)]
+            time.sleep(0.01)
+
+    monkeypatch.setattr(live, "stream", slow)
+    job = Job(build_lanes(twins, (), 0.6), twins.site, PROMPT, Sampling(new_tokens=400))
+    time.sleep(0.05)
+    job.stop()
+    before = len(made)
+    job.wait(5)
+    assert 0 < len(made) <= before + 1
+
+
+def test_jobs_at_the_same_time_write_what_each_writes_alone(twins: Steering) -> None:
+    def lanes(seed: int) -> list[Lane]:
+        torch.manual_seed(seed)
+        return build_lanes(replace(twins, vector=unit(torch.randn(twins.source.d_model))), ARMS, 0.7, seed)
+
+    samplings = [Sampling(new_tokens=40, seed=s, temperature=0.9) for s in range(4)]
+    alone = [generate(lanes(s), twins.site, PROMPT, samplings[s]) for s in range(4)]
+    jobs = [Job(lanes(s), twins.site, PROMPT, samplings[s]) for s in range(4)]
+    together = [dict(job.wait(60).texts) for job in jobs]
+    assert together == alone
+    assert len({texts["source+v"] for texts in alone}) == 4
+    assert tiny.hooks(twins.source) == tiny.hooks(twins.target) == 0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sampling", "message"),
+    [
+        ("", Sampling(), "the prompt is empty"),
+        ("word " * 300, Sampling(), "tokens, at most 200 are allowed"),
+        (PROMPT, Sampling(temperature=9), "temperature 9 is outside"),
+        (PROMPT, Sampling(new_tokens=100_000), "100000 new tokens are outside"),
+    ],
+)
+def test_bad_input_ends_a_job_with_its_reason(twins: Steering, prompt: str, sampling: Sampling, message: str) -> None:
+    end = Job(build_lanes(twins, ARMS, 0.4), twins.site, prompt, sampling).wait(10)
+    assert end.state == State.FAILED and message in end.message and not any(end.texts.values())
+
+
+def test_an_unforeseen_error_ends_a_job_calmly(twins: Steering, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(live, "stream", broken)
+    end = Job(build_lanes(twins, (), 0.4), twins.site, PROMPT, Sampling()).wait(10)
+    assert end.state == State.FAILED
+    assert "RuntimeError" in end.message and "secret" not in end.message
+
+
+def test_effects_are_those_of_the_steered_model_on_the_unsteered_text(twins: Steering) -> None:
+    typical = live.feature_tokens(twins.source, twins.vector)
+    assert not set(typical.positive.tolist()) & set(typical.negative.tolist())
+    lanes, sampling = build_lanes(twins, ARMS, 0.8), Sampling(temperature=0, new_tokens=30)
+    effects = Job(lanes, twins.site, PROMPT, sampling, typical).wait(20).effects
+    assert set(effects) == {"source+v", *ARMS} - {"none"}
+    assert effects["source+v"].m > 0.5
+    # What the vector raises by the direct path it also raises in all, and the twin's rotated lane is A's own.
+    assert effects["rotated"].m == pytest.approx(effects["source+v"].m, abs=1e-3)
+    assert effects["rotated"].loss_rise == pytest.approx(effects["source+v"].loss_rise, abs=1e-3)
+    assert effects["raw"].m != pytest.approx(effects["source+v"].m, abs=0.05)
+    nothing = build_lanes(twins, ("none", "raw"), 0.0)
+    still = live.lane_effects(nothing, twins.site, PROMPT, {"source": "", "none": ""}, typical)
+    assert still["raw"].m == pytest.approx(0, abs=1e-6) and still["raw"].loss_rise == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("contrast:sea", VectorName("sea", None)),
+        ("feature:417", VectorName(None, 417)),
+        (" 417 ", VectorName(None, 417)),
+    ],
+)
+def test_vector_names(text: str, found: VectorName) -> None:
+    assert parse_vector(text) == found
+    assert parse_vector(str(found)) == found
+
+
+@pytest.mark.parametrize("text", ["", "sea", "feature:", "feature:-1", "feature:x", "contrast:", "file:417", "<b>"])
+def test_names_of_no_vector_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="names no vector"):
+        parse_vector(text)
+
+
+def stored(native: float = 2.0, rotated: float = 1.5, raw: float = 0.1, name: str = "sea") -> ContrastEffect:
+    """A stored effect whose random band is −0.45 … 0.45."""
+    return ContrastEffect(
+        name=name,
+        title=f"to {name}",
+        site="blocks.2.hook_resid_pre",
+        dose=0.4,
+        source=2.1,
+        native=native,
+        raw=raw,
+        rotated=rotated,
+        affine=1.4,
+        shuffled=0.0,
+        random=tuple(-0.5 + i / 20 for i in range(21)),
+        loss_rise_rotated=0.1,
+        cosine_native_rotated=0.9,
+        cosine_native_raw=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("native", "rotated", "verdict"),
+    [
+        (0.449, 3.0, TransferVerdict.NOT_APPLICABLE),
+        (-2.0, -2.0, TransferVerdict.NOT_APPLICABLE),
+        (2.0, -0.451, TransferVerdict.INVERTED),
+        (2.0, -0.449, TransferVerdict.NO_BETTER),
+        (2.0, 0.449, TransferVerdict.NO_BETTER),
+        (2.0, 0.99, TransferVerdict.WEAK),
+        (2.0, 1.0, TransferVerdict.TRANSFERS),
+        (0.46, 0.47, TransferVerdict.TRANSFERS),
+    ],
+)
+def test_the_rule_of_the_verdict(native: float, rotated: float, verdict: TransferVerdict) -> None:
+    assert transfer.random_band(stored()) == pytest.approx((-0.45, 0.45))
+    assert transfer_verdict(stored(native, rotated)) == verdict
+
+
+def test_the_sentence_counts() -> None:
+    some = [
+        stored(),
+        stored(rotated=0.05, raw=0.0, name="town"),
+        stored(rotated=1.0, raw=1.2, name="log"),
+        stored(0.1, name="merry"),
+    ]
+    assert transfer.moved_by_rotation(some) == 2
+    text = steering_sentences.transfer(some, "seed0", "seed1")
+    assert "<b>2 of 4</b> contrasts of seed0 move seed1" in text
+    assert "Of the 3 that seed1 has a direction of its own for, 2 transfer" in text
+    assert "nothing to transfer" in steering_sentences.transfer([stored(0.0)], "seed0", "step0")
+
+
+def test_figure_and_table_agree_and_are_sorted() -> None:
+    some = [stored(1.0, name="low"), stored(3.0, name="high"), stored(0.1, name="none")]
+    figure, table = transfer_dots(some, "seed1", "low", LIGHT, "rotated"), transfer_table(some)
+    assert list(table["contrast"]) == ["to high", "to low", "to none"]
+    assert list(table["verdict"]) == ["weak" if r < 0.5 else "transfers" for r in (0.5, 1.5)] + ["n/a"]
+    native = next(t for t in figure.data if t.name == "seed1’s own")
+    assert list(native.x) == [3.0, 1.0, 0.1] and native.y[1] == "<b>to low</b>"
+    assert [list(t.x) for t in figure.data if t.mode == "lines"] == [pytest.approx([-0.45, 0.45])] * 3
+    assert table["ratio"].isna().tolist() == [False, False, True]
+
+
+Say = Callable[[Any, bool], str]
+
+
+def test_status_lines() -> None:
+    say: Say = steering_sentences.status
+    shown = SimpleNamespace(state="running", tokens=12, seconds=1.5, message="")
+    assert say(None, False).startswith("Press Generate")
+    assert say(shown, False) == "Writing … 12 tokens in 1.5 s."
+    assert say(SimpleNamespace(**{**vars(shown), "state": "stopped"}), False).startswith("Stopped: 12 tokens")
+    assert "generate again" in say(SimpleNamespace(**{**vars(shown), "state": "done"}), True)
+    failed = SimpleNamespace(**{**vars(shown), "state": "failed", "message": "the prompt is empty"})
+    assert say(failed, False) == "Nothing was written: the prompt is empty."
+    assert say(failed, True).startswith("Press Generate")

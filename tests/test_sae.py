@@ -1,0 +1,238 @@
+"""Dictionaries: round trips, SAELens as second implementation, equivariance, and training on planted features."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from explorer import metrics
+from explorer.errors import InputError
+from explorer.maps import ResidualMap, haar
+from explorer.sae import SAE, load_sae, save_sae
+from explorer.sae_training import SAERecipe, SAETrainer, train_sae
+
+ARCHITECTURES: list[tuple[str, int | None]] = [("topk", 5), ("standard", None)]
+
+
+def random_sae(architecture: str, k: int | None, d: int = 12, f: int = 40) -> SAE:
+    directions = torch.randn(f, d)
+    directions /= directions.norm(dim=1, keepdim=True)
+    return SAE(
+        architecture, k, torch.randn(d, f), torch.randn(f), directions, torch.randn(d), "blocks.1.hook_resid_pre"
+    )
+
+
+@pytest.fixture(params=ARCHITECTURES, ids=["topk", "standard"])
+def sae(request: pytest.FixtureRequest) -> SAE:
+    return random_sae(*request.param)
+
+
+def test_encode_by_hand(sae: SAE) -> None:
+    x = torch.randn(30, sae.d_in)
+    found = sae.encode(x).numpy()
+    before = (x.numpy() - sae.b_dec.numpy()) @ sae.W_enc.numpy() + sae.b_enc.numpy()
+    for row, expected in zip(found, np.maximum(before, 0), strict=True):
+        if sae.k is not None:
+            expected[np.argsort(expected)[: -sae.k]] = 0
+        np.testing.assert_allclose(row, expected, atol=1e-5)
+    np.testing.assert_allclose(sae(x), found @ sae.W_dec.numpy() + sae.b_dec.numpy(), atol=1e-5)
+    np.testing.assert_allclose(sae(x.reshape(5, 6, -1)), sae(x).reshape(5, 6, -1), atol=1e-5)
+
+
+def test_negative_activations_are_never_kept() -> None:
+    sae = random_sae("topk", 30)
+    activations = sae.encode(torch.randn(50, 12))
+    assert float(activations.min()) == 0
+    assert float((activations > 0).sum(1).float().mean()) < 30
+
+
+def test_save_and_load_give_the_same_output(sae: SAE, tmp_path: Path) -> None:
+    x = torch.randn(100, sae.d_in)
+    save_sae(sae, tmp_path / "full", "A", 128, torch.float32)
+    full = load_sae(tmp_path / "full")
+    assert (full.architecture, full.k, full.site) == (sae.architecture, sae.k, sae.site)
+    assert torch.equal(full(x), sae(x))
+    save_sae(sae, tmp_path / "half", "A", 128)
+    assert {t.dtype for t in load_file(tmp_path / "half" / "sae_weights.safetensors").values()} == {torch.float16}
+    half = load_sae(tmp_path / "half")
+    assert half.W_dec.dtype == torch.float32
+    close = (half(x) - sae(x)).abs().amax(1) < 0.05
+    assert float(close.float().mean()) > 0.9, "only a tie at rank k may change a row"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "half"]
+
+
+def test_saelens_reads_our_folder(sae: SAE, tmp_path: Path) -> None:
+    from sae_lens import SAE as Theirs
+
+    save_sae(sae, tmp_path / "mine", "A", 128, torch.float32)
+    theirs = Theirs.load_from_disk(tmp_path / "mine", device="cpu")
+    assert theirs.cfg.architecture() == sae.architecture
+    assert theirs.cfg.metadata.hook_name == sae.site
+    x = torch.randn(200, sae.d_in)
+    with torch.no_grad():
+        activations = theirs.encode(x)
+        np.testing.assert_allclose(activations, sae.encode(x), atol=1e-5)
+        np.testing.assert_allclose(theirs.decode(activations), sae(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("rescale", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+def test_we_read_what_saelens_writes(centred: bool, rescale: bool, tmp_path: Path) -> None:
+    from sae_lens import StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig
+
+    options: dict[str, Any] = {"d_in": 12, "d_sae": 40, "apply_b_dec_to_input": centred, "dtype": "float32"}
+    topk = TopKSAE(TopKSAEConfig(k=5, rescale_acts_by_decoder_norm=rescale, **options))
+    standard = StandardSAE(StandardSAEConfig(**options))
+    x = torch.randn(200, 12)
+    for theirs in (topk, standard):
+        with torch.no_grad():
+            for p in theirs.parameters():
+                p.normal_()
+        theirs.save_model(tmp_path / theirs.cfg.architecture())
+        ours = load_sae(tmp_path / theirs.cfg.architecture())
+        with torch.no_grad():
+            np.testing.assert_allclose(ours(x), theirs(x), atol=1e-3)
+            np.testing.assert_allclose(ours.encode(x), theirs.encode(x), atol=1e-3)
+
+
+def test_the_rotated_dictionary_is_the_map_around_it(sae: SAE, tmp_path: Path) -> None:
+    d = sae.d_in
+    r, mean_a, mean_b = haar(d, 1).float(), torch.randn(d), torch.randn(d)
+    f = ResidualMap("rotated", r, mean_a, mean_b, r.T)
+    carried = sae.rotated_for_target(r, mean_a, mean_b)
+    y = torch.randn(80, d)
+    np.testing.assert_allclose(carried.encode(y), sae.encode(f(y)), atol=1e-4)
+    np.testing.assert_allclose(carried(y), (sae(f(y)) - mean_a) @ r.T + mean_b, atol=1e-4)
+    np.testing.assert_allclose(carried.W_dec.norm(dim=1), 1, atol=1e-5)
+    save_sae(carried, tmp_path / "b", "B", 128, torch.float32)
+    np.testing.assert_allclose(load_sae(tmp_path / "b")(y), carried(y), atol=1e-6)
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    config = json.loads((folder / "cfg.json").read_text())
+    (folder / "cfg.json").write_text(json.dumps({k: v for k, v in {**config, **changes}.items() if v is not ...}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "gated"}, "architecture 'gated' is not supported: topk, standard"),
+        ({"architecture": "jumprelu"}, "architecture 'jumprelu' is not supported"),
+        ({"architecture": ...}, "architecture '' is not supported"),
+        ({"normalize_activations": "layer_norm"}, "not rotation-equivariant"),
+        ({"normalize_activations": "expected_average_only_in"}, "not rotation-equivariant"),
+        ({"k": ...}, "a topk dictionary without k"),
+        ({"architecture": "standard", "activation_fn_str": "tanh-relu"}, "architecture 'tanh-relu' is not supported"),
+    ],
+)
+def test_dictionaries_that_cannot_be_read_are_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    save_sae(random_sae("topk", 5), tmp_path / "s", "A", 128)
+    edit(tmp_path / "s", **changes)
+    with pytest.raises(InputError, match=message):
+        load_sae(tmp_path / "s")
+
+
+def test_broken_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no readable SAELens folder"):
+        load_sae(tmp_path / "nowhere")
+    folder = tmp_path / "s"
+    save_sae(random_sae("topk", 5), folder, "A", 128)
+    tensors = load_file(folder / "sae_weights.safetensors")
+    for change, message in (({"b_dec": None}, "lacks b_dec"), ({"b_enc": tensors["b_enc"] * torch.nan}, "non-finite")):
+        save_file({k: v for k, v in {**tensors, **change}.items() if v is not None}, folder / "sae_weights.safetensors")
+        with pytest.raises(InputError, match=message):
+            load_sae(folder)
+    save_file(tensors, folder / "sae_weights.safetensors")
+    (folder / "cfg.json").write_text("[1]")
+    with pytest.raises(InputError, match="holds no settings"):
+        load_sae(folder)
+    (folder / "sae_weights.safetensors").write_bytes(b"\0" * 50)
+    with pytest.raises(InputError, match="no readable SAELens folder"):
+        load_sae(folder)
+
+
+def test_the_old_way_of_writing_topk_is_understood(tmp_path: Path) -> None:
+    sae = random_sae("topk", 5)
+    save_sae(sae, tmp_path / "s", "A", 128, torch.float32)
+    edit(tmp_path / "s", architecture="standard", activation_fn_str="topk", activation_fn_kwargs={"k": 5}, k=...)
+    x = torch.randn(50, sae.d_in)
+    assert torch.equal(load_sae(tmp_path / "s")(x), sae(x))
+
+
+def test_k_belongs_to_topk_only() -> None:
+    for architecture, k in (("topk", None), ("standard", 4)):
+        with pytest.raises(InputError, match="k belongs to topk, and only to it"):
+            random_sae(architecture, k)
+
+
+def planted(n: int, seed: int, features: Tensor, active: int = 3) -> Tensor:
+    """Rows that are sums of a few planted directions with positive weights, and a mean."""
+    rng = np.random.default_rng(seed)
+    weights = np.zeros((n, len(features)), np.float32)
+    for row in weights:
+        row[rng.choice(len(features), active, replace=False)] = rng.uniform(0.5, 2, active)
+    return torch.from_numpy(weights) @ features * 7 + 3
+
+
+def train(recipe: SAERecipe, features: Tensor, steps: int, seed: int) -> SAE:
+    batches = (planted(256, 1000 * seed + i, features) for i in range(steps))
+    return train_sae(recipe, batches, steps, seed, "somewhere")
+
+
+@pytest.fixture(scope="module")
+def features() -> Tensor:
+    made = torch.from_numpy(np.random.default_rng(9).standard_normal((24, 16))).float()
+    return made / made.norm(dim=1, keepdim=True)
+
+
+def test_topk_training_finds_planted_features(features: Tensor) -> None:
+    sae = train(
+        SAERecipe(width=48, k=3, batch=256, learning_rate=5e-3, dead_after=50, k_auxiliary=16), features, 600, 0
+    )
+    x = planted(2000, 77, features)
+    assert metrics.explained_variance(x, sae(x)) > 0.9
+    assert float((sae.encode(x) > 0).sum(1).float().mean()) <= 3
+    np.testing.assert_allclose(sae.W_dec.norm(dim=1), 1, atol=1e-5)
+    best = (features @ sae.W_dec.T).max(1).values
+    assert float((best > 0.9).float().mean()) > 0.8
+
+
+def test_relu_training_trades_error_for_sparsity(features: Tensor) -> None:
+    dense, sparse = (
+        train(SAERecipe(width=48, k=None, l1=l1, batch=256, learning_rate=5e-3), features, 300, 0) for l1 in (0.0, 0.02)
+    )
+    x = planted(2000, 77, features)
+    assert (sparse.architecture, sparse.k) == ("standard", None)
+    assert metrics.explained_variance(x, sparse(x)) > 0.9
+    l0 = [float((sae.encode(x) > 0).sum(1).float().mean()) for sae in (dense, sparse)]
+    assert l0[1] < 0.8 * l0[0]
+
+
+def test_training_is_deterministic_given_its_seed(features: Tensor) -> None:
+    recipe = SAERecipe(width=32, k=3, batch=256, dead_after=5)
+    one, same, other = (train(recipe, features, 20, seed) for seed in (1, 1, 2))
+    assert torch.equal(one.W_enc, same.W_enc)
+    assert torch.equal(one.W_dec, same.W_dec)
+    assert not torch.allclose(one.W_dec, other.W_dec)
+
+
+def test_scale_of_the_rows_does_not_matter(features: Tensor) -> None:
+    recipe = SAERecipe(width=32, k=3, batch=256)
+    finished = []
+    for factor in (1.0, 64.0):
+        trainer = SAETrainer(recipe, planted(256, 0, features) * factor, 30, 0)
+        for i in range(30):
+            trainer.step(planted(256, i, features) * factor)
+        finished.append(trainer.finish())
+    x = planted(100, 50, features)
+    np.testing.assert_allclose(finished[1](64 * x) / 64, finished[0](x), atol=1e-2)
+
+
+def test_no_rows_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no rows"):
+        train_sae(SAERecipe(), iter([]), 5, 0)

@@ -1,0 +1,199 @@
+"""The Steering page through AppTest, on a study of a tiny Llama and its twin: controls, states, links, lanes."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from streamlit.testing.v1 import AppTest
+from test_live import site_maps
+
+from explorer import contrasts
+from explorer.effect import ContrastEffect
+from explorer.live import NORM_DOCUMENTS
+from explorer.pair_files import save_tensors
+from explorer.sites import all_sites
+from explorer.study import SCHEMA, ModelEntry, PairEntry, StudyFile, TextEntry, encode, write_atomically
+from explorer.twin import twin_rotation
+
+APP = Path(__file__).parent.parent / "explorer" / "app.py"
+D, LAYERS = tiny.SHAPE["hidden_size"], tiny.SHAPE["num_hidden_layers"]
+
+
+def effect(name: str, native: float, rotated: float) -> ContrastEffect:
+    band = tuple(i / 20 - 0.5 for i in range(21))
+    title = contrasts.plan(name).title
+    values = (2.0, native, 0.1, rotated, 1.0, 0.0)
+    return ContrastEffect(name, title, "blocks.2.hook_resid_pre", 0.4, *values, band, 0.05, 0.9, 0.0)
+
+
+@pytest.fixture(scope="module")
+def assets(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of shipped studies that holds one: a tiny Llama and its twin, without dictionaries."""
+    folder = tmp_path_factory.mktemp("assets") / "tales"
+    tiny.save("llama", tokenizer, folder / "models" / "seed0", seed=1)
+    pair = folder / "pairs" / "seed0-twin"
+    save_tensors(pair, {site.name: site_maps(twin_rotation(D, 0).T) for site in all_sites(LAYERS)}, {})
+    stored = [effect("sea", 2.0, 1.5), effect("log", 3.0, -1.0), effect("merry", 0.1, 0.1)]
+    write_atomically(pair / "effects.json", encode(stored))
+    entry = ModelEntry("seed0", "seed", "independent seed 0", "models/seed0", "0" * 64, 0, 5.0)
+    twin = ModelEntry("twin", "twin", "seed0 rotated", "models/seed0", "0" * 64, 0, 5.0)
+    text = TextEntry("held-out", NORM_DOCUMENTS, 48, 0.9)
+    pairs = (PairEntry("seed0", "twin"),)
+    file = StudyFile(SCHEMA, "tales", "A tiny study", D, LAYERS, (entry, twin), (), text, pairs, {}, {})
+    write_atomically(folder / "study.json", encode(file))
+    return folder.parent
+
+
+@pytest.fixture
+def page(assets: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The Steering page, before its first run. Greedy and short, so that lanes can be compared."""
+    import streamlit as st
+
+    monkeypatch.setattr("explorer.study.SHIPPED", assets)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return AppTest.from_file(str(APP), default_timeout=60).run().switch_page("../pages/steering.py")
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def lane(at: AppTest, key: str) -> str:
+    """The text of one lane, its prompt included."""
+    return html(at).partition(f"data-lane='{key}'>")[2].partition("</div>")[0]
+
+
+def settle(at: AppTest) -> AppTest:
+    """Run until nothing is being written."""
+    for _ in range(200):
+        if "Writing" not in html(at) and "Reading the prompt" not in html(at):
+            return at
+        time.sleep(0.05)
+        at.run()
+    raise AssertionError("the job never ended")
+
+
+def start(at: AppTest, **values: Any) -> AppTest:
+    at.run()
+    at.slider(key="temperature").set_value(0.0)
+    at.slider(key="length").set_value(30).run()
+    at.button(key="generate").click().run()
+    return settle(at)
+
+
+def test_at_first_it_says_what_to_do(page: AppTest) -> None:
+    page.run()
+    assert not page.exception
+    assert "Press Generate" in html(page)
+    assert "median norms: v has length" in html(page)
+    assert page.button(key="stop").disabled
+    assert page.text_input(key="prompt").value == contrasts.PLANS[0].prompt
+    assert "<b>1 of 3</b> contrasts of seed0 move twin" in html(page)
+    table = page.dataframe[0].value
+    assert list(table["verdict"]) == ["inverted", "transfers", "n/a"]
+
+
+def test_on_the_twin_the_rotated_lane_is_that_of_the_source(page: AppTest) -> None:
+    start(page)
+    assert not page.exception
+    assert "Done: " in html(page) and "all lanes together" in html(page)
+    texts = {key: lane(page, key) for key in ("source", "source+v", "none", "raw", "rotated", "random")}
+    assert all(text.startswith("<span class='prompt'>Once there was") for text in texts.values())
+    assert texts["rotated"] == texts["source+v"] != texts["source"] == texts["none"] != texts["raw"]
+    assert html(page).count("<p class='under'>effect ") == 4
+
+
+def test_changed_inputs_are_called_stale(page: AppTest) -> None:
+    start(page)
+    written = lane(page, "rotated")
+    page.slider(key="dose").set_value(-0.2).run()
+    assert "generate again" in html(page) and "class='lanes stale'" in html(page)
+    assert lane(page, "rotated") == written
+    page.slider(key="dose").set_value(0.4).run()
+    assert "generate again" not in html(page)
+    page.button(key="fresh").click().run()
+    settle(page)
+    assert page.number_input(key="seed").value == 1 and "Done: " in html(page)
+
+
+def test_the_map_switch_and_options_add_lanes(page: AppTest) -> None:
+    page.run()
+    assert "data-lane='affine'" not in html(page)
+    page.session_state["map"] = "affine"
+    page.run()
+    assert "data-lane='affine'" in html(page)
+    page.checkbox(key="own").check().run()
+    assert "data-lane='native'" in html(page)
+    start(page)
+    assert lane(page, "native") and not page.exception
+
+
+def test_stop_and_a_page_change_keep_what_was_written(page: AppTest) -> None:
+    page.run()
+    page.slider(key="length").set_value(400).run()
+    page.button(key="generate").click().run()
+    assert not page.button(key="stop").disabled
+    page.switch_page("../pages/rotation.py")
+    page.switch_page("../pages/steering.py").run()
+    page.button(key="stop").click().run()
+    assert "Stopped: " in html(page)
+    shown = lane(page, "source")
+    page.run()
+    assert lane(page, "source") == shown
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [("   ", ""), ("", "the prompt is empty"), ("house " * 160, "at most 200 are allowed")],
+)
+def test_bad_prompts_are_one_calm_line(page: AppTest, prompt: str, message: str) -> None:
+    page.run()
+    page.text_input(key="prompt").set_value(prompt)
+    start(page)
+    assert not page.exception
+    assert ("Nothing was written: " in html(page)) == bool(message) and message in html(page)
+
+
+def test_a_feature_without_a_dictionary_is_refused(page: AppTest) -> None:
+    page.query_params["vector"] = "feature:417"
+    page.run()
+    page.button(key="generate").click().run()
+    assert not page.exception
+    assert "no dictionary of seed0" in html(page)
+
+
+@pytest.mark.parametrize(
+    ("link", "title"), [("contrast:sea", "forest → harbour"), ("feature:417", "feature 417 of seed0")]
+)
+def test_a_link_restores_the_vector(page: AppTest, link: str, title: str) -> None:
+    page.query_params["vector"] = link
+    page.run()
+    assert page.selectbox(key="steer_vector").value == link
+    assert title in page.selectbox(key="steer_vector").options
+
+
+def test_a_new_contrast_brings_its_prompt_unless_another_was_written(page: AppTest) -> None:
+    page.run()
+    page.selectbox(key="steer_vector").set_value("contrast:present").run()
+    assert page.text_input(key="prompt").value == contrasts.plan("present").prompt
+    page.text_input(key="prompt").set_value("My own words").run()
+    page.selectbox(key="steer_vector").set_value("contrast:sea").run()
+    assert page.text_input(key="prompt").value == "My own words"
+
+
+def test_nonsense_in_the_link_is_said_calmly(page: AppTest) -> None:
+    page.query_params["vector"] = "contrast:<b>bold</b>"
+    page.run()
+    assert not page.exception
+    assert "no ready contrast" in page.error[0].value
+
+
+def test_text_is_escaped(page: AppTest) -> None:
+    page.run()
+    page.text_input(key="prompt").set_value("<img src=x onerror=alert(1)> **bold**")
+    start(page)
+    assert "<img" not in html(page)
+    assert "&lt;img src=x" in lane(page, "source") and "**bold**" in lane(page, "source")

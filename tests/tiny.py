@@ -1,0 +1,76 @@
+"""Tiny random models of every family, for tests: a few milliseconds to build, nothing downloaded."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.models.auto import CONFIG_MAPPING
+
+from explorer.corpus import Chunks
+from explorer.models import LanguageModel, find_blocks
+
+VOCABULARY = 320
+SHAPE = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": VOCABULARY}
+GATED = {**SHAPE, "intermediate_size": 40, "num_key_value_heads": 2, "max_position_embeddings": 256}
+IDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "llama": GATED,
+    "mistral": {**GATED, "sliding_window": None},
+    "qwen2": GATED,
+    "gemma": {**GATED, "head_dim": 6},
+    "olmo": GATED,
+    "gpt_neox": {**SHAPE, "intermediate_size": 40, "max_position_embeddings": 256},
+    "gpt2": {"n_embd": 24, "n_layer": 3, "n_head": 4, "vocab_size": VOCABULARY, "n_positions": 256},
+}
+
+
+def network(family: str, seed: int = 0, tied: bool = False, **changes: Any) -> Any:
+    """A random network whose weights, gains and biases all matter."""
+    torch.manual_seed(seed)
+    config = CONFIG_MAPPING[family](**{**SETTINGS[family], **IDS, "tie_word_embeddings": tied, **changes})
+    config._attn_implementation = "eager"
+    made = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for name, p in made.named_parameters():
+            if p.ndim >= 2:
+                p.mul_(6.0)
+            elif name.endswith("bias"):
+                p.normal_(0, 0.3)
+            else:
+                p.add_(torch.rand_like(p) - 0.5)
+    return made.eval().requires_grad_(False)
+
+
+def model(
+    family: str, tokenizer: Any, seed: int = 0, name: str = "A", tied: bool = False, **changes: Any
+) -> LanguageModel:
+    """The same as the library's LanguageModel."""
+    made = network(family, seed, tied, **changes)
+    return LanguageModel(name, made, tokenizer, find_blocks(made))
+
+
+def save(family: str, tokenizer: Any, folder: Path, seed: int = 0) -> Path:
+    """A model folder, as `load_model` reads it."""
+    network(family, seed).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def chunks(documents: int, per_document: int = 2, context: int = 24, seed: int = 0) -> Chunks:
+    """Random tokens in documents of equal length."""
+    generator = torch.Generator().manual_seed(seed)
+    n = documents * per_document
+    return Chunks(
+        torch.randint(1, VOCABULARY, (n, context), generator=generator),
+        torch.ones(n, context, dtype=torch.bool),
+        torch.arange(n) // per_document,
+        (torch.arange(n) % per_document) * context,
+    )
+
+
+def hooks(made: LanguageModel) -> int:
+    """Hooks that are on the network now."""
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in made.network.modules()
+    )
