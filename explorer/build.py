@@ -10,22 +10,20 @@ from itertools import permutations
 
 import msgspec
 
-from explorer import effect, tales
+from explorer import tales
 from explorer.catalogue import catalogue
-from explorer.contrasts import PLANS, ready_contrast
-from explorer.corpus import Chunks, chunk_documents
+from explorer.contrast_effects import OwnReading, carried_effects, read_own
+from explorer.corpus import chunk_documents
 from explorer.correspondence import correspond
 from explorer.effect import ContrastEffect
 from explorer.labels import label_tokens
-from explorer.maps import haar
-from explorer.measure import measure_pair
+from explorer.measure import SiteMaps, measure_pair
 from explorer.models import LanguageModel, digest
-from explorer.pair_files import load_maps, save_tensors
+from explorer.pair_files import save_tensors
 from explorer.recipe import Workshop, document_loss
 from explorer.results import PairResult
 from explorer.sae import SAE
 from explorer.sites import Site
-from explorer.steering import contrast_vector, median_norm, unit
 from explorer.study import (
     SCHEMA,
     DictionaryEntry,
@@ -40,8 +38,6 @@ from explorer.study import (
 
 HELD_OUT = "held-out"
 ENTROPY_DOCUMENTS = 240
-STEER_DOSE = 0.4
-RANDOM_DIRECTIONS = 20
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "umap-learn", "safetensors")
 
 
@@ -62,6 +58,7 @@ class _Builder:
         self.names = [f"seed{s}" for s in workshop.recipe.seeds if workshop.model_folder(f"seed{s}").exists()]
         self.study = Study(self.out, self._file((), ()))
         self.models: dict[str, LanguageModel] = {}
+        self.readings: dict[str, list[OwnReading]] = {}
         self.documents = list(tales.documents(HELD_OUT, workshop.recipe.held_out))
         first = self.model(self.names[0])
         self.chunks = chunk_documents([d.text for d in self.documents], first.tokenizer, self.study.file.text.context)
@@ -111,7 +108,16 @@ class _Builder:
         frame = correspond(a, b, self.test, measured.maps, measured.firing, own, self.dictionaries(target))
         frame.to_parquet(folder / "features.parquet", index=False)
         write_atomically(folder / "result.json", encode(measured.result))
-        write_atomically(folder / "effects.json", encode(contrast_effects(self.study, a, b, self.chunks)))
+        write_atomically(folder / "effects.json", encode(self.effects(source, target, measured.maps)))
+
+    def effects(self, source: str, target: str, fitted: Mapping[str, SiteMaps]) -> list[ContrastEffect]:
+        """The ready contrasts of the source on the target, at the middle site."""
+        site = self.study.sites[len(self.study.sites) // 2]
+        for name in (source, target):
+            if name not in self.readings:
+                self.readings[name] = read_own(self.model(name), site, self.chunks)
+        own = self.readings
+        return carried_effects(self.model(target), site, fitted[site.name], own[source], own[target])
 
     def write_study(self) -> None:
         """study.json, with the losses against the grammar's entropy and the dictionaries' ceilings."""
@@ -180,42 +186,3 @@ class _Builder:
         folder = self.workshop.model_folder(name)
         seed = int(name.removeprefix("seed")) if name.startswith("seed") and kind == "seed" else 0
         return ModelEntry(name, kind, title, f"models/{name}", digest(folder), seed, losses.get(name, float("nan")))
-
-
-def contrast_effects(
-    study: Study, source: LanguageModel, target: LanguageModel, chunks: Chunks, dose: float = STEER_DOSE
-) -> list[ContrastEffect]:
-    """The signed effect of every ready contrast on the target, by arm, at the middle site."""
-    site = study.sites[len(study.sites) // 2]
-    fitted = load_maps(study.pair_path(source.name, target.name) / "maps.safetensors")[site.name]
-    norms = [median_norm(m, site, chunks) for m in (source, target)]
-    random = [unit(row.float()) for row in haar(target.d_model, 77)[:RANDOM_DIRECTIONS]]
-    out = []
-    for plan in PLANS:
-        contrast, held_out = ready_contrast(plan.name), ready_contrast(plan.name, held_out=True)
-        typical = effect.typical_tokens(contrast, target)
-        prompts = effect.neutral_prompts(held_out, target)
-        v, native = contrast_vector(source, site, contrast), contrast_vector(target, site, contrast)
-        rotated = fitted.rotated.direction(v)
-        arms = [native, v, rotated, fitted.affine.direction(v), fitted.shuffled.direction(v), *random]
-        on_source, _, _ = effect.effects(source, site, [v], norms[0], dose, prompts, typical)
-        found, losses, base = effect.effects(target, site, arms, norms[1], dose, prompts, typical)
-        out.append(
-            ContrastEffect(
-                name=plan.name,
-                title=plan.title,
-                site=site.name,
-                dose=dose,
-                source=on_source[0],
-                native=found[0],
-                raw=found[1],
-                rotated=found[2],
-                affine=found[3],
-                shuffled=found[4],
-                random=tuple(found[5:]),
-                loss_rise_rotated=losses[2] / base - 1,
-                cosine_native_rotated=float(native @ rotated),
-                cosine_native_raw=float(native @ v),
-            )
-        )
-    return out

@@ -28,9 +28,9 @@ READ = {
     "raw": "raw",
     "translated": "mean moved",
     "rotated": "through R",
-    "affine": "through the affine map",
-    "shuffled": "through a shuffled R",
-    "random": "through a random R",
+    "affine": "through affine",
+    "shuffled": "through shuffled R",
+    "random": "through random R",
 }
 _PHRASES = {
     "slot": "words for {}",
@@ -170,5 +170,5 @@ The best of many labels is always above zero: below 0.3 take it as no label.
 **Contexts.** The test chunks in which the feature fires most in A, and the same text in B. The shade is the activation, on one scale for both; hover a token for the number. The peak of A is underlined.
 The first token of a chunk is not scored anywhere in this project: it is dimmed.
 
-**Controls.** A row of the table, a dot of the map and the number all choose the feature. Drag a box on the map to list the features in it; double-click to clear. The address of the page restores what you see.
+**Controls.** A row of the table, a dot of the map and the number all choose the feature. With the box tool of the map, drag a box to list the features in it (the hand goes back to clicking). The address of the page restores what you see.
 """

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from plotly.subplots import make_subplots
 
 from explorer.palette import HATCH, Palette
-from explorer.results import DialCurve, DictionaryScores, PairResult, SiteResult
+from explorer.results import DialCurve, PairResult, SiteResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 ARMS = ("raw", "translated", "rotated", "affine", "shuffled", "random")
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 
-CONFIG = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+CONFIG = {
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg"},
+    "modeBarButtonsToRemove": ["lasso2d", "select2d"],
+}
 """Export from the browser as SVG: works without a network and without Chrome on the server."""
 
 
@@ -79,7 +83,9 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
         )
     for i, s in enumerate(sites):
         ceiling = getattr(s.dictionary.ceiling, reading).value  # type: ignore[union-attr]
-        figure.add_shape(type="line", x0=i - 0.44, x1=i + 0.44, y0=ceiling, y1=ceiling, line={"color": palette.ink, "width": 3})
+        figure.add_shape(
+            type="line", x0=i - 0.44, x1=i + 0.44, y0=ceiling, y1=ceiling, line={"color": palette.ink, "width": 3}
+        )
     last = getattr(sites[-1].dictionary.ceiling, reading).value  # type: ignore[union-attr]
     right = len(sites) - 0.52
     for y, text in ((last, "ceiling"), (0.0, "predicting<br>the mean")):
@@ -115,26 +121,54 @@ def dial(
     a, b = np.round(source_cloud.astype(float), 2), np.round(target_cloud.astype(float), 2)
     colours = [_mix(palette.raw, palette.rotated, x) for x in t]
     figure.add_trace(
-        go.Scatter(x=a[:, 0], y=a[:, 1], mode="markers", name=names[0], hoverinfo="skip",
-                   marker={"color": palette.source, "size": 6, "opacity": 0.55}),
-        row=1, col=1,
-    )  # fmt: skip
+        go.Scatter(
+            x=a[:, 0],
+            y=a[:, 1],
+            mode="markers",
+            name=names[0],
+            hoverinfo="skip",
+            marker={"color": palette.source, "size": 6, "opacity": 0.55},
+        ),
+        row=1,
+        col=1,
+    )
     figure.add_trace(
-        go.Scatter(x=b[start, :, 0], y=b[start, :, 1], mode="markers", name=names[1], hoverinfo="skip",
-                   marker={"color": colours[start], "size": 6, "symbol": "diamond", "opacity": 0.65}),
-        row=1, col=1,
-    )  # fmt: skip
+        go.Scatter(
+            x=b[start, :, 0],
+            y=b[start, :, 1],
+            mode="markers",
+            name=names[1],
+            hoverinfo="skip",
+            marker={"color": colours[start], "size": 6, "symbol": "diamond", "opacity": 0.65},
+        ),
+        row=1,
+        col=1,
+    )
     line = {"mode": "lines", "hovertemplate": "turned %{x:.0%}: %{y:.2f}<extra></extra>"}
-    figure.add_trace(go.Scatter(x=t, y=curve.shuffled, line={"color": palette.null, "dash": "dot", "width": 2.5}, **line), row=1, col=2)
-    figure.add_trace(go.Scatter(x=t, y=curve.direct, line={"color": palette.affine, "dash": "dash", "width": 2.5}, **line), row=1, col=2)
-    figure.add_trace(go.Scatter(x=t, y=curve.dictionary, line={"color": palette.rotated, "width": 3.5}, **line), row=1, col=2)
+    figure.add_trace(
+        go.Scatter(x=t, y=curve.shuffled, line={"color": palette.null, "dash": "dot", "width": 2.5}, **line),
+        row=1,
+        col=2,
+    )
+    figure.add_trace(
+        go.Scatter(x=t, y=curve.direct, line={"color": palette.affine, "dash": "dash", "width": 2.5}, **line),
+        row=1,
+        col=2,
+    )
+    figure.add_trace(
+        go.Scatter(x=t, y=curve.dictionary, line={"color": palette.rotated, "width": 3.5}, **line), row=1, col=2
+    )
     figure.add_trace(_needle(curve, start, colours[start], palette), row=1, col=2)
     figure.frames = [
         go.Frame(
             name=str(i),
             traces=[1, 5],
             data=[
-                go.Scatter(x=b[i, :, 0], y=b[i, :, 1], marker={"color": colours[i], "size": 6, "symbol": "diamond", "opacity": 0.65}),
+                go.Scatter(
+                    x=b[i, :, 0],
+                    y=b[i, :, 1],
+                    marker={"color": colours[i], "size": 6, "symbol": "diamond", "opacity": 0.65},
+                ),
                 _needle(curve, i, colours[i], palette),
             ],
         )
@@ -155,37 +189,68 @@ def dial(
         margin={"l": 12, "r": 128, "t": 40, "b": 96},
         sliders=[
             {
-                "active": start, "x": 0.3, "len": 0.7, "y": -0.06, "pad": {"t": 34}, "tickcolor": palette.ink,
-                "currentvalue": {"visible": False}, "bgcolor": palette.faint, "activebgcolor": palette.rotated,
-                "bordercolor": palette.null, "font": {"size": 14, "color": palette.ink},
+                "active": start,
+                "x": 0.3,
+                "len": 0.7,
+                "y": -0.06,
+                "pad": {"t": 34},
+                "tickcolor": palette.ink,
+                "currentvalue": {"visible": False},
+                "bgcolor": palette.faint,
+                "activebgcolor": palette.rotated,
+                "bordercolor": palette.null,
+                "font": {"size": 14, "color": palette.ink},
                 "steps": [
-                    {"method": "animate", "label": ("raw" if i == 0 else "R" if i == len(t) - 1 else ""),
-                     "args": [[str(i)], {**settings, "frame": {"duration": 0, "redraw": False}}]}
+                    {
+                        "method": "animate",
+                        "label": ("raw" if i == 0 else "R" if i == len(t) - 1 else ""),
+                        "args": [[str(i)], {**settings, "frame": {"duration": 0, "redraw": False}}],
+                    }
                     for i in range(len(t))
                 ],
             }
         ],
         updatemenus=[
             {
-                "type": "buttons", "x": 0, "y": -0.06, "xanchor": "left", "yanchor": "top", "pad": {"t": 30},
-                "showactive": False, "bgcolor": palette.paper, "bordercolor": palette.null, "font": {"size": 15, "color": palette.ink},
+                "type": "buttons",
+                "x": 0,
+                "y": -0.06,
+                "xanchor": "left",
+                "yanchor": "top",
+                "pad": {"t": 30},
+                "showactive": False,
+                "bgcolor": palette.paper,
+                "bordercolor": palette.null,
+                "font": {"size": 15, "color": palette.ink},
                 "buttons": [
-                    {"label": "Turn the dial", "method": "animate",
-                     "args": [[str(i) for i in range(len(t))], {**settings, "frame": {"duration": 90, "redraw": False}, "fromcurrent": False}]}
+                    {
+                        "label": "Turn the dial",
+                        "method": "animate",
+                        "args": [
+                            [str(i) for i in range(len(t))],
+                            {**settings, "frame": {"duration": 90, "redraw": False}, "fromcurrent": False},
+                        ],
+                    }
                 ],
             }
         ],
-    )  # fmt: skip
+    )
     return figure
 
 
 def _needle(curve: DialCurve, i: int, colour: str, palette: Palette) -> go.Scatter:
     y = curve.dictionary[i]
     return go.Scatter(
-        x=[curve.t[i]], y=[y], mode="markers+text", text=[f"<b>{y:.2f}</b>"], hoverinfo="skip",
-        textposition="middle right" if curve.t[i] < 0.5 else "middle left", textfont={"size": 20, "color": palette.ink},
-        marker={"size": 18, "color": colour, "line": {"width": 2.5, "color": palette.ink}}, cliponaxis=False,
-    )  # fmt: skip
+        x=[curve.t[i]],
+        y=[y],
+        mode="markers+text",
+        text=[f"<b>{y:.2f}</b>"],
+        hoverinfo="skip",
+        textposition="middle right" if curve.t[i] < 0.5 else "middle left",
+        textfont={"size": 20, "color": palette.ink},
+        marker={"size": 18, "color": colour, "line": {"width": 2.5, "color": palette.ink}},
+        cliponaxis=False,
+    )
 
 
 def _curve_labels(figure: go.Figure, curve: DialCurve, names: tuple[str, str], palette: Palette) -> None:
@@ -202,12 +267,33 @@ def _curve_labels(figure: go.Figure, curve: DialCurve, names: tuple[str, str], p
     above = float("inf")
     for y, text, colour in ends:
         above = min(y, above - 0.13 * span)
-        figure.add_annotation(xref="x2 domain", yref="y2", x=1.02, y=above, text=text, xanchor="left", align="left", showarrow=False,
-                              font={"size": 14, "color": colour})  # fmt: skip
-    figure.add_annotation(row=1, col=2, x=0.0, y=curve.ceiling, yshift=13, xanchor="left", showarrow=False, font={"size": 14},
-                          text=f"ceiling {curve.ceiling:.2f}")  # fmt: skip
-    text = f"<span style='color:{palette.source}'>● {names[0]}</span>   <span style='color:{palette.rotated}'>◆ {names[1]}, turned</span>"
-    figure.add_annotation(xref="paper", yref="paper", x=0, y=1.08, xanchor="left", text=text, showarrow=False, font={"size": 15})
+        figure.add_annotation(
+            xref="x2 domain",
+            yref="y2",
+            x=1.02,
+            y=above,
+            text=text,
+            xanchor="left",
+            align="left",
+            showarrow=False,
+            font={"size": 14, "color": colour},
+        )
+    figure.add_annotation(
+        row=1,
+        col=2,
+        x=0.0,
+        y=curve.ceiling,
+        yshift=13,
+        xanchor="left",
+        showarrow=False,
+        font={"size": 14},
+        text=f"ceiling {curve.ceiling:.2f}",
+    )
+    marks = ((palette.source, f"● {names[0]}"), (palette.rotated, f"◆ {names[1]}, turned"))
+    text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)
+    figure.add_annotation(
+        xref="paper", yref="paper", x=0, y=1.08, xanchor="left", text=text, showarrow=False, font={"size": 15}
+    )
 
 
 def _mix(a: str, b: str, share: float) -> str:
@@ -233,42 +319,66 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
         e = getattr(site.ladder, key)
         figure.add_trace(
             go.Scatter(
-                x=[e.value], y=[title], mode="markers+text", text=[f"  {e.value:.2f}"], textposition="middle right",
-                textfont={"size": 14}, marker={"size": 13, "color": palette.arm(arm)}, cliponaxis=False,
-                error_x={"type": "data", "array": [e.high - e.value], "arrayminus": [e.value - e.low], "color": palette.ink, "thickness": 1.2},
+                x=[e.value],
+                y=[title],
+                mode="markers+text",
+                text=[f"  {e.value:.2f}"],
+                textposition="middle right",
+                textfont={"size": 14},
+                marker={"size": 13, "color": palette.arm(arm)},
+                cliponaxis=False,
+                error_x={
+                    "type": "data",
+                    "array": [e.high - e.value],
+                    "arrayminus": [e.value - e.low],
+                    "color": palette.ink,
+                    "thickness": 1.2,
+                },
                 hovertemplate=f"{title}: %{{x:.3f}} [{e.low:.3f}, {e.high:.3f}]<extra></extra>",
             )
-        )  # fmt: skip
+        )
     low, high = min(site.ladder.shuffled), max(site.ladder.shuffled)
     width = max(0.015, high - low)
     figure.add_vrect(x0=high - width, x1=high, fillcolor=palette.null, opacity=0.35, line_width=0)
-    figure.add_annotation(x=high, y=1.02, yref="paper", text="19 shuffled pairings", showarrow=False, xanchor="left", font={"size": 13, "color": palette.null})
+    figure.add_annotation(
+        x=high,
+        y=1.02,
+        yref="paper",
+        text="19 shuffled pairings",
+        showarrow=False,
+        xanchor="left",
+        font={"size": 13, "color": palette.null},
+    )
     figure.add_vline(x=0, line={"color": palette.ink, "width": 1})
     _layout(figure, palette, 330)
     left = min(low, *(getattr(site.ladder, key).low for key, _, _ in RUNGS))
-    figure.update_xaxes(title="explained variance of the source's rows", range=[max(-3.0, left - 0.15), 1.18], showgrid=True)
+    figure.update_xaxes(
+        title="explained variance of the source's rows", range=[max(-3.0, left - 0.15), 1.18], showgrid=True
+    )
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False)
     figure.update_layout(margin={"l": 150, "r": 24, "t": 30, "b": 48})
     return figure
 
 
-def arm_table(scores: DictionaryScores) -> pd.DataFrame:
-    """The dictionary's scores at one site as a table: paper-style and faithful EV with intervals, and L0."""
+def score_table(result: PairResult) -> pd.DataFrame:
+    """The dictionary's scores at every site as a table: paper-style and faithful EV with intervals, and L0."""
     import pandas as pd
 
     rows = []
-    for arm in ("ceiling", *ARMS):
-        s = getattr(scores, arm)
-        rows.append(
-            {
-                "read through": arm,
-                "EV paper-style": s.paper.value,
-                "low": s.paper.low,
-                "high": s.paper.high,
-                "EV faithful": s.faithful.value,
-                "faithful low": s.faithful.low,
-                "faithful high": s.faithful.high,
-                "L0": s.l0,
-            }
-        )
+    for site in result.sites:
+        for arm in ("ceiling", *ARMS) if site.dictionary is not None else ():
+            s = getattr(site.dictionary, arm)
+            rows.append(
+                {
+                    "site": site.label,
+                    "read through": arm,
+                    "EV paper-style": s.paper.value,
+                    "low": s.paper.low,
+                    "high": s.paper.high,
+                    "EV faithful": s.faithful.value,
+                    "faithful low": s.faithful.low,
+                    "faithful high": s.faithful.high,
+                    "L0": s.l0,
+                }
+            )
     return pd.DataFrame(rows)

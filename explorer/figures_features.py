@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAP_CONFIG = {
     "displaylogo": False,
     "toImageButtonOptions": {"format": "svg"},
-    "modeBarButtonsToRemove": ["lasso2d", "autoScale2d"],
+    "modeBarButtons": [["pan2d", "select2d"], ["toImage"]],
 }
 WIDTH = 0.9
 """Share of the width that the points take; the rest is the colour bar's."""
@@ -170,7 +170,7 @@ def _layout(figure: go.Figure, frame: Frame, palette: Palette) -> None:
         hoverlabel={"bgcolor": palette.paper, "font": {"color": palette.ink, "size": 14}, "align": "left"},
         hovermode="closest",
         clickmode="event+select",
-        dragmode="select",
+        dragmode="pan",  # with any tool of selection active Streamlit stops clicks from selecting
         showlegend=True,
     )
     figure.update_xaxes(visible=False, fixedrange=True, range=frame.x, domain=[0, WIDTH])

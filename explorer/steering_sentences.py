@@ -43,7 +43,7 @@ def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
         "translated": (f"{target} + translated", "a moved mean turns no direction: as raw"),
         "affine": (f"{target} + affine", f"{source}’s v, carried by the affine map"),
         "shuffled": (f"{target} + shuffled", "carried by an R of shuffled pairs"),
-        "random": (f"{target} + random", "a random direction, as long as v"),
+        "random": (f"{target} + random", "random, as long as v"),
     }
 
 
@@ -60,20 +60,20 @@ def lane_effect(effect: LaneEffect) -> str:
 def dose(c: float, source: str, target: str, norms: tuple[float, float]) -> str:
     """The dose in both units."""
     if c == 0:
-        return "Dose 0: nothing is added, so all lanes of a model write the same."
+        return "Dose 0: nothing is added, lanes of a model agree."
     a, b = (f"{c * norm:.2f}".replace("-", "−") for norm in norms)
-    return f"Dose {signed(c)} median norms: v has length {a} in {source}, {b} in {target}."
+    return f"Dose {signed(c)} = length {a} in {source}, {b} in {target}."
 
 
 def status(snapshot: Snapshot | None, stale: bool) -> str:
     """One calm line on where the generation stands."""
     if snapshot is None or (snapshot.state == "failed" and stale):
-        return "Press Generate: every lane continues the same prompt with the same random numbers."
+        return "Press Generate: all lanes continue the same prompt."
     if snapshot.state == "failed" and not stale:
         return f"Nothing was written: {snapshot.message}."
     speed = f"{snapshot.tokens} tokens in {snapshot.seconds:.1f} s"
     if stale and snapshot.state != "running":
-        return "The inputs changed since this was written: generate again."
+        return "Inputs changed: generate again."
     if snapshot.state == "running":
         return f"Writing … {speed}." if snapshot.tokens else "Reading the prompt …"
     return f"{'Stopped' if snapshot.state == 'stopped' else 'Done'}: {speed}, all lanes together."

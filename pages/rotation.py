@@ -6,50 +6,48 @@ import streamlit as st
 
 from explorer import figures, sentences
 from explorer.ui import cache
+from explorer.ui.chart import chart
 from explorer.ui.explain import what_is_this
-from explorer.ui.frame import View
+from explorer.ui.frame import View, choice
 from explorer.ui.refit import refit
 
 view: View = st.session_state["view"]
-result, here = view.pair, view.site_result
-readings = {"paper": "paper-style", "faithful": "faithful"}
+result, here, a, b = view.pair, view.site_result, view.source, view.target
 
 st.html(f"<p class='verdict'>{sentences.rotation(result, here, view.arm)}</p>")
+left, right = st.columns([0.45, 0.55], gap="medium")
+with left:
+    head, switch = st.columns(2, vertical_alignment="bottom")
+    head.markdown("#### A's dictionary on B")
+    with switch:
+        reading = choice("reading", "Reading", {"paper": "paper-style", "faithful": "faithful"})
+    figure = figures.ev_by_site(result, reading, view.arm, view.palette, view.site.name)
+    chart(
+        figure,
+        "ev",
+        f"Explained variance of {a}'s dictionary on {b} by site and map; the numbers are in the table below.",
+    )
+with right:
+    st.markdown(f"#### Turn {b} into {a}, site {view.site.label}")
+    if here.dial is not None:
+        clouds = cache.clouds(view.where, a, b)[view.site.name]
+        figure = figures.dial(here.dial, clouds[0], clouds[1], (a, b), view.palette)
+        chart(
+            figure,
+            "dial",
+            f"Two clouds of rows. As the dial turns, {b}'s moves onto {a}'s and explained variance rises.",
+        )
+    else:
+        st.info(f"The dial needs a dictionary, and this study has none of {a} at {view.site.label}.")
 
 left, right = st.columns([0.45, 0.55], gap="medium")
 with left:
-    head, switch = st.columns([0.5, 0.5], vertical_alignment="bottom")
-    head.markdown("#### A's dictionary on B")
-    reading = switch.segmented_control(
-        "Reading", readings, default="paper", required=True, key="reading", bind="query-params", format_func=readings.__getitem__,
-        persist_state="session", label_visibility="collapsed",
-    )  # fmt: skip
-    st.plotly_chart(
-        figures.ev_by_site(result, reading or "paper", view.arm, view.palette, view.site.name), key="ev", theme=None, config=figures.CONFIG,
-        alt=f"Explained variance of {view.source}'s dictionary on {view.target} by site and map; the table below has the numbers.",
-    )  # fmt: skip
-with right:
-    st.markdown(f"#### Turn {view.target} into {view.source}, site {view.site.label}")
-    if here.dial is not None:
-        source_cloud, target_cloud = cache.clouds(view.where, view.source, view.target)[view.site.name]
-        names = (view.source, view.target)
-        st.plotly_chart(
-            figures.dial(here.dial, source_cloud, target_cloud, names, view.palette), key="dial", theme=None, config=figures.CONFIG,
-            alt=f"Two clouds of residual rows; as the dial turns, {view.target}'s cloud moves onto {view.source}'s and EV rises.",
-        )  # fmt: skip
-
-left, right = st.columns([0.5, 0.5], gap="large")
-with left:
     st.markdown(f"#### The ladder of maps, site {view.site.label}")
-    st.plotly_chart(
-        figures.ladder(here, view.palette), key="ladder", theme=None, config=figures.CONFIG,
-        alt="How well each map predicts the source's rows from the target's.",
-    )  # fmt: skip
+    chart(figures.ladder(here, view.palette), "ladder", f"How well each map predicts {a}'s rows from {b}'s.")
 with right:
     st.markdown("#### The facts")
     st.html("".join(f"<p class='fact'>{fact}</p>" for fact in sentences.facts(result, here)))
 refit(view)
-if here.dictionary is not None:
-    with st.expander(f"The numbers at the site {view.site.label}"):
-        st.dataframe(figures.arm_table(here.dictionary), hide_index=True, key="table", column_config=sentences.TABLE_COLUMNS)
+with st.expander("The numbers of every site, both readings"):
+    st.dataframe(figures.score_table(result), hide_index=True, key="table", column_config=sentences.TABLE_COLUMNS)
 what_is_this(sentences.ROTATION_HELP)

@@ -27,7 +27,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="steer_contr
     with st.popover("Options", width=110):
         temperature = st.slider("Temperature (0: the likeliest token)", 0.0, 2.0, 0.8, 0.1, key="temperature", **kept)
         length = st.slider("Length, in tokens", 10, MAX_NEW_TOKENS, 60, 10, key="length", **kept)
-        seed = st.number_input("Seed", 0, MAX_SEED, 0, 1, key="seed", **kept)
+        seed = st.number_input("Seed", 0, MAX_SEED, step=1, key="seed", **kept)
         own = st.checkbox(f"Also {view.target}'s own vector", key="own", disabled=vector.contrast is None, **kept)
 arms = arms_shown(view.arm, native=own and vector.contrast is not None)
 sampling = Sampling(temperature, int(seed), length)

@@ -88,7 +88,7 @@ def test_at_first_it_says_what_to_do(page: AppTest) -> None:
     page.run()
     assert not page.exception
     assert "Press Generate" in html(page)
-    assert "median norms: v has length" in html(page)
+    assert "Dose +0.40 = length " in html(page)
     assert page.button(key="stop").disabled
     assert page.text_input(key="prompt").value == contrasts.PLANS[0].prompt
     assert "<b>1 of 3</b> contrasts of seed0 move twin" in html(page)

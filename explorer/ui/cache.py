@@ -124,9 +124,7 @@ def label_f1(where: str, source: str, target: str, site_index: int) -> dict[str,
     assert sae is not None
     least = torch.tensor((table["threshold"] * table["largest"]).to_numpy())
     arms, chosen = {arm: fitted.arm(arm) for arm in ARMS}, list(table["label"])
-    found = contexts.label_f1(
-        model(where, target), sae, site, arms, test_chunks(where), labels(where), chosen, least
-    )
+    found = contexts.label_f1(model(where, target), sae, site, arms, test_chunks(where), labels(where), chosen, least)
     return {arm: scores.numpy() for arm, scores in found.items()}
 
 

@@ -56,7 +56,7 @@ def draw_card(table: pd.DataFrame, chosen: int, view: View) -> None:
     st.html(f"<p class='verdict'>{feature_sentences.headline(table, chosen, view.arm, view.source, view.target)}</p>")
     if not row["density"] > 0:
         return
-    left, right = st.columns([0.45, 0.55], gap="large")
+    left, right = st.columns([0.4, 0.6], gap="medium")
     with left:
         st.html(_promoted(list(row["promoted"]), view.source, "source"))
         carried = cache.promoted_in_target(*place, view.arm, chosen)

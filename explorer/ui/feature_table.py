@@ -39,7 +39,7 @@ def controls(table: pd.DataFrame) -> tuple[int, pd.DataFrame]:
         )  # fmt: skip
         chosen = st.number_input(
             "Feature", min_value=0, max_value=len(table) - 1, value=None, step=1, placeholder=str(example), key="feature",
-            bind="query-params", persist_state="session", width=130,
+            bind="query-params", persist_state="session", width=150,
         )  # fmt: skip
     with st.container(horizontal=True, gap="medium"):
         alive = st.checkbox("alive only", True, key="alive", bind="query-params", persist_state="session")
@@ -88,12 +88,13 @@ def _row_clicked() -> None:
 
 
 def map_clicked() -> None:
-    """Callback of the map: one dot chooses its feature; a box lists its features in the table and opens the first."""
+    """Callback of the map: one dot chooses its feature; a box lists its features in the table and opens the first of the table."""
     points = st.session_state["map of features"]["selection"]["points"]
     ids = [int(p["customdata"][0]) for p in points if p.get("customdata")]
     st.session_state[_BOXED] = tuple(ids) if len(ids) > 1 else None
-    if ids:
-        st.session_state["feature"] = ids[0]
+    listed = [i for i in st.session_state.get(_SHOWN, ()) if i in ids] or ids
+    if listed:
+        st.session_state["feature"] = int(listed[0])
 
 
 def _columns(arm: str, colour: str) -> dict[str, Any]:

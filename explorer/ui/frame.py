@@ -61,9 +61,28 @@ def draw_frame() -> View:
     return View(where, study, source, target, study.site(site), arm or "rotated", palette)
 
 
-def _select(key: str, label: str, options: list[str], index: int, width: int, names: dict[str, str] | None = None) -> str:
+def _select(
+    key: str, label: str, options: list[str], index: int, width: int, names: dict[str, str] | None = None
+) -> str:
     chosen = st.selectbox(
         label, options, index=index, key=key, width=width, bind="query-params", persist_state="session",
         format_func=(lambda o: names[o]) if names else str,
     )  # fmt: skip
     return str(chosen)
+
+
+def choice(key: str, label: str, options: dict[str, str]) -> str:
+    """A switch between a few options (value → words), the first chosen; it persists across pages and in the link."""
+    first = next(iter(options))
+    chosen = st.segmented_control(
+        label,
+        list(options),
+        default=first,
+        required=True,
+        key=key,
+        bind="query-params",
+        format_func=options.__getitem__,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    return str(chosen or first)

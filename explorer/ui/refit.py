@@ -21,7 +21,9 @@ def refit(view: View) -> None:
         if key in st.session_state:
             st.html(f"<p class='fact'>{st.session_state[key]}</p>")
         else:
-            st.html("<p class='fact quiet'>Runs both models on the text and fits every map anew; any click stops it.</p>")
+            st.html(
+                "<p class='fact quiet'>Runs both models on the text and fits every map anew; any click stops it.</p>"
+            )
 
 
 def _measure(view: View) -> str:
@@ -33,9 +35,11 @@ def _measure(view: View) -> str:
     dictionary = cache.dictionary(view.where, view.source, view.site.index)
     chunks = cache.chunks(view.where)
     found = {view.site.name: dictionary} if dictionary is not None else {}
-    live = measure_pair(
-        source, target, chunks, [view.site], found, report=lambda step, share: bar.progress(share, step)
-    )
+
+    def report(step: str, share: float) -> None:
+        bar.progress(share, step)
+
+    live = measure_pair(source, target, chunks, [view.site], found, report=report)
     bar.empty()
     stored = cache.maps(view.where, view.source, view.target)[view.site.name].rotated.matrix
     difference = float((live.maps[view.site.name].rotated.matrix - stored).abs().max())

@@ -157,19 +157,17 @@ def draw_bench(view: View, request: Request) -> None:
 def _draw(view: View, request: Request, units: tuple[float, float], polling: bool) -> None:
     mine = bench()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button("Generate", type="primary", key="generate", shortcut="Ctrl+Enter"):
-            mine.start(request)
-            st.rerun()
-        if st.button("Stop", key="stop", shortcut="Esc", disabled=not mine.running):
-            mine.stop()
-            st.rerun()
-        if st.button("Fresh seed", key="fresh", shortcut="Alt+S", on_click=_fresh_seed):
-            st.rerun()
+        # Callbacks, and one rerun at the very end: what a fragment has not drawn when it reruns vanishes for a moment.
+        st.button(
+            "Generate", type="primary", key="generate", shortcut="Ctrl+Enter", on_click=mine.start, args=(request,)
+        )
+        st.button("Stop", key="stop", shortcut="Esc", disabled=not mine.running, on_click=mine.stop)
+        st.button("Fresh seed", key="fresh", shortcut="Alt+S", on_click=_fresh_seed)
         snapshot = mine.snapshot()
         stale = mine.request is not None and mine.request != request
         status = escape(steering_sentences.status(snapshot, stale))
         dose = steering_sentences.dose(request.dose, view.source, view.target, units)
-        st.html(f"<p class='fact' role='status'>{status}</p><p class='fact quiet'>{escape(dose)}</p>")
+        st.html(f"<p class='fact' role='status'>{status}</p><p class='fact quiet'>{escape(dose)}</p>", width=480)
     shown = mine.request if stale and mine.request is not None else request
     draw_lanes(
         (PLAIN, STEERED, *shown.arms),
@@ -179,7 +177,7 @@ def _draw(view: View, request: Request, units: tuple[float, float], polling: boo
         view.arm,
         stale,
     )
-    if polling and not mine.running:
+    if mine.again or polling != mine.running:
         st.rerun()
 
 
