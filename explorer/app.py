@@ -18,7 +18,7 @@ if str(ROOT) not in sys.path:
 sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explorer"]
 
 from explorer.errors import InputError  # noqa: E402
-from explorer.ui.frame import draw_frame  # noqa: E402
+from explorer.ui.frame import current_palette, draw_frame  # noqa: E402
 from explorer.ui.style import apply_style  # noqa: E402
 
 rotation = st.Page(ROOT / "pages" / "rotation.py", title="Rotation", url_path="rotation")
@@ -38,7 +38,7 @@ page = st.navigation(
 )
 # Pages have no Material icons: Streamlit makes them the favicon, which the browser asks from another host.
 st.set_page_config(page_title="Polymorphism Explorer", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide")
-apply_style()
+apply_style(current_palette())
 if page.url_path == "":
     # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
     st.switch_page(rotation, query_params=st.query_params.to_dict())

@@ -29,7 +29,7 @@ class Query:
 def atlas(features: pd.DataFrame, correspondence: pd.DataFrame, site: Site) -> pd.DataFrame:
     """One row for each feature of the source at a site, indexed by its number; empty without a dictionary there.
 
-    Columns of `explorer.catalogue` and of `explorer.correspondence`, `words` (what the search reads) and `worth` (its order).
+    Columns of `explorer.catalogue` and of `explorer.correspondence`, `words` (what the search reads), `worth` (order).
     """
     left = features[features["site"] == site.index].set_index("feature").drop(columns="site")
     right = correspondence[correspondence["site"] == site.index].set_index("feature").drop(columns="site")

@@ -74,9 +74,15 @@ def token_pieces(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list
 
 @torch.inference_mode()
 def top_contexts(
-    source: LanguageModel, target: LanguageModel, fitted: ResidualMap, sae: SAE, site: Site, feature: int, chunks: Chunks
+    source: LanguageModel,
+    target: LanguageModel,
+    fitted: ResidualMap,
+    sae: SAE,
+    site: Site,
+    feature: int,
+    chunks: Chunks,
 ) -> list[Context]:
-    """A feature's activations on some chunks in both models, strongest in the source first; silent chunks are left out."""
+    """A feature's activations on some chunks in both models, strongest in the source first, silent chunks left out."""
     own = sae.encode(residuals(source, chunks.ids, [site])[site])[..., feature]
     read = sae.encode(fitted(residuals(target, chunks.ids, [site])[site]))[..., feature]
     out = []

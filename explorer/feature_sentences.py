@@ -94,11 +94,17 @@ def headline(table: pd.DataFrame, feature: int, arm: str, source: str, target: s
     else:
         text = f"{name} has no clear label; the nearest is {phrase} ({label}). "
     r = row[f"r_{arm}"]
-    others = "; ".join(f"{other} {number(row[f'r_{other}'])}" for other in ("raw", "rotated", "shuffled") if other != arm)
+    others = "; ".join(
+        f"{other} {number(row[f'r_{other}'])}" for other in ("raw", "rotated", "shuffled") if other != arm
+    )
     how = THROUGH[arm]
     if r != r:
-        return text + f"{how}, the same direction fires too seldom in {html.escape(target)} to say: r is n/a ({others})."
-    same = "on the same tokens of" if r >= SAME else "on some of the same tokens of" if r >= SOME else "on other tokens in"
+        return (
+            text + f"{how}, the same direction fires too seldom in {html.escape(target)} to say: r is n/a ({others})."
+        )
+    same = (
+        "on the same tokens of" if r >= SAME else "on some of the same tokens of" if r >= SOME else "on other tokens in"
+    )
     return text + f"{how}, the same direction fires {same} {html.escape(target)} (r = <b>{number(r)}</b>; {others})."
 
 

@@ -52,9 +52,10 @@ def _faded(colour: str, opacity: float) -> str:
 def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, site: str = "") -> go.Figure:
     """EV of the source's dictionary on the target at every site: bars by map, the ceiling as a line above each group.
 
-    `reading` is "paper" or "faithful"; the chosen map is drawn in full colour, the chosen site's label in bold.
+    `reading` is "paper-style" or "faithful"; the chosen map is drawn in full colour, the chosen site's label in bold.
     """
     sites = [s for s in result.sites if s.dictionary is not None]
+    reading = reading.removesuffix("-style")
     figure = go.Figure()
     labels = [f"<b>{s.label}</b>" if s.site == site else s.label for s in sites]
     for arm in ("raw", "translated", "rotated", "affine", "shuffled", "random"):

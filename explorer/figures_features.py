@@ -44,7 +44,7 @@ KEYS = {
 
 
 def ramp(palette: Palette, arm: str) -> list[list[object]]:
-    """From nearly the background at 0 to the map's own colour at its strongest at 1: one hue, lightness does the work."""
+    """From nearly the background at 0 to the map's own colour, stronger, at 1: one hue, its lightness tells."""
     low = "#DCE3E8" if palette == LIGHT else "#343E47"
     return [[0.0, low], [0.55, palette.arm(arm)], [1.0, _mix(palette.arm(arm), palette.ink, 0.45)]]
 
@@ -81,11 +81,13 @@ def map_frame(table: pd.DataFrame, by: str, height: int = 330) -> Frame:
     )
 
 
-def feature_map(table: pd.DataFrame, shown: Collection[int], arm: str, by: str, frame: Frame, palette: Palette) -> go.Figure:
+def feature_map(
+    table: pd.DataFrame, shown: Collection[int], arm: str, by: str, frame: Frame, palette: Palette
+) -> go.Figure:
     """Decoder directions of the source in two dimensions (UMAP), coloured by firing r under a map or by label key.
 
-    `by` is "r" or "label". `shown` features are solid, others faded. Which one is chosen is no part of the figure: a new
-    figure on every click would be built anew in the browser.
+    `by` is "r" or "label". `shown` features are solid, others faded. Which one is chosen is no part of the figure:
+    the browser would build a new figure on every click.
     """
     figure = go.Figure()
     ids = table.index.to_numpy(np.int32)
@@ -99,12 +101,19 @@ def feature_map(table: pd.DataFrame, shown: Collection[int], arm: str, by: str, 
             look = {key: value[which] if isinstance(value, np.ndarray) else value for key, value in marker.items()}
             figure.add_trace(
                 go.Scattergl(
-                    x=x[which], y=y[which], mode="markers", customdata=[[i] for i in ids[which].tolist()], text=hover[which], showlegend=False,
-                    hovertemplate="%{text}<extra></extra>", marker={"size": 8, "opacity": opacity, **look},
+                    x=x[which],
+                    y=y[which],
+                    mode="markers",
+                    customdata=[[i] for i in ids[which].tolist()],
+                    text=hover[which],
+                    showlegend=False,
+                    hovertemplate="%{text}<extra></extra>",
+                    marker={"size": 8, "opacity": opacity, **look},
                     # The ring shows what is chosen: a click must not dim the rest.
-                    selected={"marker": {"opacity": opacity}}, unselected={"marker": {"opacity": opacity}},
+                    selected={"marker": {"opacity": opacity}},
+                    unselected={"marker": {"opacity": opacity}},
                 )
-            )  # fmt: skip
+            )
 
     if by == "label":
         keys, clear = table["label"].str.partition("=")[0].to_numpy(), table["f1"].to_numpy() >= CLEAR
@@ -121,7 +130,14 @@ def feature_map(table: pd.DataFrame, shown: Collection[int], arm: str, by: str, 
         dots(known, color=np.clip(r, 0, 1), colorscale=ramp(palette, arm), cmin=0, cmax=1)
         _legend_entry(figure, "n/a: fires too seldom", palette.null, "circle-open")
         # The bar belongs to no dots: it stays when a search leaves none.
-        bar = {"color": [0.0], "colorscale": ramp(palette, arm), "cmin": 0, "cmax": 1, "showscale": True, "colorbar": _bar(arm, palette)}
+        bar = {
+            "color": [0.0],
+            "colorscale": ramp(palette, arm),
+            "cmin": 0,
+            "cmax": 1,
+            "showscale": True,
+            "colorbar": _bar(arm, palette),
+        }
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=bar, showlegend=False, hoverinfo="skip"))
     _layout(figure, frame, palette)
     return figure
@@ -154,7 +170,9 @@ def _bar(arm: str, palette: Palette) -> dict[str, object]:
 
 def _legend_entry(figure: go.Figure, name: str, colour: str, symbol: str) -> None:
     figure.add_trace(
-        go.Scatter(x=[None], y=[None], mode="markers", name=name, marker={"color": colour, "symbol": symbol, "size": 10})
+        go.Scatter(
+            x=[None], y=[None], mode="markers", name=name, marker={"color": colour, "symbol": symbol, "size": 10}
+        )
     )
 
 
@@ -166,7 +184,14 @@ def _layout(figure: go.Figure, frame: Frame, palette: Palette) -> None:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 14, "color": palette.ink},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
         hoverlabel={"bgcolor": palette.paper, "font": {"color": palette.ink, "size": 14}, "align": "left"},
         hovermode="closest",
         clickmode="event+select",

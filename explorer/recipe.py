@@ -46,9 +46,9 @@ class TalesRecipe:
     """Optimisation of the language models."""
     early: float = 0.05
     """Share of seed 0's steps after which the early checkpoint is kept."""
-    sae: SAERecipe = field(default_factory=SAERecipe)
+    sae: SAERecipe = field(default_factory=lambda: SAERecipe(k=32))
     """Dictionaries, one for each site of each seed."""
-    sae_rows: int = 1_500_000
+    sae_rows: int = 2_000_000
     """Rows that each dictionary is trained on."""
     held_out: int = 800
     """Held-out documents on which everything is measured."""

@@ -37,9 +37,9 @@ def all_sites(n_layers: int) -> list[Site]:
 
 
 def parse_site(text: str, n_layers: int) -> Site:
-    """The site that an index or a name means. Raises InputError with the allowed ones."""
+    """The site that an index, a name or a short label means. Raises InputError with the allowed ones."""
     for site in all_sites(n_layers):
-        if text.strip() in (str(site.index), site.name):
+        if text.strip() in (str(site.index), site.name, site.label):
             return site
     names = ", ".join(f"{s.index} ({s.name})" for s in all_sites(n_layers))
     raise InputError(f"no site '{text}': this model has {names}")

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 _NUMBER = {"type_config": {"type": "number", "format": "%+.2f"}}
 _WIDE = {"random 5 %": 96, "random 95 %": 100, "on A itself": 92}
+CHANCE = 0.05
+"""Share of vectors that beat the 95th percentile of random directions by chance."""
+
 TABLE_COLUMNS: dict[str, Any] = {
-    name: {**_NUMBER, "width": _WIDE.get(name, 72)}
+    name: {**_NUMBER, "width": _WIDE.get(name, 68)}
     for name in ("native", "rotated", "raw", "random 5 %", "random 95 %", "affine", "shuffled", "on A itself")
 } | {
-    "contrast": {"width": 165},
-    "verdict": {"width": 150},
+    "contrast": {"width": 160},
+    "verdict": {"width": 168},
     "ratio": {"width": 60, "type_config": {"type": "number", "format": "%.2f"}, "help": "rotated / native"},
     "loss rise": {
         "type_config": {"type": "number", "format": "%+.0f %%"},
@@ -49,12 +52,13 @@ def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
 
 def signed(value: float) -> str:
     """A number with its sign and two digits."""
-    return f"{value:+.2f}".replace("-", "−")
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
 
 
 def lane_effect(effect: LaneEffect) -> str:
     """The line under a lane that has ended."""
-    return f"effect {signed(effect.m)}, loss {effect.loss_rise:+.0%}".replace("-", "−").replace("%", " %")
+    rise = f"{round(100 * effect.loss_rise):+d}".replace("-", "−")
+    return f"effect\u00a0{signed(effect.m)}, loss\u00a0{rise}\u00a0%"
 
 
 def dose(c: float, source: str, target: str, norms: tuple[float, float]) -> str:
@@ -89,9 +93,12 @@ def transfer(effects: Sequence[ContrastEffect], source: str, target: str) -> str
         "and more than random directions do. "
     )
     counts = Counter(transfer_verdict(e) for e in effects)
-    if counts[TransferVerdict.NOT_APPLICABLE] == total:
-        return text + f"Not even {target}’s own vectors beat random directions here, so there is nothing to transfer."
     judged = total - counts[TransferVerdict.NOT_APPLICABLE]
+    if judged <= CHANCE * total + 1e-9 or judged == 1 < total:
+        return text + (
+            f"Of {target}’s own vectors {judged or 'none'} beats random directions, no more than chance gives: "
+            "there is nothing to transfer."
+        )
     passed = counts[TransferVerdict.TRANSFERS]
     text += f"Of the {judged} that {target} has a direction of its own for, {passed} transfer"
     strongest = next((e for e in by_native_effect(effects) if transfer_verdict(e) == TransferVerdict.TRANSFERS), None)

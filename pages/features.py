@@ -13,9 +13,9 @@ view: View = st.session_state["view"]
 table = cache.atlas(view.where, view.source, view.target, view.site.index)
 
 if table.empty:
-    st.info(f"This study has no dictionary of {view.source} at the site {view.site.label}. Choose another site in the bar above.")
+    st.info(f"This study has no dictionary of {view.source} at the site {view.site.label}: choose another site above.")
 else:
-    feature_table.settle(view)
+    feature_table.settle(table, view)
     left, right = st.columns([0.36, 0.64], gap="large")
     with left, st.container(key="finder"):
         chosen, shown = feature_table.controls(table)

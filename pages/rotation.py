@@ -20,7 +20,7 @@ with left:
     head, switch = st.columns(2, vertical_alignment="bottom")
     head.markdown("#### A's dictionary on B")
     with switch:
-        reading = choice("reading", "Reading", {"paper": "paper-style", "faithful": "faithful"})
+        reading = choice("reading", "Reading", ("paper-style", "faithful"))
     figure = figures.ev_by_site(result, reading, view.arm, view.palette, view.site.name)
     chart(
         figure,

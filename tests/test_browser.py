@@ -97,7 +97,7 @@ def settled(page: Page) -> None:
 
 @pytest.mark.parametrize("path", ["rotation", "features", "steering"])
 def test_cold_deep_link_opens_the_page_with_its_frame(browser: Browser, path: str) -> None:
-    with app() as fresh, visit(browser, f"{fresh}/{path}?a=seed1&b=seed0&site=3", "dark") as page:
+    with app() as fresh, visit(browser, f"{fresh}/{path}?a=seed1&b=seed0&site=after+3", "dark") as page:
         settled(page)
         frame = page.locator(".st-key-frame")
         expect(frame).to_contain_text("seed1")
@@ -140,3 +140,72 @@ def test_map_switch_drives_the_page_and_the_link(browser: Browser, address: str)
         page.get_by_role("link", name="Features").click()
         settled(page)
         assert "map=affine" in page.url
+
+
+def test_a_feature_opens_from_the_map_and_from_the_link(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}/features?b=seed1") as page:
+        settled(page)
+        graph = page.locator(".st-key-map-of-features .js-plotly-plot")
+        graph.wait_for(timeout=SLOW)
+        page.wait_for_function(
+            "document.querySelector('.st-key-map-of-features .js-plotly-plot')?._fullLayout?.xaxis?._length",
+            timeout=SLOW,
+        )
+        # Where the dot that is farthest from its nearest neighbour stands on the screen.
+        x, y, number = graph.evaluate(
+            """g => {
+                const t = g._fullData[0], box = g.getBoundingClientRect(), l = g._fullLayout, dots = [];
+                for (let i = 0; i < t.x.length; i++)
+                    dots.push([box.left + l.xaxis._offset + l.xaxis.d2p(t.x[i]),
+                               box.top + l.yaxis._offset + l.yaxis.d2p(t.y[i]), Number(t.customdata[i][0])]);
+                const gap = a => Math.min(...dots.filter(b => b !== a).map(b => Math.hypot(a[0] - b[0], a[1] - b[1])));
+                return dots.map(a => [gap(a), a]).sort((a, b) => b[0] - a[0])[0][1];
+            }"""
+        )
+        page.mouse.move(x, y)
+        page.wait_for_timeout(600)
+        page.mouse.click(x, y)
+        page.wait_for_url(f"**feature={number}**", timeout=SLOW)
+        expect(page.get_by_test_id("stMain")).to_contain_text(f"Feature {number} of seed0", timeout=SLOW)
+        link = page.url
+    with visit(browser, link, "dark") as page:
+        settled(page)
+        expect(page.get_by_test_id("stMain")).to_contain_text(f"Feature {number} of seed0", timeout=SLOW)
+
+
+def test_steered_text_streams_and_stops(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}/steering?b=twin&temperature=0&length=400&dose=0.2") as page:
+        settled(page)
+        page.get_by_role("button", name="Generate").click(timeout=SLOW)
+        lanes = page.locator(".lanes .lane")
+        grown = "n => [...document.querySelectorAll('.lanes .lane')].every(l => l.textContent.length > n)"
+        page.wait_for_function(grown, arg=80, timeout=SLOW)
+        page.get_by_role("button", name="Stop").click(timeout=SLOW)
+        expect(page.locator("p[role=status]")).to_contain_text("Stopped", timeout=10_000)
+        stopped = lanes.all_text_contents()
+        page.wait_for_timeout(1500)
+        assert lanes.all_text_contents() == stopped, "text went on after Stop"
+        titles = page.locator(".lanes h5").all_text_contents()
+        rotated, steered = (
+            next(i for i, t in enumerate(titles) if word in t.lower()) for word in ("rotated", "seed0 + v")
+        )
+        length = min(len(stopped[rotated]), len(stopped[steered]))
+        assert length > 80 and stopped[rotated][:length] == stopped[steered][:length], "on the twin R must be exact"
+
+
+def test_two_visitors_do_not_reach_each_other(browser: Browser, address: str) -> None:
+    with (
+        visit(browser, f"{address}/steering?vector=contrast:recipe&temperature=0&length=60") as one,
+        visit(browser, f"{address}/steering?vector=contrast:letter&temperature=0&length=60") as two,
+    ):
+        texts = []
+        for page in (one, two):
+            settled(page)
+        for page in (one, two):
+            page.get_by_role("button", name="Generate").click(timeout=SLOW)
+        for page in (one, two):
+            expect(page.locator("p[role=status]")).to_contain_text("Done", timeout=SLOW)
+            page.wait_for_function("document.querySelectorAll('.lanes .lane').length >= 6", timeout=SLOW)
+            texts.append(page.locator(".lanes .lane").all_text_contents())
+        assert texts[0][0] == texts[1][0], "the unsteered lane is the same for both"
+        assert texts[0][1] != texts[1][1], "each steers with its own vector"

@@ -264,7 +264,16 @@ def test_the_sentence_counts() -> None:
     text = steering_sentences.transfer(some, "seed0", "seed1")
     assert "<b>2 of 4</b> contrasts of seed0 move seed1" in text
     assert "Of the 3 that seed1 has a direction of its own for, 2 transfer" in text
-    assert "nothing to transfer" in steering_sentences.transfer([stored(0.0)], "seed0", "step0")
+    for few in ([stored(0.0)], [stored(0.0), stored(), stored(0.0)]):
+        assert "there is nothing to transfer" in steering_sentences.transfer(few, "seed0", "step0")
+    assert "not measured for seed0 → seed1" in steering_sentences.transfer([], "seed0", "seed1")
+
+
+def test_the_line_under_a_lane_has_no_minus_zero() -> None:
+    line = steering_sentences.lane_effect(live.LaneEffect(-0.001, -0.002)).replace("\u00a0", " ")
+    assert line == "effect +0.00, loss +0 %"
+    line = steering_sentences.lane_effect(live.LaneEffect(-1.234, 0.126)).replace("\u00a0", " ")
+    assert line == "effect −1.23, loss +13 %"
 
 
 def test_figure_and_table_agree_and_are_sorted() -> None:

@@ -80,7 +80,7 @@ def test_frame_drives_sentence_and_figures(study: Study) -> None:
     app = open_page()
     before = app.get("html")
     app.selectbox(key="b").set_value("twin").run()
-    app.selectbox(key="site").set_value("0").run()
+    app.selectbox(key="site").set_value("input").run()
     app.segmented_control(key="map").set_value("affine").run()
     assert not app.exception
     text = " ".join(h.proto.body for h in app.get("html"))

@@ -103,7 +103,7 @@ def test_on_the_twin_the_rotated_lane_is_that_of_the_source(page: AppTest) -> No
     texts = {key: lane(page, key) for key in ("source", "source+v", "none", "raw", "rotated", "random")}
     assert all(text.startswith("<span class='prompt'>Once there was") for text in texts.values())
     assert texts["rotated"] == texts["source+v"] != texts["source"] == texts["none"] != texts["raw"]
-    assert html(page).count("<p class='under'>effect ") == 4
+    assert html(page).count("<p class='under'>effect") == 4
 
 
 def test_changed_inputs_are_called_stale(page: AppTest) -> None:

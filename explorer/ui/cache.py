@@ -62,6 +62,12 @@ def correspondence(where: str, source: str, target: str) -> pd.DataFrame:
 @st.cache_resource(max_entries=8, show_spinner="Loading the model …")
 def model(where: str, name: str) -> LanguageModel:
     """A model of a study, in memory once for everybody."""
+    import os
+
+    import torch
+
+    # Small matrices: more threads wait for each other longer than they work, and other visitors wait too.
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
     return study(where).load_model(name)
 
 

@@ -21,32 +21,43 @@ if TYPE_CHECKING:
     from explorer.ui.frame import View
 
 FEW = 6
+FRAME = ("study", "a", "b", "site", "map")
+"""Query parameters of the frame: what a link to another page keeps."""
 _STEERING = Path(__file__).resolve().parents[2] / "pages" / "steering.py"
-_COLOURINGS = {"r": "by firing r", "label": "by label"}
+_COLOURINGS = ("firing r", "label")
 
 
 def draw_map(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View) -> None:
     """The map of decoder directions; a click on a dot or a box around some chooses."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"#### Directions of {view.source}, site {view.site.label}", width="content")
-        by = st.segmented_control(
-            "Colour", _COLOURINGS, default="r", required=True, key="colour", bind="query-params", persist_state="session",
-            format_func=_COLOURINGS.__getitem__, label_visibility="collapsed", width="content",
-        )  # fmt: skip
+        colour = st.segmented_control(
+            "Colour by",
+            _COLOURINGS,
+            default="firing r",
+            required=True,
+            key="colour",
+            bind="query-params",
+            persist_state="session",
+            label_visibility="collapsed",
+            width="content",
+        )
+    by = "label" if colour == "label" else "r"
     if table["x"].isna().all():
         st.info("This study has no map of its directions; the table lists them all.")
         return
-    frame = figures_features.map_frame(table, by or "r")
+    frame = figures_features.map_frame(table, by)
     across, down = frame.place(table.loc[chosen, "x"], table.loc[chosen, "y"])
     edge = figures_features.EDGE
     with st.container(key="directions"):
         st.plotly_chart(
-            figures_features.feature_map(table, shown.index, view.arm, by or "r", frame, view.palette),
+            figures_features.feature_map(table, shown.index, view.arm, by, frame, view.palette),
             key="map of features", theme=None, on_select=map_clicked, selection_mode=("points", "box"),
             config=figures_features.MAP_CONFIG,
             alt=f"Map of {len(table)} dictionary directions of {view.source}; the table lists the same features.",
         )  # fmt: skip
-        st.html(f"<div class='ring' style='left:calc({edge}px + (100% - {2 * edge}px) * {across:.4f});top:{down:.1f}px'></div>")
+        left = f"calc({edge}px + (100% - {2 * edge}px) * {across:.4f})"
+        st.html(f"<div class='ring' style='left:{left};top:{down:.1f}px'></div>")
 
 
 def draw_card(table: pd.DataFrame, chosen: int, view: View) -> None:
@@ -61,12 +72,10 @@ def draw_card(table: pd.DataFrame, chosen: int, view: View) -> None:
         st.html(_promoted(list(row["promoted"]), view.source, "source"))
         carried = cache.promoted_in_target(*place, view.arm, chosen)
         st.html(_promoted(carried, f"{view.target}, {feature_sentences.READ[view.arm]}", "target"))
+        kept = {key: st.query_params[key] for key in FRAME if key in st.query_params}
         st.page_link(
             _STEERING, label="Steer with it", icon=":material/explore:",
-            query_params={
-                "study": view.where, "a": view.source, "b": view.target, "site": str(view.site.index), "map": view.arm,
-                "vector": f"feature:{chosen}",
-            },
+            query_params={**kept, "vector": f"feature:{chosen}"},
         )  # fmt: skip
     numbers = right.empty()
     numbers.html(_readings(feature_sentences.readings(table, chosen, None), view))
@@ -121,7 +130,8 @@ def _context(context: Context, values: Sequence[float], top: float, full: bool, 
             peak = " class='peak'" if i == context.peak else ""
             # The space before a word stays outside, so that no shade hangs at the end of a line.
             word = text.lstrip(" ") or text
-            mark = f"<mark{peak} style='background:rgba({hue},{shade:.2f})' title='{number(value)}'>{html.escape(word)}</mark>"
+            look = f"style='background:rgba({hue},{shade:.2f})' title='{number(value)}'"
+            mark = f"<mark{peak} {look}>{html.escape(word)}</mark>"
             out.append(" " * (len(text) - len(word)) + mark)
         else:
             out.append(piece)

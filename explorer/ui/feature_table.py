@@ -16,31 +16,42 @@ if TYPE_CHECKING:
     from explorer.ui.frame import View
 
 _SHOWN, _WRITTEN = "feature ids in the table", "rows written to the table"
-_DICTIONARY, _BOXED = "feature's dictionary", "features in the box"
+_DICTIONARY, _BOXED, _CHOSEN = "feature's dictionary", "features in the box", "chosen feature"
 
 
-def settle(view: View) -> None:
-    """Forget the chosen number when the dictionary changes: it means nothing in another one."""
+def settle(table: pd.DataFrame, view: View) -> None:
+    """Keep the chosen feature across pages; choose one worth opening at first, and when the dictionary changes."""
     now = (view.where, view.source, view.site.index)
-    before = st.session_state.get(_DICTIONARY)
-    if before is not None and before != now:
-        st.session_state["feature"] = None
+    changed = st.session_state.get(_DICTIONARY, now) != now
+    if changed or _CHOSEN not in st.session_state:
+        st.session_state[_CHOSEN] = atlas.exemplar(table)
+    if changed:
         st.session_state[_BOXED] = None
+    if changed or (st.session_state.get("feature") is None and "feature" not in st.query_params):
+        st.session_state["feature"] = st.session_state[_CHOSEN]
     st.session_state[_DICTIONARY] = now
 
 
 def controls(table: pd.DataFrame) -> tuple[int, pd.DataFrame]:
-    """Draw the number, the search and the filters; return the chosen feature (without a number, one worth opening) and the rows that the search leaves."""
-    example = atlas.exemplar(table)
+    """Draw the number, the search and the filters; return the chosen feature and the rows that the search leaves."""
+    last = st.session_state[_CHOSEN]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         text = st.text_input(
             "Search", key="find", bind="query-params", persist_state="session",
             placeholder="ship, genre=letter, 417", help="A feature number, a part of a label, or a promoted token.",
         )  # fmt: skip
         chosen = st.number_input(
-            "Feature", min_value=0, max_value=len(table) - 1, value=None, step=1, placeholder=str(example), key="feature",
-            bind="query-params", persist_state="session", width=150,
-        )  # fmt: skip
+            "Feature",
+            min_value=0,
+            max_value=len(table) - 1,
+            value=None,
+            step=1,
+            placeholder=str(last),
+            key="feature",
+            bind="query-params",
+            persist_state="session",
+            width=150,
+        )
     with st.container(horizontal=True, gap="medium"):
         alive = st.checkbox("alive only", True, key="alive", bind="query-params", persist_state="session")
         mutual = atlas.has_partners(table) and st.checkbox(
@@ -50,7 +61,9 @@ def controls(table: pd.DataFrame) -> tuple[int, pd.DataFrame]:
         boxed = st.session_state.get(_BOXED)
         if boxed is not None:
             st.button(f"only the {len(boxed)} in the box · clear", key="unbox", on_click=_unbox, type="tertiary")
-    return example if chosen is None else int(chosen), atlas.search(table, Query(text or "", alive, mutual, boxed))
+    # An emptied number, and one that the browser's Back lost, mean the last one.
+    st.session_state[_CHOSEN] = last if chosen is None else int(chosen)
+    return st.session_state[_CHOSEN], atlas.search(table, Query(text or "", alive, mutual, boxed))
 
 
 def _unbox() -> None:
@@ -70,13 +83,32 @@ def draw_table(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View
     st.session_state["table"] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     st.session_state[_WRITTEN] = rows
     others = [f"r_{arm}" for arm in ("rotated", "raw", "shuffled") if arm != view.arm]
-    columns = ["label", "f1", f"r_{view.arm}", *others, "cosine_rotated", "cosine_raw", "density", "partner", "partner_r", "mutual"]
-    present = [c for c in columns if c in shown]
+    columns = [
+        "label",
+        "f1",
+        f"r_{view.arm}",
+        *others,
+        "cosine_rotated",
+        "cosine_raw",
+        "density",
+        "partner",
+        "partner_r",
+        "mutual",
+    ]
+    words = shown["label"].map(feature_sentences.short_label)
+    listed = shown[[c for c in columns if c in shown]].assign(label=words).reset_index()
     st.dataframe(
-        shown[present].assign(label=shown["label"].map(feature_sentences.short_label)).reset_index(), key="table", hide_index=True, on_select=_row_clicked, selection_mode="single-row", height=height, row_height=30,
-        column_config=_columns(view.arm, view.palette.arm(view.arm)), placeholder="n/a",
+        listed,
+        key="table",
+        hide_index=True,
+        on_select=_row_clicked,
+        selection_mode="single-row",
+        height=height,
+        row_height=30,
+        column_config=_columns(view.arm, view.palette.arm(view.arm)),
+        placeholder="n/a",
         alt="Features of the source with their label, firing correlations, cosines and partners.",
-    )  # fmt: skip
+    )
 
 
 def _row_clicked() -> None:
@@ -88,7 +120,7 @@ def _row_clicked() -> None:
 
 
 def map_clicked() -> None:
-    """Callback of the map: one dot chooses its feature; a box lists its features in the table and opens the first of the table."""
+    """Callback of the map: one dot chooses its feature; a box lists its features in the table and opens the first."""
     points = st.session_state["map of features"]["selection"]["points"]
     ids = [int(p["customdata"][0]) for p in points if p.get("customdata")]
     st.session_state[_BOXED] = tuple(ids) if len(ids) > 1 else None
@@ -100,18 +132,37 @@ def map_clicked() -> None:
 def _columns(arm: str, colour: str) -> dict[str, Any]:
     column = st.column_config
     config: dict[str, Any] = {
-        "feature": column.NumberColumn("#", width=50, pinned=True, format="%d", help="Number of the feature in A's dictionary."),
+        "feature": column.NumberColumn(
+            "#", width=50, pinned=True, format="%d", help="Number of the feature in A's dictionary."
+        ),
         "label": column.TextColumn("label", width=112, help="The latent label that the feature detects best."),
-        "f1": column.NumberColumn("F1", width=46, format="%.2f", help="F1 of that label in A. Below 0.3 take it as no label."),
-        "cosine_raw": column.NumberColumn("cos raw", width=70, format="%.2f", help="Largest cosine with a direction of B's dictionary."),
-        "cosine_rotated": column.NumberColumn("cos rotated", width=90, format="%.2f", help="The same after B's dictionary is carried through R."),
-        "density": column.NumberColumn("density", width=76, format="percent", help="Share of test tokens at which it fires in A."),
-        "partner": column.NumberColumn("partner", width=70, format="%d", help="The feature of B's own dictionary whose direction is nearest after R."),
-        "partner_r": column.NumberColumn("its r", width=56, format="%.2f", help="Firing correlation with that partner."),
+        "f1": column.NumberColumn(
+            "F1", width=46, format="%.2f", help="F1 of that label in A. Below 0.3 take it as no label."
+        ),
+        "cosine_raw": column.NumberColumn(
+            "cos raw", width=70, format="%.2f", help="Largest cosine with a direction of B's dictionary."
+        ),
+        "cosine_rotated": column.NumberColumn(
+            "cos rotated", width=90, format="%.2f", help="The same after B's dictionary is carried through R."
+        ),
+        "density": column.NumberColumn(
+            "density", width=76, format="percent", help="Share of test tokens at which it fires in A."
+        ),
+        "partner": column.NumberColumn(
+            "partner",
+            width=70,
+            format="%d",
+            help="The feature of B's own dictionary whose direction is nearest after R.",
+        ),
+        "partner_r": column.NumberColumn(
+            "its r", width=56, format="%.2f", help="Firing correlation with that partner."
+        ),
         "mutual": column.CheckboxColumn("mutual", width=64, help="Each is the other's nearest."),
     }
     for name in ARMS:
-        config[f"r_{name}"] = column.NumberColumn(f"r {name}", width=78, format="%.2f", help="Firing correlation of A's feature in A and in B.")
+        config[f"r_{name}"] = column.NumberColumn(
+            f"r {name}", width=78, format="%.2f", help="Firing correlation of A's feature in A and in B."
+        )
     config[f"r_{arm}"] = column.ProgressColumn(
         f"r {arm}", width=92, format="%.2f", min_value=0, max_value=1, color=colour,
         help="Firing correlation of A's feature in A and in B, under the map chosen in the bar.",

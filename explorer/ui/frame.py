@@ -44,6 +44,11 @@ class View:
         return next(s for s in self.pair.sites if s.site == self.site.name)
 
 
+def current_palette() -> Palette:
+    """Colours of the theme that the visitor has chosen."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
 def draw_frame() -> View:
     """Draw the bar and return what it says. Drawn by the entry, before the page, so that it keeps its place."""
     with st.container(key="frame", horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -51,38 +56,33 @@ def draw_frame() -> View:
         study = cache.study(where)
         source = _select("a", "Source A", study.sources(), 0, 105)
         target = _select("b", "Target B", study.targets(source), 0, 105)
-        names = {str(s.index): s.label for s in study.sites}
-        site = _select("site", "Site", list(names), len(names) // 2, 122, names)
+        # Options are plain words: a format_func would put its words, not the options, into the link.
+        labels = [site.label for site in study.sites]
+        site = _select("site", "Site", labels, len(labels) // 2, 122)
         arm = st.segmented_control(
             "Map: how B is read", ARMS, default="rotated", required=True, key="map", bind="query-params",
             persist_state="session", wrap=False,
         )  # fmt: skip
-    palette = DARK if st.context.theme.type == "dark" else LIGHT
-    return View(where, study, source, target, study.site(site), arm or "rotated", palette)
+    return View(where, study, source, target, study.site(site), arm or "rotated", current_palette())
 
 
-def _select(
-    key: str, label: str, options: list[str], index: int, width: int, names: dict[str, str] | None = None
-) -> str:
+def _select(key: str, label: str, options: list[str], index: int, width: int) -> str:
     chosen = st.selectbox(
-        label, options, index=index, key=key, width=width, bind="query-params", persist_state="session",
-        format_func=(lambda o: names[o]) if names else str,
-    )  # fmt: skip
+        label, options, index=index, key=key, width=width, bind="query-params", persist_state="session"
+    )
     return str(chosen)
 
 
-def choice(key: str, label: str, options: dict[str, str]) -> str:
-    """A switch between a few options (value → words), the first chosen; it persists across pages and in the link."""
-    first = next(iter(options))
+def choice(key: str, label: str, options: tuple[str, ...]) -> str:
+    """A switch between a few words, the first chosen; it persists across pages and in the link."""
     chosen = st.segmented_control(
         label,
-        list(options),
-        default=first,
+        options,
+        default=options[0],
         required=True,
         key=key,
         bind="query-params",
-        format_func=options.__getitem__,
         persist_state="session",
         label_visibility="collapsed",
     )
-    return str(chosen or first)
+    return str(chosen or options[0])

@@ -51,8 +51,7 @@ def _lane(
     colour = palette.source if key in (PLAIN, STEERED) else palette.arm(key)
     text, under = "", ""
     if snapshot is not None and key in snapshot.texts:
-        # A character that is still missing bytes decodes to U+FFFD until its last token is there.
-        written = escape(snapshot.texts[key].rstrip("\ufffd"))
+        written = escape(_printable(snapshot.texts[key]))
         end = "<span class='prompt'> (end)</span>" if key in snapshot.ended else ""
         text = f"<span class='prompt'>{escape(snapshot.prompt)}</span>{written}{end}"
         if key in snapshot.effects:
@@ -62,3 +61,8 @@ def _lane(
         f"<h5>{escape(title)}</h5><p class='what'>{escape(what)}</p>"
         f"<div class='lane' data-lane='{escape(key)}'>{text}</div><p class='under'>{escape(under)}</p></section>"
     )
+
+
+def _printable(text: str) -> str:
+    """Text without what no font shows: an unfinished last character (U+FFFD until its last byte), control characters."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text.rstrip("\ufffd"))

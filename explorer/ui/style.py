@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from explorer.palette import Palette
+
 _CSS = """
 <style>
-.st-key-frame { position: sticky; top: 0; z-index: 90; padding: .35rem 0 .6rem 0; border-bottom: 1px solid var(--st-border-color); background: var(--st-background-color); }
+div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 90; }
+.st-key-frame { padding: .35rem 0 .6rem 0; border-bottom: 1px solid FAINT; background: PAPER; }
 [data-testid="stMainBlockContainer"] { padding: 1.1rem 2.2rem 3rem 2.2rem; max-width: 1680px; }
 [data-testid="stSidebar"] { width: 11.5rem !important; min-width: 11.5rem !important; }
 .st-key-frame [data-testid="stSelectbox"] { flex: 0 0 auto; }
@@ -39,12 +42,13 @@ div:has(> .st-key-finder) { position: sticky; top: 6.5rem; }
 .readings thead th { opacity: .75; border-bottom: 1px solid color-mix(in srgb, currentColor 16%, transparent); }
 .readings .null { opacity: .75; font-style: italic; }
 .readings .chosen th, .readings .chosen td { font-weight: 650; opacity: 1; }
-*:focus-visible { outline: 3px solid var(--st-primary-color) !important; outline-offset: 1px; }
-@media (max-width: 640px) { div:has(> .st-key-finder) { position: static; } .contexts { column-gap: .8rem; } [data-testid="stMainBlockContainer"] { padding: .6rem .8rem 2rem .8rem; } .st-key-frame { position: static; } }
+*:focus-visible { outline: 3px solid SOURCE !important; outline-offset: 1px; }
+@media (max-width: 640px) { div:has(> .st-key-finder) { position: static; } .contexts { column-gap: .8rem; } [data-testid="stMainBlockContainer"] { padding: .6rem .8rem 2rem .8rem; } div:has(> .st-key-frame) { position: static; } }
 </style>
 """
 
 
-def apply_style() -> None:
-    """Add the style to the page."""
-    st.html(_CSS)
+def apply_style(palette: Palette) -> None:
+    """Add the style to the page, in the colours of the current theme."""
+    css = _CSS.replace("PAPER", palette.paper).replace("FAINT", palette.faint).replace("SOURCE", palette.source)
+    st.html(css)

@@ -1,0 +1,94 @@
+"""The Features page on the shipped study, through AppTest: controls by key, no browser."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from explorer import atlas
+from explorer.study import open_study, shipped_studies
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.skipif("tales" not in shipped_studies(), reason="the shipped study is not made yet")
+
+
+def page(**query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "explorer" / "app.py"), default_timeout=120)
+    at.query_params.update(query)
+    at.run()
+    at.switch_page(str(ROOT / "pages" / "features.py")).run()
+    assert not at.exception and not at.error
+    return at
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(e.proto.body for e in at.get("html"))
+
+
+def spec(at: AppTest) -> Any:
+    return at.get("plotly_chart")[0].proto.spec
+
+
+def table(source: str, target: str, site: int) -> Any:
+    study = open_study("tales")
+    return atlas.atlas(study.features(source), study.correspondence(source, target), study.sites[site])
+
+
+def test_a_feature_by_number_and_the_map_stays() -> None:
+    at = page(b="seed1")
+    known = table("seed0", "seed1", len(open_study("tales").sites) // 2)
+    first = atlas.exemplar(known)
+    assert f"Feature {first}</b> of seed0" in html(at)
+    before = spec(at)
+    at.number_input(key="feature").set_value(5).run()
+    shown = html(at)
+    assert not at.exception and "Feature 5</b> of seed0" in shown
+    row = known.loc[5]
+    assert f"{row['r_rotated']:.2f}".replace("-", "−") in shown and f"{row['f1']:.2f}" in shown
+    assert "contexts tokens" in shown and "…</td>" not in shown
+    # Choosing another feature must not build the map anew in the browser.
+    assert spec(at) == before
+    points = [t for t in json.loads(before)["data"] if t["type"] == "scattergl"]
+    assert sum(len(t["customdata"]) for t in points) == len(known)
+
+
+def test_a_link_restores_the_feature() -> None:
+    at = page(b="seed1", feature="17", map="raw")
+    assert "Feature 17</b> of seed0" in html(at)
+    assert at.number_input(key="feature").value == 17
+
+
+def test_search_filters_and_nothing_found() -> None:
+    at = page(b="seed1")
+    at.text_input(key="find").set_value("no such word").run()
+    assert not at.exception and any("No feature matches" in e.value for e in at.info)
+    at.text_input(key="find").set_value("genre=letter").run()
+    at.checkbox(key="mutual").check().run()
+    shown = at.dataframe[0].value
+    assert not at.exception and (shown["label"] == "genre letter").all() and shown["mutual"].all()
+
+
+@pytest.mark.parametrize("target", ["early", "step0"])
+def test_a_target_without_a_dictionary_has_no_partners(target: str) -> None:
+    at = page(b=target)
+    assert "no dictionary of its own" in html(at)
+    assert not {"partner", "mutual", "cosine_raw"} & set(at.dataframe[0].value)
+
+
+def test_every_map_and_the_colour_by_label() -> None:
+    at = page(b="twin", colour="label")
+    for arm in ("raw", "translated", "affine", "shuffled", "random", "rotated"):
+        at.segmented_control(key="map").set_value(arm).run()
+        assert not at.exception and f"r_{arm}" in at.dataframe[0].value
+    known = table("seed0", "twin", len(open_study("tales").sites) // 2)
+    assert known["r_rotated"].dropna().min() > 0.98
+
+
+def test_another_dictionary_forgets_the_number() -> None:
+    at = page(b="seed1", feature="5")
+    at.selectbox(key="site").select_index(1).run()
+    assert not at.exception
+    assert at.number_input(key="feature").value == atlas.exemplar(table("seed0", "seed1", 1))
