@@ -128,7 +128,7 @@ def dial(
             mode="markers",
             name=names[0],
             hoverinfo="skip",
-            marker={"color": palette.source, "size": 6, "opacity": 0.55},
+            marker={"color": palette.source, "size": 9, "symbol": "circle-open", "line": {"width": 1.4}},
         ),
         row=1,
         col=1,
@@ -245,9 +245,9 @@ def _needle(curve: DialCurve, i: int, colour: str, palette: Palette) -> go.Scatt
         x=[curve.t[i]],
         y=[y],
         mode="markers+text",
-        text=[f"<b>{y:.2f}</b>"],
+        text=[f"<b>{y:.2f}</b>".replace("-", "−")],
         hoverinfo="skip",
-        textposition="middle right" if curve.t[i] < 0.5 else "middle left",
+        textposition="bottom right" if curve.t[i] < 0.5 else "bottom left",
         textfont={"size": 20, "color": palette.ink},
         marker={"size": 18, "color": colour, "line": {"width": 2.5, "color": palette.ink}},
         cliponaxis=False,
@@ -290,7 +290,7 @@ def _curve_labels(figure: go.Figure, curve: DialCurve, names: tuple[str, str], p
         font={"size": 14},
         text=f"ceiling {curve.ceiling:.2f}",
     )
-    marks = ((palette.source, f"● {names[0]}"), (palette.rotated, f"◆ {names[1]}, turned"))
+    marks = ((palette.source, f"○ {names[0]}"), (palette.rotated, f"◆ {names[1]}, turned"))
     text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)
     figure.add_annotation(
         xref="paper", yref="paper", x=0, y=1.08, xanchor="left", text=text, showarrow=False, font={"size": 15}
@@ -323,7 +323,7 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
                 x=[e.value],
                 y=[title],
                 mode="markers+text",
-                text=[f"  {e.value:.2f}"],
+                text=[f"  {e.value:.2f}".replace("-", "−")],
                 textposition="middle right",
                 textfont={"size": 14},
                 marker={"size": 13, "color": palette.arm(arm)},

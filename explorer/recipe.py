@@ -174,9 +174,9 @@ def activation_batches(
         for _ in range(math.ceil(need / per_row / 32)):
             ids = torch.from_numpy(rows[[next(order) for _ in range(32)]].astype(np.int64))
             for site, found in residuals(model, ids, sites).items():
-                pools[site].append(found[:, 1:].flatten(0, 1).cpu())
+                pools[site].append(found[:, 1:].flatten(0, 1))
         joined = {site: torch.cat(parts) for site, parts in pools.items()}
-        shuffle = torch.from_numpy(rng.permutation(len(next(iter(joined.values())))))
+        shuffle = torch.from_numpy(rng.permutation(len(next(iter(joined.values()))))).to(model.device)
         for i in range(need // batch):
             chosen = shuffle[i * batch : (i + 1) * batch]
             yield {site: joined[site][chosen] for site in sites}
@@ -186,7 +186,7 @@ def activation_batches(
 def make_dictionaries(workshop: Workshop, name: str, seed: int) -> None:
     """Train one dictionary for every site of a model, side by side on the same text."""
     recipe = workshop.recipe
-    model = load_model(workshop.model_folder(name), name=name)
+    model = load_model(workshop.model_folder(name), name=name, device=workshop.device)
     sites = [s for s in model.sites if not workshop.sae_folder(name, s).exists()]
     if not sites:
         workshop.log(f"{name}: dictionaries already trained")

@@ -43,16 +43,17 @@ class SAETrainer:
         d = sample.shape[1]
         self.recipe, self.batches, self.site, self.done = recipe, batches, site, 0
         self.scale = float((sample - sample.mean(0)).pow(2).mean().sqrt())
-        directions = torch.randn(recipe.width, d, generator=generator)
+        device = sample.device
+        directions = torch.randn(recipe.width, d, generator=generator).to(device)
         self.W_dec = directions / directions.norm(dim=1, keepdim=True)
         self.W_enc = self.W_dec.T.clone().contiguous()
-        self.b_enc = torch.zeros(recipe.width)
+        self.b_enc = torch.zeros(recipe.width, device=device)
         self.b_dec = sample.mean(0) / self.scale
         self.parameters = [self.W_enc, self.b_enc, self.W_dec, self.b_dec]
         for p in self.parameters:
             p.requires_grad_(True)
         self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
-        self.silent = torch.zeros(recipe.width, dtype=torch.long)
+        self.silent = torch.zeros(recipe.width, dtype=torch.long, device=device)
 
     def _rate(self) -> float:
         warm, decay = 0.05 * self.batches, 0.7 * self.batches
@@ -101,15 +102,15 @@ class SAETrainer:
         return unexplained
 
     def finish(self) -> SAE:
-        """The trained dictionary, for rows in their own units."""
+        """The trained dictionary, for rows in their own units, on the CPU."""
         with torch.no_grad():
             return SAE(
                 "standard" if self.recipe.k is None else "topk",
                 self.recipe.k,
-                self.W_enc.detach().clone(),
-                self.b_enc.detach() * self.scale,
-                self.W_dec.detach().clone(),
-                self.b_dec.detach() * self.scale,
+                self.W_enc.detach().cpu().clone(),
+                (self.b_enc.detach() * self.scale).cpu(),
+                self.W_dec.detach().cpu().clone(),
+                (self.b_dec.detach() * self.scale).cpu(),
                 self.site,
             )
 

@@ -64,5 +64,5 @@ def _lane(
 
 
 def _printable(text: str) -> str:
-    """Text without what no font shows: an unfinished last character (U+FFFD until its last byte), control characters."""
+    """Text without what no font shows: control characters, and a last character that still lacks bytes (U+FFFD)."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text.rstrip("\ufffd"))
