@@ -99,9 +99,8 @@ def settled(page: Page) -> None:
 def test_cold_deep_link_opens_the_page_with_its_frame(browser: Browser, path: str) -> None:
     with app() as fresh, visit(browser, f"{fresh}/{path}?a=seed1&b=seed0&site=after+3", "dark") as page:
         settled(page)
-        frame = page.locator(".st-key-frame")
-        expect(frame).to_contain_text("seed1")
-        expect(frame).to_contain_text("after 3")
+        for key, value in (("a", "seed1"), ("b", "seed0"), ("site", "after 3")):
+            expect(page.locator(f".st-key-{key} input")).to_have_value(value)
         assert path in page.url
         expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
@@ -114,11 +113,11 @@ def test_dial_turns_in_the_browser(browser: Browser, address: str) -> None:
         page.wait_for_function(
             "document.querySelector('.st-key-dial .js-plotly-plot')?._fullData?.length === 6", timeout=SLOW
         )
-        read = "g => [g.data[5].x[0], g.data[5].y[0], g.data[1].x[0]]"
+        read = "g => [g.data[5].x[0], g.data[5].y[0], g._fullData[1].x[0]]"
         before = graph.evaluate(read)
         page.evaluate(
-            "window.sent = 0; const send = WebSocket.prototype.send;"
-            "WebSocket.prototype.send = function(d) { window.sent += 1; return send.call(this, d); }"
+            "() => { window.sent = 0; const send = WebSocket.prototype.send;"
+            "WebSocket.prototype.send = function(d) { window.sent += 1; return send.call(this, d); }; }"
         )
         graph.get_by_text("Turn the dial").click()
         page.wait_for_function(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer import build, catalogue, contrasts, measure, tales
+from explorer import build, catalogue, contrast_effects, contrasts, measure, tales
 from explorer.measure import ARMS
 from explorer.models import digest
 from explorer.pretraining import ModelRecipe, Schedule
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalogue, "umap_layout", lambda directions, seed=0: directions[:, :2].numpy())
         patch.setattr(contrasts, "PROMPTS", 8)
-        patch.setattr(build, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
+        patch.setattr(contrast_effects, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
         patch.setattr(build, "ENTROPY_DOCUMENTS", 6)
         make_models(workshop, (0,), stop_after=20)
         assert not workshop.model_folder("seed0").exists(), "interrupted before the first saved step"
@@ -86,7 +86,7 @@ def test_every_number_on_disk_is_finite(made: Any) -> None:
         finite(content, path.name)
         if path.name == "effects.json":
             assert [e["name"] for e in content] == ["recipe", "sea"]
-            assert all(len(e["random"]) == build.RANDOM_DIRECTIONS for e in content)
+            assert all(len(e["random"]) == contrast_effects.RANDOM_DIRECTIONS for e in content)
     for path in study.folder.rglob("*.safetensors"):
         assert all(torch.isfinite(t).all() for t in load_file(path).values() if t.is_floating_point()), path
 
