@@ -17,12 +17,13 @@ from explorer.corpus import chunk_documents
 from explorer.correspondence import correspond
 from explorer.effect import ContrastEffect
 from explorer.labels import label_tokens
-from explorer.measure import SiteMaps, measure_pair
+from explorer.measure import measure_pair
 from explorer.models import LanguageModel, digest
 from explorer.pair_files import save_tensors
 from explorer.recipe import Workshop, document_loss
 from explorer.results import PairResult
 from explorer.sae import SAE
+from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.study import (
     SCHEMA,

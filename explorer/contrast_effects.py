@@ -12,8 +12,8 @@ from explorer.contrasts import PLANS, ContrastPlan, ready_contrast
 from explorer.corpus import Chunks
 from explorer.effect import ContrastEffect, Typical
 from explorer.maps import haar
-from explorer.measure import SiteMaps
 from explorer.models import LanguageModel
+from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import contrast_vector, median_norm, unit
 

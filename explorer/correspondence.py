@@ -12,10 +12,12 @@ from torch import Tensor
 
 from explorer import metrics
 from explorer.corpus import Chunks
-from explorer.measure import FeatureFiring, NormLimits, SiteMaps, paired_rows
 from explorer.models import LanguageModel
+from explorer.paired_rows import NormLimits, paired_rows
 from explorer.sae import SAE
+from explorer.site_maps import SiteMaps
 from explorer.sites import Site
+from explorer.tally import FeatureFiring
 
 if TYPE_CHECKING:
     import pandas as pd

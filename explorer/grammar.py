@@ -25,147 +25,28 @@ from __future__ import annotations
 
 import heapq
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
-_NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
-_PRONOUNS = {
-    "f": {"they": "she", "them": "her", "their": "her", "theirs": "hers", "themself": "herself"},
-    "m": {"they": "he", "them": "him", "their": "his", "theirs": "his", "themself": "himself"},
-}
-
-
-class GrammarError(ValueError):
-    """The grammar's text is wrong: an unknown name, an empty rule, a field that a record does not have."""
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """One entry of a list, with the forms in which a text may use it; compared by identity."""
-
-    text: str
-    forms: dict[str, str]
-    source: str
-
-    def form(self, name: str) -> str:
-        """The form `name` ("" is the plain text). Raises GrammarError if this record has none."""
-        if name not in self.forms:
-            raise GrammarError(
-                f"'{self.text}' of list '{self.source}' has no form '{name}': it has {sorted(self.forms)}"
-            )
-        return self.forms[name]
-
-    def literal(self, name: str) -> Lit:
-        """The form as a symbol; its slot is the list it came from, or "pronouns"."""
-        return Lit(self.form(name), "pronouns" if name in _PRONOUNS["f"] else self.source.split(".")[0])
-
-
-@dataclass(frozen=True)
-class Lit:
-    """Text that is emitted as it stands; `slot` names the list it came from ("" for a pattern's own words)."""
-
-    text: str
-    slot: str = ""
-
-
-@dataclass(frozen=True)
-class Ref:
-    """Expand a rule, or draw from a list: its name, the variables that select it, a field, and its flags."""
-
-    name: str
-    by: tuple[str, ...] = ()
-    form: str = ""
-    once: bool = False
-
-
-@dataclass(frozen=True)
-class Use:
-    """Emit a form of a variable."""
-
-    var: str
-    form: str = ""
-
-
-@dataclass(frozen=True)
-class Assign:
-    """Make variable `target` the record of variable `source`."""
-
-    target: str
-    source: str
-
-
-@dataclass(frozen=True)
-class Tense:
-    """One of two sequences, by the variable `tense`."""
-
-    present: tuple[Symbol, ...]
-    past: tuple[Symbol, ...]
-
-
-@dataclass(frozen=True)
-class Capital:
-    """The next character that is emitted becomes a capital."""
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A label starts (`value` set) or ends (`value` None) here."""
-
-    key: str
-    value: str | None
-
-
-Symbol = Lit | Ref | Use | Assign | Tense | Capital | Tag
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A latent variable: the list it is drawn from, the variables that select that list, those it must differ from."""
-
-    name: str
-    source: str
-    by: tuple[str, ...]
-    different: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """One line of a rule: its share of the rule's weight, and its symbols."""
-
-    weight: float
-    symbols: tuple[Symbol, ...]
-
-
-@dataclass(frozen=True)
-class State:
-    """What a derivation remembers: a record (or None) per variable, the alternatives used, a pending capital."""
-
-    bound: tuple[Record | None, ...]
-    used: frozenset[tuple[str, int]] = frozenset()
-    capital: bool = False
-
-
-@dataclass(frozen=True)
-class Span:
-    """Characters [start, end) carry the label `key` = `value`."""
-
-    start: int
-    end: int
-    key: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """A sampled document: its text, latent variables, labelled spans, and the log-probability of this derivation."""
-
-    text: str
-    latents: dict[str, str]
-    spans: tuple[Span, ...]
-    log_probability: float
-
+from explorer.grammar_reader import read_into
+from explorer.symbols import (
+    Alternative,
+    Assign,
+    Capital,
+    Derivation,
+    GrammarError,
+    Lit,
+    Record,
+    Ref,
+    Span,
+    State,
+    Symbol,
+    Tag,
+    Tense,
+    Use,
+    Variable,
+)
 
 Option = tuple[float, tuple[Symbol, ...], State]
 Stack = tuple[Symbol, "Stack"] | None
@@ -187,7 +68,7 @@ class Grammar:
         """The grammar that the texts describe together. Raises GrammarError with the line that is wrong."""
         grammar = cls()
         for text in texts:
-            _read(text, grammar)
+            read_into(text, grammar)
         grammar.index = {name: i for i, name in enumerate(grammar.variables)}
         grammar.rules = {
             name: tuple(Alternative(a.weight, grammar._name_variables(a.symbols)) for a in alternatives)
@@ -477,138 +358,3 @@ def _flatten(symbols: tuple[Symbol, ...]) -> Iterator[Symbol]:
         if isinstance(symbol, Tense):
             yield from _flatten(symbol.present)
             yield from _flatten(symbol.past)
-
-
-_HEADER = re.compile(r"(list|var|rule)\s+(.+)")
-_VAR = re.compile(r"(\w+)\s*=\s*(\w+)((?:@\w+)*)(?:\s+not\s+(.+))?$")
-_RULE = re.compile(r"([\w.]+)((?:\s*\[\w+=[\w ]+\])*)$")
-_WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\*\s+(.*)")
-
-
-def _read(text: str, grammar: Grammar) -> None:
-    """Add the lists, variables and rules of one text to a grammar."""
-    header: tuple[str, str] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        try:
-            if not line[0].isspace():
-                found = _HEADER.match(line.strip())
-                if not found:
-                    raise GrammarError("a line starts with list, var or rule, or is indented")
-                header = (found[1], found[2])
-                if found[1] == "var":
-                    _read_variable(found[2], grammar)
-            elif header and header[0] == "list":
-                _read_records(header[1], line.strip(), grammar)
-            elif header and header[0] == "rule":
-                _read_alternative(header[1], line.strip(), grammar)
-            else:
-                raise GrammarError("an indented line belongs to a list or a rule")
-        except GrammarError as error:
-            raise GrammarError(f"line {number}: {error}: {line.strip()[:80]}") from error
-
-
-def _read_variable(declaration: str, grammar: Grammar) -> None:
-    found = _VAR.match(declaration)
-    if not found:
-        raise GrammarError("a variable reads: var name = list@selector not other other")
-    by = tuple(v for v in (found[3] or "").split("@") if v)
-    if found[1] in grammar.variables:
-        raise GrammarError(f"variable '{found[1]}' is declared twice")
-    grammar.variables[found[1]] = Variable(found[1], found[2], by, tuple((found[4] or "").split()))
-
-
-def _read_records(declaration: str, line: str, grammar: Grammar) -> None:
-    name, _, kind = declaration.partition(" ")
-    records = [_record(entry.strip(), kind.strip() or "plain", name) for entry in line.split(",") if entry.strip()]
-    known = {r.text for r in grammar.lists.get(name, ())}
-    for record in records:
-        if record.text in known:
-            raise GrammarError(f"'{record.text}' stands twice in list '{name}'")
-        known.add(record.text)
-    grammar.lists[name] = (*grammar.lists.get(name, ()), *records)
-
-
-def _record(entry: str, kind: str, source: str) -> Record:
-    """A record from its entry: `Clara f` (person), `goose/geese` (noun), `three` (number), any text (plain)."""
-    if kind == "plain":
-        return Record(entry, {"": entry, "a": _article(entry)}, source)
-    if kind == "person":
-        name, _, gender = entry.rpartition(" ")
-        if gender not in _PRONOUNS:
-            raise GrammarError(f"a person reads 'Name f' or 'Name m', not '{entry}'")
-        return Record(name, {"": name, **_PRONOUNS[gender]}, source)
-    if kind == "noun":
-        word, _, plural = entry.partition("/")
-        forms = {"": word, "a": _article(word), "the": f"the {word}", "s": plural or _plural(word)}
-        return Record(word, forms, source)
-    if kind == "number":
-        if entry not in _NUMBERS[:-1]:
-            raise GrammarError(f"'{entry}' is not a number from one to {_NUMBERS[-2]}")
-        i = _NUMBERS.index(entry)
-        forms = {"": entry, "next": _NUMBERS[i + 1], "prev": _NUMBERS[i - 1], "digit": str(i + 1)}
-        return Record(entry, forms, source)
-    raise GrammarError(f"unknown kind '{kind}': plain, person, noun or number")
-
-
-def _article(word: str) -> str:
-    return f"an {word}" if word[0].lower() in "aeiou" else f"a {word}"
-
-
-def _plural(word: str) -> str:
-    if re.search(r"(s|x|z|ch|sh)$", word):
-        return word + "es"
-    if re.search(r"[^aeiou]y$", word):
-        return word[:-1] + "ies"
-    return word + "s"
-
-
-def _read_alternative(declaration: str, line: str, grammar: Grammar) -> None:
-    found = _RULE.match(declaration)
-    if not found:
-        raise GrammarError("a rule reads: rule name [key=value]")
-    weighted = _WEIGHT.match(line)
-    weight, body = (float(weighted[1]), weighted[2]) if weighted else (1.0, line)
-    symbols = _symbols(body)
-    for key, value in re.findall(r"\[(\w+)=([\w ]+)\]", found[2]):
-        symbols = (Tag(key, value), *symbols, Tag(key, None))
-    grammar.rules[found[1]] = (*grammar.rules.get(found[1], ()), Alternative(weight, symbols))
-
-
-_PIECE = re.compile(r"\{([^{}]*)\}|<([^<>|]*)\|([^<>|]*)>")
-
-
-def _symbols(body: str) -> tuple[Symbol, ...]:
-    symbols: list[Symbol] = []
-    position = 0
-    body = body.replace("\\n", "\n")
-    for piece in _PIECE.finditer(body):
-        if piece.start() > position:
-            symbols.append(Lit(body[position : piece.start()]))
-        position = piece.end()
-        if piece[1] is None:
-            symbols.append(Tense(_symbols(piece[2]), _symbols(piece[3])))
-        else:
-            symbols.extend(_reference(piece[1]))
-    if position < len(body):
-        symbols.append(Lit(body[position:]))
-    for symbol in symbols:
-        if isinstance(symbol, Lit) and re.search(r"[{}<>|]", symbol.text):
-            raise GrammarError(f"a bracket is left over in '{symbol.text}'")
-    return tuple(symbols)
-
-
-_REFERENCE = re.compile(r"(\^?)(!?)(\w+)((?:@\w+)*)(?:\.(\w+))?$")
-
-
-def _reference(text: str) -> list[Symbol]:
-    if ":=" in text:
-        target, source = text.split(":=")
-        return [Assign(target.strip(), source.strip())]
-    found = _REFERENCE.match(text)
-    if not found:
-        raise GrammarError(f"'{{{text}}}' is not a reference")
-    capital, flag, name, by, form = found.groups()
-    symbol = Ref(name, tuple(v for v in by.split("@") if v), form or "", once=flag == "!")
-    return [Capital(), symbol] if capital else [symbol]

@@ -22,8 +22,8 @@ from explorer.corpus import chunk_documents
 from explorer.effect import Typical, read_effect
 from explorer.errors import InputError
 from explorer.generation import Lane, Sampling, stream
-from explorer.measure import SiteMaps
 from explorer.models import LanguageModel
+from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import Arm, carry
 

@@ -14,7 +14,8 @@ from explorer import maps
 from explorer.maps import MapKind, ResidualMap
 
 if TYPE_CHECKING:
-    from explorer.measure import Cloud, SiteMaps
+    from explorer.site_maps import SiteMaps
+    from explorer.tally import Cloud
 
 
 def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[str, Cloud]) -> None:
@@ -45,7 +46,7 @@ def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:
     """The maps that `save_tensors` wrote, by site name; the random one is drawn again from its seed."""
     from safetensors.torch import load_file
 
-    from explorer.measure import SiteMaps
+    from explorer.site_maps import SiteMaps
 
     found = load_file(path)
     out: dict[str, SiteMaps] = {}

@@ -14,9 +14,9 @@ from explorer import maps
 from explorer.activations import residuals
 from explorer.corpus import Chunks, chunk_documents
 from explorer.errors import InputError
-from explorer.measure import SiteMaps
 from explorer.models import LanguageModel
 from explorer.sae import SAE
+from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 
 DOSES = (0.05, 0.1, 0.2, 0.4, 0.8)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from explorer.corpus import Chunks
     from explorer.effect import ContrastEffect
-    from explorer.measure import SiteMaps
     from explorer.models import LanguageModel
     from explorer.sae import SAE
+    from explorer.site_maps import SiteMaps
 
 SCHEMA = 1
 SHIPPED = Path(__file__).resolve().parent.parent / "assets"

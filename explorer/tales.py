@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from explorer.grammar import Grammar, Span
+from explorer.grammar import Grammar
+from explorer.symbols import Span
 
 STORYBOOK = Path(__file__).parent / "storybook"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import figures, sentences
+from explorer import figures, figures_dial, sentences
 from explorer.ui import cache
 from explorer.ui.chart import chart
 from explorer.ui.explain import what_is_this
@@ -31,7 +31,7 @@ with right:
     st.markdown(f"#### Turn {b} into {a}, site {view.site.label}")
     if here.dial is not None:
         clouds = cache.clouds(view.where, a, b)[view.site.name]
-        figure = figures.dial(here.dial, clouds[0], clouds[1], (a, b), view.palette)
+        figure = figures_dial.dial(here.dial, clouds[0], clouds[1], (a, b), view.palette)
         chart(
             figure,
             "dial",

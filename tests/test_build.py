@@ -10,8 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer import build, catalogue, contrast_effects, contrasts, measure, tales
-from explorer.measure import ARMS
+from explorer import build, catalogue, contrast_effects, contrasts, measure, tales, tally
 from explorer.models import digest
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.recipe import (
@@ -24,6 +23,7 @@ from explorer.recipe import (
     make_models,
 )
 from explorer.sae_training import SAERecipe
+from explorer.site_maps import ARMS
 from explorer.study import Study, open_study
 from explorer.twin import twin_rotation
 
@@ -163,10 +163,10 @@ def test_pairs_can_be_read_back(made: Any) -> None:
                 assert score.paper.low <= score.paper.value <= score.paper.high
             assert s.ladder.identity.value <= s.ladder.affine.value
             assert s.dial is not None
-            assert (s.dial.t[0], s.dial.t[-1], len(s.dial.t)) == (0, 1, measure.DIAL_STEPS)
+            assert (s.dial.t[0], s.dial.t[-1], len(s.dial.t)) == (0, 1, tally.DIAL_STEPS)
         clouds = study.clouds(source, target)
         points, turned = clouds[study.sites[0].name]
-        assert turned.shape == (measure.DIAL_STEPS, *points.shape)
+        assert turned.shape == (tally.DIAL_STEPS, *points.shape)
         frame = study.correspondence(source, target)
         assert len(frame) == 3 * RECIPE.sae.width
         assert set(frame.site) == {0, 1, 2}

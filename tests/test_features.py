@@ -16,9 +16,10 @@ from explorer.correspondence import correspond, nearest_partners, one_to_one
 from explorer.errors import InputError
 from explorer.labels import LabelMatrix, label_tokens
 from explorer.maps import haar
-from explorer.measure import ARMS, measure_pair
+from explorer.measure import measure_pair
 from explorer.models import LanguageModel
 from explorer.sae import SAE
+from explorer.site_maps import ARMS
 from explorer.sites import Site
 from explorer.twin import make_twin
 

@@ -12,8 +12,8 @@ from explorer import generation, steering
 from explorer.activations import edit_residual, residuals
 from explorer.errors import InputError
 from explorer.generation import Lane, Sampling, generate, stream
-from explorer.measure import SiteMaps
 from explorer.models import LanguageModel
+from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import Arm, Contrast
 from explorer.twin import make_twin

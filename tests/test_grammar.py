@@ -8,7 +8,8 @@ from random import Random
 import pytest
 from scipy.stats import chisquare
 
-from explorer.grammar import Grammar, GrammarError
+from explorer.grammar import Grammar
+from explorer.symbols import GrammarError
 
 SMALL = """
 list tenses

@@ -17,8 +17,8 @@ from explorer.figures_steering import transfer_dots, transfer_table
 from explorer.generation import Lane, LaneToken, Sampling, generate
 from explorer.live import Job, State, Steering, VectorName, build_lanes, parse_vector
 from explorer.maps import ResidualMap, haar
-from explorer.measure import SiteMaps
 from explorer.palette import LIGHT
+from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import unit
 from explorer.transfer import TransferVerdict, transfer_verdict

@@ -14,9 +14,10 @@ from test_sae import random_sae
 from explorer import metrics
 from explorer.activations import residuals
 from explorer.maps import haar
-from explorer.measure import ARMS, Pair, measure_pair
+from explorer.measure import Pair, measure_pair
 from explorer.models import LanguageModel
 from explorer.sae import SAE
+from explorer.site_maps import ARMS
 
 CHUNKS = tiny.chunks(70)
 

@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 
-from explorer import generation, maps, measure
+from explorer import generation, maps, measure, paired_rows
 from explorer.activations import residuals
 from explorer.errors import InputError
 from explorer.generation import Lane, Sampling
@@ -193,9 +193,9 @@ def test_shuffled_pairings_never_pair_a_document_with_itself() -> None:
     rows = documents[:, None, None].expand(4, 3, 1).float() + 1
     keep = torch.ones(4, 3, dtype=torch.bool)
     keep[2, 1] = False
-    pair = measure.PairedRows(rows, rows, keep, documents[:, None].expand(4, 3), 0)
+    pair = paired_rows.PairedRows(rows, rows, keep, documents[:, None].expand(4, 3), 0)
     found = [Moments.zero(1) for _ in range(3)]
-    measure._add_shuffled(found, pair)
+    paired_rows._add_shuffled(found, pair)
     expected = []
     for shift in (1, 2, 3):
         pairs = [

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from explorer.contexts import Context
     from explorer.corpus import Chunks
     from explorer.labels import LabelMatrix
-    from explorer.measure import SiteMaps
     from explorer.models import LanguageModel
     from explorer.sae import SAE
+    from explorer.site_maps import SiteMaps
     from explorer.tales import Document
 
 
