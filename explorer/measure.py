@@ -11,7 +11,7 @@ import torch
 from explorer import metrics
 from explorer.corpus import Chunks
 from explorer.errors import InputError
-from explorer.models import LanguageModel
+from explorer.models import LanguageModel, same_ids
 from explorer.paired_rows import BATCH, NormLimits, Report, collect_moments, paired_rows
 from explorer.results import FunctionResult, PairResult
 from explorer.sae import SAE
@@ -56,7 +56,7 @@ def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunk
     return FunctionResult(*(sums / n).tolist())
 
 
-def check_comparable(source: LanguageModel, target: LanguageModel) -> None:
+def check_comparable(source: LanguageModel, target: LanguageModel, chunks: Chunks) -> None:
     """Raise InputError if the two residual streams or their sites cannot be compared."""
     if source.d_model != target.d_model:
         raise InputError(
@@ -65,6 +65,12 @@ def check_comparable(source: LanguageModel, target: LanguageModel) -> None:
     if source.n_layers != target.n_layers:
         raise InputError(
             f"not assessable: depths differ ({source.name} {source.n_layers}, {target.name} {target.n_layers} blocks)"
+        )
+    text = source.tokenizer.decode(chunks.ids[0][chunks.valid[0]])
+    if not same_ids(source, target, text):
+        raise InputError(
+            f"not assessable: {source.name} and {target.name} read the same text as different token ids; "
+            "a pair needs one tokenizer"
         )
 
 
@@ -79,7 +85,7 @@ def measure_pair(
 ) -> Pair:
     """Fit and score every map at the given sites. `dictionaries` are the source's, by site name; sites may lack one."""
     began = time.monotonic()
-    check_comparable(source, target)
+    check_comparable(source, target, chunks)
     limits = NormLimits()
     moments = collect_moments(source, target, chunks, sites, limits, report)
     fitted = {site: fit_maps(moments[site]) for site in sites}

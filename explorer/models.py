@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 from dataclasses import dataclass, field
@@ -143,9 +142,3 @@ def digest(folder: Path) -> str:
 def same_ids(a: LanguageModel, b: LanguageModel, text: str) -> bool:
     """Whether two models read a text as the same token ids (files may differ; ids may not)."""
     return list(a.tokenizer(text)["input_ids"]) == list(b.tokenizer(text)["input_ids"])
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """config.json of a model folder."""
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config

@@ -45,7 +45,7 @@ def facts(result: PairResult, site: SiteResult) -> list[str]:
     f, r, ladder = result.function, site.rotation, site.ladder
     d = result.d_model
     out = [
-        f"<b>Same function?</b> Loss {f.loss_source:.3f} and {f.loss_target:.3f} nats per token; KL {max(0.0, f.kl):.3f}; "
+        f"<b>Same function?</b> On chunks of the test text the losses are {f.loss_source:.3f} and {f.loss_target:.3f} nats per token; KL {max(0.0, f.kl):.3f}; "
         f"both rank the same token first at {f.top1_agreement:.0%} of positions.",
         f"<b>How much is rotation?</b> ρ = EV of R / EV of affine = {ladder.orthogonal.value:.2f} / {ladder.affine.value:.2f} "
         f"= {ladder.rho:.2f}. Shuffled pairings: {max(ladder.shuffled):.2f} at best, p = {ladder.p:.2g}; a random rotation: {ladder.random:.2f}.",

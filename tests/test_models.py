@@ -12,8 +12,10 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
+from explorer.corpus import chunk_documents
 from explorer.errors import InputError
-from explorer.models import digest, load_model, read_config, same_ids
+from explorer.measure import measure_pair
+from explorer.models import digest, load_model, same_ids
 from explorer.sites import all_sites, parse_site, parse_sites
 
 
@@ -83,7 +85,7 @@ def test_truncated_weights(folder: Path) -> None:
 
 
 def test_weights_of_another_shape(folder: Path) -> None:
-    config = read_config(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 48}))
     refusal(folder)
 
@@ -138,7 +140,11 @@ def test_same_ids_compares_tokens_not_files(tokenizer: Any, tmp_path: Path) -> N
     train_tokenizer(["zebra zebra zoo"] * 9, 262, tmp_path)
     a = tiny.model("llama", tokenizer)
     assert same_ids(a, tiny.model("llama", tokenizer, seed=1), "Once there was a fox.")
-    assert not same_ids(a, tiny.model("llama", AutoTokenizer.from_pretrained(tmp_path)), "Once there was a fox.")
+    other = tiny.model("llama", AutoTokenizer.from_pretrained(tmp_path))
+    assert not same_ids(a, other, "Once there was a fox.")
+    chunks = chunk_documents(["Once there was a fox."], tokenizer)
+    with pytest.raises(InputError, match="different token ids"):
+        measure_pair(a, other, chunks, a.sites, {})
 
 
 def test_sites_are_found_by_index_and_name() -> None:

@@ -43,7 +43,7 @@ div:has(> .st-key-finder) { position: sticky; top: 6.5rem; }
 .readings .null { opacity: .75; font-style: italic; }
 .readings .chosen th, .readings .chosen td { font-weight: 650; opacity: 1; }
 *:focus-visible { outline: 3px solid SOURCE !important; outline-offset: 1px; }
-@media (max-width: 640px) { div:has(> .st-key-finder) { position: static; } .contexts { column-gap: .8rem; } [data-testid="stMainBlockContainer"] { padding: .6rem .8rem 2rem .8rem; } div:has(> .st-key-frame) { position: static; } }
+@media (max-width: 640px) { div:has(> .st-key-finder) { position: static; } .contexts { column-gap: .8rem; } [data-testid="stMainBlockContainer"] { padding: 3rem .8rem 2rem .8rem; } div:has(> .st-key-frame) { position: static; } }
 </style>
 """
 
