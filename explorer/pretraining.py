@@ -56,6 +56,13 @@ class ModelRecipe:
         )
         return LlamaForCausalLM(config)
 
+    @staticmethod
+    def load(folder: Path) -> LlamaForCausalLM:
+        """A model that `save_half` wrote, float32."""
+        from transformers import LlamaForCausalLM
+
+        return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+
 
 @dataclass(frozen=True)
 class Schedule:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from explorer.sae import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
 from explorer.tokenizer import train_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
 
 Log = Callable[[str], None]
 
@@ -40,15 +44,21 @@ class TalesRecipe:
     """Documents that the tokenizer is trained on."""
     rows: int = 40_000
     """Training rows of `model.context` tokens."""
+    polish_rows: int = 24_000
+    """Training rows of the second phase: text that the first has not seen."""
     model: ModelRecipe = field(default_factory=ModelRecipe)
     """Shape of the language models."""
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=13_500, rows=4, learning_rate=3e-3, warmup=200))
-    """Optimisation of the language models."""
+    """Optimisation of the language models: small batches, which learn most from each token."""
+    polish: Schedule | None = field(
+        default_factory=lambda: Schedule(steps=1500, rows=16, learning_rate=2e-3, warmup=50)
+    )
+    """Second phase on new text: larger batches, which leave less noise in the weights; None for one phase only."""
     early: float = 0.05
     """Share of seed 0's steps after which the early checkpoint is kept."""
     sae: SAERecipe = field(default_factory=lambda: SAERecipe(k=32))
     """Dictionaries, one for each site of each seed."""
-    sae_rows: int = 2_000_000
+    sae_rows: int = 1_200_000
     """Rows that each dictionary is trained on."""
     held_out: int = 800
     """Held-out documents on which everything is measured."""
@@ -81,11 +91,17 @@ class Workshop:
         return self.out / "dictionaries" / name / site.name
 
 
-def make_corpus(workshop: Workshop) -> Int[np.ndarray, "n t"]:
-    """The training rows, from the cache in `work` or made anew (with the tokenizer)."""
+POLISH_DOCUMENT = 300_000
+"""Number of the first training document of the second phase."""
+
+
+def make_corpus(workshop: Workshop, polish: bool = False) -> Int[np.ndarray, "n t"]:
+    """The training rows of a phase, from the cache in `work` or made anew (with the tokenizer)."""
     from transformers import AutoTokenizer
 
-    recipe, path = workshop.recipe, workshop.out / "work" / "rows.npy"
+    recipe = workshop.recipe
+    path = workshop.out / "work" / ("polish.npy" if polish else "rows.npy")
+    count = recipe.polish_rows if polish else recipe.rows
     if not workshop.tokenizer_folder.exists():
         workshop.log(f"tokenizer: training on {recipe.tokenizer_documents} documents")
         partial = workshop.tokenizer_folder.with_name("tokenizer.partial")
@@ -94,52 +110,80 @@ def make_corpus(workshop: Workshop) -> Int[np.ndarray, "n t"]:
         partial.rename(workshop.tokenizer_folder)
     if path.exists():
         return np.load(path, allow_pickle=False)
-    workshop.log(f"corpus: packing {recipe.rows} rows of {recipe.model.context} tokens")
+    workshop.log(f"corpus: packing {count} rows of {recipe.model.context} tokens")
     tokenizer = AutoTokenizer.from_pretrained(workshop.tokenizer_folder)
 
     def encoded() -> Iterator[list[int]]:
-        for start in itertools.count(0, 500):
+        for start in itertools.count(POLISH_DOCUMENT if polish else 0, 500):
             texts = [d.text for d in tales.documents("train", 500, start)]
             yield from tokenizer(texts, add_special_tokens=False)["input_ids"]
 
-    rows = pack(encoded(), recipe.rows, recipe.model.context, tokenizer.eos_token_id)
-    partial = path.with_name("rows.partial.npy")
+    rows = pack(encoded(), count, recipe.model.context, tokenizer.eos_token_id)
+    partial = path.with_name(f"{path.stem}.partial.npy")
     np.save(partial, rows)
     os.replace(partial, path)
     return rows
 
 
 def make_models(workshop: Workshop, seeds: tuple[int, ...], stop_after: int | None = None) -> None:
-    """Train the language models of some seeds; seed 0 also leaves its early checkpoint and its untrained weights."""
+    """Train the language models of some seeds; seed 0 also leaves its early checkpoint and its untrained weights.
+
+    A phase that is over leaves its weights, in half precision, from which the next one starts.
+    """
     recipe = workshop.recipe
     rows = make_corpus(workshop)
-    vocabulary = int(rows.max()) + 1 if recipe.vocabulary < int(rows.max()) + 1 else recipe.vocabulary
+    vocabulary = max(recipe.vocabulary, int(rows.max()) + 1)
     for seed in seeds:
         name = f"seed{seed}"
         if workshop.model_folder(name).exists():
             workshop.log(f"{name}: already trained")
             continue
-        early = round(recipe.early * recipe.schedule.steps)
-        keep = {0: workshop.model_folder("step0"), early: workshop.model_folder("early")} if seed == 0 else {}
-        model = recipe.model.build(vocabulary, seed).to(workshop.device)
-
-        def report(p: Progress, name: str = name) -> None:
-            if p.step % 200 == 0 or p.step == p.steps:
-                tokens = p.step * recipe.schedule.rows * recipe.model.context / 1e6
-                left = f"{p.seconds_left / 60:.0f} min left"
-                workshop.log(f"{name}: step {p.step}/{p.steps}, {tokens:.1f} M tokens, loss {p.loss:.4f}, {left}")
-
-        state = workshop.out / "work" / f"{name}.safetensors"
-        losses = train_language_model(model, rows, recipe.schedule, seed, state, keep, report, stop_after)
-        if not losses or losses[-1][0] < recipe.schedule.steps:
-            return
-        curve = workshop.out / "work" / f"{name}.losses.csv"
-        curve.write_text("step,loss\n" + "".join(f"{s},{loss:.5f}\n" for s, loss in losses), encoding="utf-8")
-        save_half(model, workshop.model_folder(name))
+        first = workshop.model_folder(name) if recipe.polish is None else workshop.out / "work" / f"{name}-first"
+        if not first.exists():
+            early = round(recipe.early * recipe.schedule.steps)
+            keep = {0: workshop.model_folder("step0"), early: workshop.model_folder("early")} if seed == 0 else {}
+            model = recipe.model.build(vocabulary, seed).to(workshop.device)
+            if not _train(workshop, model, rows, recipe.schedule, seed, name, keep, first, stop_after):
+                return
+        if recipe.polish is not None:
+            model = recipe.model.load(first).to(workshop.device)
+            folder, order = workshop.model_folder(name), 100 + seed
+            new = make_corpus(workshop, polish=True)
+            if not _train(workshop, model, new, recipe.polish, order, f"{name}-polish", {}, folder, stop_after):
+                return
     for folder in (workshop.out / "models").glob("*"):
         if folder.is_dir() and not folder.name.endswith(".partial"):
             for file in workshop.tokenizer_folder.iterdir():
                 shutil.copy(file, folder / file.name)
+
+
+def _train(
+    workshop: Workshop,
+    model: LlamaForCausalLM,
+    rows: Int[np.ndarray, "n t"],
+    schedule: Schedule,
+    order: int,
+    name: str,
+    keep: dict[int, Path],
+    folder: Path,
+    stop_after: int | None,
+) -> bool:
+    """One phase of one model, saved into `folder`; False if it was stopped before its end."""
+
+    def report(p: Progress) -> None:
+        if p.step % 200 == 0 or p.step == p.steps:
+            tokens = p.step * schedule.rows * workshop.recipe.model.context / 1e6
+            left = f"{p.seconds_left / 60:.0f} min left"
+            workshop.log(f"{name}: step {p.step}/{p.steps}, {tokens:.1f} M tokens, loss {p.loss:.4f}, {left}")
+
+    state = workshop.out / "work" / f"{name}.safetensors"
+    losses = train_language_model(model, rows, schedule, order, state, keep, report, stop_after)
+    if not losses or losses[-1][0] < schedule.steps:
+        return False
+    curve = workshop.out / "work" / f"{name}.losses.csv"
+    curve.write_text("step,loss\n" + "".join(f"{s},{loss:.5f}\n" for s, loss in losses), encoding="utf-8")
+    save_half(model, folder)
+    return True
 
 
 @torch.inference_mode()

@@ -34,6 +34,8 @@ RECIPE = TalesRecipe(
     rows=150,
     model=ModelRecipe(d_model=32, n_layers=2, n_heads=2, d_mlp=48, context=48),
     schedule=Schedule(steps=120, rows=8, learning_rate=1e-2, warmup=10),
+    polish_rows=150,
+    polish=Schedule(steps=120, rows=8, learning_rate=5e-3, warmup=5),
     early=0.5,
     sae=SAERecipe(width=64, k=6, batch=256, dead_after=30),
     sae_rows=256 * 120,
@@ -57,6 +59,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         assert not workshop.model_folder("seed0").exists(), "interrupted before the first saved step"
         make_models(workshop, (0,), stop_after=50)
         assert not workshop.model_folder("seed0").exists()
+        make_models(workshop, (0,), stop_after=100)
+        assert not workshop.model_folder("seed0").exists(), "interrupted in the second phase"
         make_models(workshop, RECIPE.seeds)
         for seed in RECIPE.seeds:
             make_dictionaries(workshop, f"seed{seed}", seed)
