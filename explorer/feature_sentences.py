@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from explorer.atlas import has_partners, null_share
-from explorer.figures import ARMS
+from explorer.results import ARMS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from explorer.palette import HATCH, Palette
-from explorer.results import PairResult, SiteResult
+from explorer.results import ARMS, PairResult, SiteResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ARMS = ("raw", "translated", "rotated", "affine", "shuffled", "random")
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 
 CONFIG = {

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from explorer.metrics import Estimate
 
+ARMS = ("raw", "translated", "rotated", "affine", "shuffled", "random")
+"""The maps that the switch of every page offers, in its order."""
+
 
 @dataclass(frozen=True)
 class Ladder:

@@ -8,9 +8,9 @@ from explorer import maps
 from explorer.errors import InputError
 from explorer.maps import ResidualMap
 from explorer.moments import Moments
+from explorer.results import ARMS
 
 LEAST_ROWS_PER_DIMENSION = 20
-ARMS = ("raw", "translated", "rotated", "affine", "shuffled", "random")
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,18 @@ from torch import Tensor
 from explorer import maps, metrics
 from explorer.moments import Moments
 from explorer.paired_rows import PairedRows
-from explorer.results import DialCurve, DictionaryScore, DictionaryScores, Firing, Ladder, RotationFacts, SiteResult
+from explorer.results import (
+    ARMS,
+    DialCurve,
+    DictionaryScore,
+    DictionaryScores,
+    Firing,
+    Ladder,
+    RotationFacts,
+    SiteResult,
+)
 from explorer.sae import SAE
-from explorer.site_maps import ARMS, SiteMaps, SiteMoments
+from explorer.site_maps import SiteMaps, SiteMoments
 from explorer.sites import Site
 
 DIAL_STEPS = 21
@@ -133,7 +142,7 @@ class SiteTally:
         dictionary = firing = curve = None
         if self.sae is not None:
             dictionary = DictionaryScores(**{arm: tally.score() for arm, tally in self.tallies.items()})
-            medians = {arm: _median(self.firing[arm].correlation()) for arm in ARMS if arm != "random"}
+            medians = {arm: _median(found.r) for arm, found in self.features().items() if arm != "random"}
             firing = Firing(**medians)
             curve = self._dial(self.sae)
         return SiteResult(

@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from explorer import figures, figures_steering
+from explorer import figures_steering
 from explorer import steering_sentences as sentences
 from explorer.generation import MAX_NEW_TOKENS, Sampling
 from explorer.live import MAX_DOSE, Request, arms_shown
+from explorer.ui.chart import chart
 from explorer.ui.explain import what_is_this
 from explorer.ui.frame import View
 from explorer.ui.steer_job import MAX_SEED, draw_bench
@@ -39,11 +40,10 @@ effects = view.study.effects(view.source, view.target)
 st.html(f"<p class='verdict'>{sentences.transfer(effects, view.source, view.target)}</p>")
 if effects:
     left, right = st.columns([0.46, 0.54], gap="medium")
-    left.plotly_chart(
-        figures_steering.transfer_dots(effects, view.target, vector.contrast or "", view.palette, view.arm),
-        key="transfer", theme=None, config=figures.CONFIG,
-        alt=f"Effect of every ready contrast on {view.target} under each arm; the table beside it has the numbers.",
-    )  # fmt: skip
+    with left:
+        figure = figures_steering.transfer_dots(effects, view.target, vector.contrast or "", view.palette, view.arm)
+        alt = f"Effect of every ready contrast on {view.target} under each arm; the table beside it has the numbers."
+        chart(figure, "transfer", alt)
     right.dataframe(
         figures_steering.transfer_table(effects), hide_index=True, key="contrasts", height=38 + 35 * len(effects),
         column_config=sentences.TABLE_COLUMNS,

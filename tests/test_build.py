@@ -22,8 +22,8 @@ from explorer.recipe import (
     make_dictionaries,
     make_models,
 )
+from explorer.results import ARMS
 from explorer.sae_training import SAERecipe
-from explorer.site_maps import ARMS
 from explorer.study import Study, open_study
 from explorer.twin import twin_rotation
 

@@ -18,8 +18,8 @@ from explorer.labels import LabelMatrix, label_tokens
 from explorer.maps import haar
 from explorer.measure import measure_pair
 from explorer.models import LanguageModel
+from explorer.results import ARMS
 from explorer.sae import SAE
-from explorer.site_maps import ARMS
 from explorer.sites import Site
 from explorer.twin import make_twin
 

@@ -16,8 +16,8 @@ from explorer.activations import residuals
 from explorer.maps import haar
 from explorer.measure import Pair, measure_pair
 from explorer.models import LanguageModel
+from explorer.results import ARMS
 from explorer.sae import SAE
-from explorer.site_maps import ARMS
 
 CHUNKS = tiny.chunks(70)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer.figures import ARMS
+from explorer.results import ARMS
 from explorer.study import Study, open_study
 
 APP = str(Path(__file__).resolve().parent.parent / "explorer" / "app.py")

@@ -123,7 +123,7 @@ def label_f1(where: str, source: str, target: str, site_index: int) -> dict[str,
     import torch
 
     from explorer import contexts
-    from explorer.figures import ARMS
+    from explorer.results import ARMS
 
     table, site = atlas(where, source, target, site_index), study(where).sites[site_index]
     sae, fitted = dictionary(where, source, site_index), maps(where, source, target)[site.name]

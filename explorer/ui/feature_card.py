@@ -13,6 +13,7 @@ from explorer import feature_sentences, figures_features
 from explorer.feature_sentences import number
 from explorer.ui import cache
 from explorer.ui.feature_table import map_clicked
+from explorer.ui.frame import choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,17 +32,7 @@ def draw_map(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View) 
     """The map of decoder directions; a click on a dot or a box around some chooses."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"#### Directions of {view.source}, site {view.site.label}", width="content")
-        colour = st.segmented_control(
-            "Colour by",
-            _COLOURINGS,
-            default="firing r",
-            required=True,
-            key="colour",
-            bind="query-params",
-            persist_state="session",
-            label_visibility="collapsed",
-            width="content",
-        )
+        colour = choice("colour", "Colour by", _COLOURINGS)
     by = "label" if colour == "label" else "r"
     if table["x"].isna().all():
         st.info("This study has no map of its directions; the table lists them all.")

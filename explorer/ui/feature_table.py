@@ -8,7 +8,7 @@ import streamlit as st
 
 from explorer import atlas, feature_sentences
 from explorer.atlas import Query
-from explorer.figures import ARMS
+from explorer.results import ARMS
 
 if TYPE_CHECKING:
     import pandas as pd

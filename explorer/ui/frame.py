@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from explorer.figures import ARMS
 from explorer.palette import DARK, LIGHT, Palette
-from explorer.results import PairResult, SiteResult
+from explorer.results import ARMS, PairResult, SiteResult
 from explorer.sites import Site
 from explorer.study import Study, shipped_studies
 from explorer.ui import cache
