@@ -157,7 +157,7 @@ def test_a_feature_opens_from_the_map_and_from_the_link(browser: Browser, addres
                 const t = g._fullData[0], box = g.getBoundingClientRect(), l = g._fullLayout, dots = [];
                 for (let i = 0; i < t.x.length; i++)
                     dots.push([box.left + l.xaxis._offset + l.xaxis.d2p(t.x[i]),
-                               box.top + l.yaxis._offset + l.yaxis.d2p(t.y[i]), Number(t.customdata[i][0])]);
+                               box.top + l.yaxis._offset + l.yaxis.d2p(t.y[i]), Number(t.customdata[i][1])]);
                 const gap = a => Math.min(...dots.filter(b => b !== a).map(b => Math.hypot(a[0] - b[0], a[1] - b[1])));
                 return dots.map(a => [gap(a), a]).sort((a, b) => b[0] - a[0])[0][1];
             }"""

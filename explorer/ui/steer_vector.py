@@ -20,7 +20,8 @@ MAX_LIST = 4000
 def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
     """The chips that are chosen. A new value in the link wins over what was chosen before. Raises InputError."""
     linked = st.query_params.get(_PARAMETER)
-    if linked and linked != st.session_state.get(_WRITTEN):
+    fresh = bool(linked) and linked != st.session_state.get(_WRITTEN)
+    if linked and fresh:
         parts = [parse_weighted(part) for part in linked.split(",")[:MAX_VECTORS]]
         st.session_state[_KEY] = [name for _, name in parts]
         for weight, name in parts:
@@ -28,7 +29,13 @@ def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
     titles = {f"contrast:{p.name}": p.title for p in study.contrasts()}
     titles |= {LISTS: "two lists of my own", FILE: "a vector from a file"}
     options = list(titles)
-    chosen = list(st.session_state.get(_KEY) or options[:1])
+    # Text without labels has no ready contrasts: there a feature shows something at once, empty lists do not.
+    first = "feature:0" if options[0] == LISTS and study.file.dictionaries else options[0]
+    before = [str(o) for o in st.session_state.get(_KEY) or ()]
+    if not fresh:
+        # Chosen in another study, whose text has other contrasts.
+        before = [o for o in before if not o.startswith("contrast:") or o in titles]
+    chosen = before or [first]
     st.session_state[_KEY] = chosen
     options += [o for o in chosen if o not in options]
     # Streamlit puts a bound box's LABELS into the link, so this one is not bound and writes its own parameter.
@@ -38,7 +45,7 @@ def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
         args=(study,), placeholder="choose a contrast",
         help="Ready contrasts, or the number of a feature of A's dictionary at this site: type it and press Enter.",
     )  # fmt: skip
-    return tuple(str(p) for p in picked) or (options[0],)
+    return tuple(str(p) for p in picked) or (first,)
 
 
 def weigh(chips: tuple[str, ...], study: Study) -> tuple[Weighted, ...]:
