@@ -14,7 +14,6 @@ from explorer.study import shipped_studies
 
 __all__ = ["address", "browser"]
 pytestmark = [
-    pytest.mark.visit,
     pytest.mark.browser,
     pytest.mark.timeout(600),
     pytest.mark.skipif("tales" not in shipped_studies(), reason="the shipped study is not made yet"),

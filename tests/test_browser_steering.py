@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 from test_browser import SLOW, address, browser, settled, visit
 
 __all__ = ["address", "browser"]
-pytestmark = [pytest.mark.browser, pytest.mark.visit, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 GROWN = "n => [...document.querySelectorAll('.lanes .lane')].filter(l => l.textContent.length > n).length >= 6"
 
