@@ -30,6 +30,10 @@ class Text:
         self.numbers += shown
         return self
 
+    def percent(self, *shares: float) -> Text:
+        """Add a share, or the range of several, as a percentage."""
+        return self.show(*(100 * share for share in shares), digits=1).say(" %")
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from explorer.claim_finding import Finding, Text, paper_style
 from explorer.claim_study import ClaimStudy
+from explorer.rotation_sentences import deviates
 
 CLEAR = 0.05
 """EV by which a map must lead another to be said to beat it."""
@@ -22,7 +23,10 @@ KS_LEVEL = 0.05
 FIRING_RISE = 0.15
 """Rise of the median firing correlation that the paper's smallest numbers show."""
 CHECKPOINT_RISE = 0.5
+SURVIVES = "Does the function survive?"
+"""The question of the Rotation page that shows the two functions."""
 ALIKE_KL, SAME_FIRST = 0.1, 0.9
+"""KL below which two models are the same function, or the share of equal first choices from which they are in part."""
 
 
 def decoder_cosine(study: ClaimStudy) -> Finding | None:
@@ -36,12 +40,12 @@ def decoder_cosine(study: ClaimStudy) -> Finding | None:
     means = [s.mean for s in same if s.mean is not None]
     if not shares:
         return None
-    ours = Text().show(*shares).say(" of rows, mean ").show(*means).say(", for dictionaries with the same start.")
+    ours = Text().percent(*shares).say(" of rows, mean ").show(*means).say(", for dictionaries with the same start.")
     control = Text()
     if found := [s.share for s in apart if s.share is not None]:
-        control.say("Started apart: ").show(*found).say(" raw")
+        control.say("Started apart: ").percent(*found).say(" raw")
         if after := [s.share for s in turned if s.share is not None]:
-            control.say(", ").show(*after).say(" after R")
+            control.say(", ").percent(*after).say(" after R")
         control.say(". The number counts how little rows moved from their common start.")
     worst = min(shares)
     return Finding(ours, control, worst >= MATCH_AGREES, worst >= MATCH_PARTLY, "features")
@@ -108,29 +112,32 @@ def far_from_identity(study: ClaimStudy) -> Finding | None:
         known = study.over([study.twin], lambda s: s.rotation.frobenius_from_identity)
         control.say(" The twin's known random Q: ").show(*known).say(".")
     far = [abs(f / root - 1) for f in found]
-    return Finding(ours, control, max(far) <= NEAR_ROOT, min(far) <= NEAR_ROOT)
+    return Finding(ours, control, max(far) <= NEAR_ROOT, min(far) <= NEAR_ROOT, link={"ask": "Is R random?"})
 
 
 def looks_random(study: ClaimStudy) -> Finding | None:
     """The paper's KS test; a test with power beside it, and in how many directions R is determined at all."""
-    sites = [s for p in study.independent for s in p.sites if s.rotation.haar is not None]
-    if not sites:
+    found = [s.rotation for p in study.independent for s in p.sites]
+    if not found:
         return None
-    ks = [s.rotation.haar.ks_p_paper for s in sites]
-    ours = Text().say("p = ").show(*ks).say(" by the same test.")
-    control = Text().say("That test gives p near 1 for nearly every orthogonal matrix. One with power gives p = ")
-    control.show(*[s.rotation.haar.p for s in sites], digits=4).say("; the text fixes R in ")
-    control.show(*[float(s.rotation.identified_rank) for s in sites], digits=0)
+    ks, away = [r.haar.ks_p_paper for r in found], [deviates(r) for r in found]
+    ours = Text().say("p = ").show(*ks).say(" by the same test; by one with power, R deviates from random at ")
+    ours.show(float(sum(away)), digits=0).say(" of ").show(float(len(away)), digits=0).say(" sites.")
+    control = Text().say("The paper's test finds nothing in nearly every orthogonal matrix. The one with power gives p = ")
+    control.show(*[r.haar.p for r in found], digits=4).say("; the text fixes R in ")
+    control.show(*[float(r.identified_rank) for r in found], digits=0)
     control.say(f" of {study.study.file.d_model} directions.")
-    return Finding(ours, control, min(ks) > KS_LEVEL, max(ks) > KS_LEVEL)
+    return Finding(ours, control, min(ks) > KS_LEVEL and not any(away), max(ks) > KS_LEVEL, link={"ask": "Is R random?"})
 
 
 def same_features_fire(study: ClaimStudy) -> Finding | None:
-    """Median firing correlation raw and rotated; shuffled pairs, and an affine map."""
-    sites = [s for p in study.independent for s in p.sites if s.firing is not None]
+    """Median firing correlation raw and rotated; shuffled pairs, and an affine map. A rise that shuffled pairs give too
+    does not count.
+    """
+    firings = [s.firing for p in study.independent for s in p.sites if s.firing is not None]
 
     def medians(arm: str) -> list[float]:
-        return [value for s in sites if (value := getattr(s.firing, arm)) is not None]
+        return [value for f in firings if (value := getattr(f, arm)) is not None]
 
     raw, rotated = medians("raw"), medians("rotated")
     if not raw or not rotated:
@@ -140,7 +147,7 @@ def same_features_fire(study: ClaimStudy) -> Finding | None:
         Text().say("Shuffled pairs: ").show(*medians("shuffled")).say("; an affine map: ").show(*medians("affine"))
     )
     control.say(".")
-    rises = [b - a for a, b in zip(raw, rotated, strict=True)] if len(raw) == len(rotated) else [0.0]
+    rises = [f.rotated - max(f.raw or 0.0, f.shuffled or 0.0) for f in firings if f.rotated is not None]
     return Finding(ours, control, min(rises) >= FIRING_RISE, max(rises) >= FIRING_RISE, link={"map": "rotated"})
 
 
@@ -162,7 +169,7 @@ def checkpoints(study: ClaimStudy) -> Finding | None:
     control.show(*study.over(pair, lambda s: s.ladder.affine.value)).say(".")
     rises = [b - a for a, b in zip(raw, rotated, strict=True)]
     agrees = min(raw) < 0 and min(rises) >= CHECKPOINT_RISE
-    return Finding(ours, control, agrees, max(rises) >= CLEAR, link={"b": study.early.target})
+    return Finding(ours, control, agrees, max(rises) >= CLEAR, link={"a": study.early.source, "b": study.early.target})
 
 
 def toy_independent(study: ClaimStudy) -> Finding | None:
@@ -186,14 +193,16 @@ def same_function(study: ClaimStudy) -> Finding | None:
     """Losses, KL and agreement on the first choice; what no model can be below."""
     if not study.independent:
         return None
-    f = [p.function for p in study.independent]
+    f, (source, *_) = [p.function for p in study.independent], [p.source for p in study.independent]
     ours = Text().say("Losses ").show(*[x.loss_source for x in f], *[x.loss_target for x in f], digits=3)
     ours.say(" nats per token; KL ").show(*[max(0.0, x.kl) for x in f]).say("; same first choice at ")
-    ours.show(*[x.top1_agreement for x in f]).say(" of tokens.")
+    ours.percent(*[x.top1_agreement for x in f]).say(" of tokens.")
     control = Text()
     entropy = study.study.file.text.entropy
     if entropy:
-        control.say("Over whole documents the text's own entropy is ").show(entropy, digits=3)
-        control.say(": no model can be below it, and what is above it need not be shared.")
+        names = [source, *(p.target for p in study.independent)]
+        losses = [study.study.model_entry(name).loss for name in names]
+        control.say("Over whole documents the losses are ").show(*losses, digits=3).say(" and the text's own entropy is ")
+        control.show(entropy, digits=3).say(": no model can be below it, and what is above it need not be shared.")
     agrees = max(x.kl for x in f) < ALIKE_KL
-    return Finding(ours, control, agrees, min(x.top1_agreement for x in f) > SAME_FIRST)
+    return Finding(ours, control, agrees, min(x.top1_agreement for x in f) > SAME_FIRST, link={"ask": SURVIVES})

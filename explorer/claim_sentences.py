@@ -7,7 +7,8 @@ about the toy are measured on the study *dyck3*, whichever study is shown.
 
 **When it agrees.** Each claim has a rule with a threshold, in `explorer/claim_rules.py`: for instance *One rotation repairs it*
 agrees where the rotated EV is within 0.025 of the ceiling at every site (the paper's own margin), and partly where it beats both
-raw and shuffled pairs by 0.05 at every site.
+raw and shuffled pairs by 0.05 at every site. A number that agrees only in a test without power, or that shuffled pairs give as
+well, agrees in part.
 
 **The control.** A number can agree and still not mean what it seems to: the control beside it says what else would give the same
 number. EV here is paper-style ($\mathrm{SAE}_A(f(x_B))$ against $f(x_B)$) and, where said, of the rows themselves.

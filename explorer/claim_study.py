@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from explorer.cohort import SHARED, cohort, share_weights
 from explorer.results import PairResult, SiteResult
 from explorer.story import NOT_A_SEED
 from explorer.study import Study
+
+APART = "cohort B"
+"""The cohort of the paper's toy whose seeds share nothing."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,11 @@ class ClaimStudy:
     independent: tuple[PairResult, ...]
     """The source with every independently trained target; the one that is shown comes first."""
     shared: tuple[PairResult, ...]
-    """The source of the cohort that shares weights, with its targets; none but in the paper's toy."""
+    """The source with the seeds that share its input and output weights; none but in the paper's toy."""
     early: PairResult | None
-    """The source with an earlier checkpoint of its own training."""
+    """A model with an earlier checkpoint of its own training: the source, or another where it has none."""
     twin: PairResult | None
-    """The source with its twin."""
+    """A model with its twin, likewise."""
     link: dict[str, str]
     """What a link to this study, pair and site carries."""
 
@@ -31,30 +35,30 @@ class ClaimStudy:
     def of(cls, study: Study, source: str, target: str, site_index: int) -> ClaimStudy:
         """One source of a study; `target` comes first if it is independent."""
         kinds = {m.name: m.kind for m in study.file.models}
-        cohorts = {m.name: m.title.split(",")[0] for m in study.file.models if m.title.startswith("cohort")}
-        alike = [
-            t for t in study.targets(source) if kinds[t] not in NOT_A_SEED and cohorts.get(t) == cohorts.get(source)
-        ]
-        alike.sort(key=lambda name: name != target)
-        pairs = tuple(study.pair(source, name) for name in alike)
-        shared = cohorts.get(source) == "cohort A"
+        seeds = [t for t in study.targets(source) if kinds[t] not in NOT_A_SEED]
+        seeds.sort(key=lambda name: name != target)
+        apart = [t for t in seeds if not share_weights(study, source, t)]
+        shared = [t for t in seeds if t not in apart]
 
         def control(kind: str) -> PairResult | None:
-            return next((study.pair(source, t) for t in study.targets(source) if kinds[t] == kind), None)
+            found = [p for p in study.file.pairs if kinds[p.target] == kind]
+            found.sort(key=lambda p: p.source != source)
+            return study.pair(found[0].source, found[0].target) if found else None
 
         link = {"study": study.file.name, "a": source, "site": study.sites[site_index].label}
-        if alike:
-            link["b"] = alike[0]
-        return cls(study, () if shared else pairs, pairs if shared else (), control("early"), control("twin"), link)
+        if apart:
+            link["b"] = apart[0]
+        pairs = (tuple(study.pair(source, t) for t in names) for names in (apart, shared))
+        return cls(study, *pairs, control("early"), control("twin"), link)
 
     @classmethod
     def of_toy(cls, study: Study) -> ClaimStudy | None:
-        """The first model of each cohort of the paper's toy; None for a study without cohorts."""
-        cohorts = {m.title.split(",")[0]: m.name for m in reversed(study.file.models) if m.title.startswith("cohort")}
-        if not {"cohort A", "cohort B"} <= set(cohorts):
+        """The first source of each cohort of the paper's toy; None for a study without cohorts."""
+        first = {cohort(study, name): name for name in reversed(study.sources())}
+        if not {SHARED, APART} <= set(first):
             return None
         middle = len(study.sites) // 2
-        a, b = (cls.of(study, cohorts[c], "", middle) for c in ("cohort A", "cohort B"))
+        a, b = (cls.of(study, first[c], "", middle) for c in (SHARED, APART))
         return cls(study, b.independent, a.shared, a.early, a.twin, b.link)
 
     def over(self, pairs: Sequence[PairResult], read: Callable[[SiteResult], float | None]) -> list[float]:

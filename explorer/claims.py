@@ -13,6 +13,7 @@ from explorer import claim_rules as rules
 from explorer import claim_steering
 from explorer.claim_finding import Finding
 from explorer.claim_study import ClaimStudy
+from explorer.results import PairResult
 from explorer.study import Study
 
 TOY = "dyck3"
@@ -136,6 +137,22 @@ def read_claims(study: Study, source: str, target: str, site_index: int, toy: St
     return [_read(claim, there if claim.of_toy else here) for claim in CLAIMS]
 
 
+def read_on(study: Study, source: str, target: str, site_index: int, toy: Study | None) -> str:
+    """Which pairs the claims were read on, in a sentence or two."""
+    here = ClaimStudy.of(study, source, target, site_index)
+    there = None if toy is None else ClaimStudy.of_toy(toy)
+    found = [*here.independent, *(p for p in (here.early, here.twin) if p is not None)]
+    text = f"Read at every site of {_names(found)} in {study.file.name}." if found else ""
+    if there is not None:
+        text += f" The toy: {_names([*there.independent])} (cohort B) and {_names([*there.shared])} (cohort A)"
+        text += f" in {there.study.file.name}."
+    return text.strip()
+
+
+def _names(pairs: list[PairResult]) -> str:
+    return ", ".join(f"{p.source} → {p.target}" for p in pairs)
+
+
 def summary(readings: list[Reading]) -> str:
     """How many claims agree, in one sentence."""
     counts = {a: sum(r.agreement == a for r in readings) for a in Agreement}
@@ -145,7 +162,7 @@ def summary(readings: list[Reading]) -> str:
         f"{counts[Agreement.PARTLY]} partly, {counts[Agreement.NO]} do not."
     )
     if counts[Agreement.NOT_MEASURED]:
-        text += f" {counts[Agreement.NOT_MEASURED]} are not measured in this study."
+        text += f" {counts[Agreement.NOT_MEASURED]} cannot be measured here."
     return text + " An agreeing number is not yet an agreeing meaning: read the control beside it."
 
 

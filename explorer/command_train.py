@@ -75,7 +75,8 @@ def _dyck_complaint(seeds: tuple[int, ...], _models_only: bool) -> str | None:
 
 
 def _make_dyck(order: Order) -> None:
-    from explorer.dyck_recipe import DyckRecipe, DyckWorkshop, make_dictionaries, make_models
+    from explorer.dyck_models import make_models
+    from explorer.dyck_recipe import DyckRecipe, DyckWorkshop, make_dictionaries
 
     recipe = replace(DyckRecipe(), seeds=order.seeds)
     workshop = DyckWorkshop(order.out, recipe, order.log)

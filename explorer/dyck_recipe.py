@@ -17,18 +17,14 @@ from torch import Tensor
 
 from explorer import dyck
 from explorer.activations import residuals
-from explorer.dyck_heads import VOCABULARY
-from explorer.dyck_training import objective, save_tokenizer, tokens_of, training_rows
 from explorer.models import LanguageModel, load_model
-from explorer.pretraining import ModelRecipe, Progress, Schedule, save_half, train_language_model
+from explorer.pretraining import ModelRecipe, Schedule
 from explorer.sae import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
-from explorer.training_loss import best_loss, fast_loss
 
 INDEPENDENT = 100
 """Added to the seeds of cohort B, so that no initial weights are those of cohort A."""
-_BOUNDARY = ("model.embed_tokens.weight", "lm_head.weight")
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,15 @@ class DyckRecipe:
     schedule: Schedule = field(
         default_factory=lambda: Schedule(steps=4000, rows=64, learning_rate=4e-3, warmup=200, weight_decay=0.01)
     )
-    """Optimisation; no document is seen twice."""
+    """Optimisation of a first phase; no document is seen twice."""
+    again: Schedule = field(
+        default_factory=lambda: Schedule(steps=2000, rows=64, learning_rate=2e-3, warmup=50, weight_decay=0.01)
+    )
+    """A further phase on new documents, for a model that is not accurate enough after those before."""
+    phases: int = 4
+    """Phases at most."""
+    accurate: float = 0.999
+    """Held-out accuracy of the depth and validity heads at which a model is finished."""
     early: float = 0.1
     """Share of A0's steps after which the early checkpoint is kept."""
     topk: SAERecipe = field(default_factory=lambda: SAERecipe(width=256, k=8))
@@ -90,61 +94,6 @@ class DyckWorkshop:
 def initial_seed(name: str) -> int:
     """The seed of a model's initial weights, of the order of its text and of its TopK dictionaries."""
     return int(name[1:]) + (INDEPENDENT if name[0] == "B" else 0)
-
-
-def make_models(workshop: DyckWorkshop, stop_after: int | None = None) -> None:
-    """Train every model of both cohorts; A0 also leaves its early checkpoint and its untrained weights."""
-    recipe, rows = workshop.recipe, None
-    for name in recipe.names:
-        folder = workshop.model_folder(name)
-        if folder.exists():
-            workshop.log(f"{name}: already trained")
-            continue
-        if rows is None:
-            workshop.log(f"text: {recipe.schedule.steps * recipe.schedule.rows} documents")
-            rows = training_rows("train", recipe.schedule.steps * recipe.schedule.rows)
-        if not _train(workshop, name, rows, stop_after):
-            return
-    for folder in (workshop.out / "models").iterdir():
-        if not folder.name.endswith(".partial") and not (folder / "tokenizer.json").exists():
-            save_tokenizer(folder)
-
-
-def _train(workshop: DyckWorkshop, name: str, rows: np.ndarray, stop_after: int | None) -> bool:
-    """Train one model; False if it was stopped before its end."""
-    recipe, schedule = workshop.recipe, workshop.recipe.schedule
-    seed = initial_seed(name)
-    model = recipe.model.build(VOCABULARY, seed)
-    if name[0] == "A" and name != "A0":
-        trained = recipe.model.load(workshop.model_folder("A0")).state_dict()
-        for key in _BOUNDARY:
-            parameter = model.get_parameter(key)
-            parameter.data.copy_(trained[key])
-            parameter.requires_grad_(False)
-    keep = {}
-    if name == "A0":
-        keep = {0: [workshop.model_folder("step0")]}
-        keep.setdefault(round(recipe.early * schedule.steps), []).append(workshop.model_folder("early"))
-    if workshop.compiled:
-        loss_of, how = best_loss(model, objective, tokens_of)
-        workshop.log(f"{name}: {how}")
-    else:
-        loss_of = fast_loss(model, torch.float32, False, objective, tokens_of)
-
-    def report(p: Progress) -> None:
-        if p.step % 200 == 0 or p.step == p.steps:
-            left = f"{p.seconds_left / 60:.0f} min left"
-            workshop.log(f"{name}: step {p.step}/{p.steps}, sum of the four losses {p.loss:.4f}, {left}")
-
-    state = workshop.out / "work" / f"{name}.safetensors"
-    losses = train_language_model(model, rows, schedule, seed, state, keep, report, stop_after, loss_of)
-    if not losses or losses[-1][0] < schedule.steps:
-        return False
-    curve = state.with_name(f"{name}.losses.csv")
-    curve.parent.mkdir(parents=True, exist_ok=True)
-    curve.write_text("step,loss\n" + "".join(f"{s},{loss:.5f}\n" for s, loss in losses), encoding="utf-8")
-    save_half(model, workshop.model_folder(name))
-    return True
 
 
 def make_dictionaries(workshop: DyckWorkshop, name: str) -> None:

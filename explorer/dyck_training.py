@@ -41,9 +41,9 @@ def save_tokenizer(folder: Path) -> None:
     wrapped.save_pretrained(folder)
 
 
-def training_rows(split: str, count: int) -> Int[np.ndarray, "n 64"]:
+def training_rows(split: str, count: int, start: int = 0) -> Int[np.ndarray, "n 64"]:
     """Training rows: token + 32 · depth + 512 · broken at every place."""
-    tokens = dyck.rows(split, count)
+    tokens = dyck.rows(split, count, start)
     labels = dyck.label(tokens)
     return (tokens + 32 * labels.depth + 512 * labels.broken).astype(np.uint16)
 

@@ -21,7 +21,7 @@ from explorer.figures_stage import (
 from explorer.palette import DASHES, Palette
 from explorer.results import SiteResult
 from explorer.story import Chapter, Story
-from explorer.story_facts import cosine_family, matched, percent, token_alone, two
+from explorer.story_facts import cosine_family, matched, percent, two
 
 WORDS, WORDS_BESIDE = 36, 16
 """Tokens of which the answers are shown, alone and beside another picture."""
@@ -151,10 +151,9 @@ def matrices(story: Story, palette: Palette) -> go.Figure:
 
 def limits(story: Story, palette: Palette) -> go.Figure:
     """How much of the source's rows each map predicts: the line between a rotation and everything else."""
-    here, token = story.sister.here, token_alone(story.sister)
+    here = story.sister.here
     bars = [(title, _direct(here, key), palette.arm(colour)) for key, title, colour in LIMITS]
-    if token is not None:
-        bars.append(("the token alone", token, palette.null))
+    bars.append(("the token alone", here.token.lookup.value, palette.null))
     figure = go.Figure()
     for title, value, colour in bars:
         marker = {"color": colour, "pattern": hatch("/" if colour == palette.null else "", palette)}

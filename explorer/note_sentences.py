@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from explorer.dose_response import DoseResponse
+from explorer.rotation_sentences import from_identity, paper_test
 from explorer.story import Story
 from explorer.story_facts import (
+    CLEAR,
     cosine_family,
-    haar_p,
-    identified,
     match_of_coordinates,
     matched,
     percent,
-    random_band,
     shares_coordinates,
-    shown_effect,
-    signed,
-    token_alone,
+    shown_response,
     two,
 )
 
@@ -25,7 +23,7 @@ def twin(story: Story) -> str:
     f = story.twin.pair.function
     return (
         f"The twin is {story.twin.source} with every weight multiplied by one fixed rotation Q: nothing was trained. "
-        f"KL between the two is {abs(f.kl):.1g}, and they agree on the first choice at {f.top1_agreement:.0%} of tokens. "
+        f"KL between the two is {abs(f.kl):.1g}, and they agree on the first choice at {percent(f.top1_agreement)} of tokens. "
         "The right picture shows the same tokens inside both models, in the first two principal directions of "
         f"{story.twin.source}. Two models can be the same function, and no number inside needs to be the same."
     )
@@ -34,11 +32,27 @@ def twin(story: Story) -> str:
 def same(story: Story) -> str:
     """The numbers of the two functions, and what bounds them."""
     f, c, entropy = story.sister.pair.function, story.sister, story.study.file.text.entropy
+    text = (
+        f"{_made(story)} Losses on the test text: {f.loss_source:.3f} and {f.loss_target:.3f} nats per token, KL "
+        f"{max(0.0, f.kl):.2g}; both rank the same token first at {percent(f.top1_agreement)} of tokens. Each line is how "
+        "surprised a model is by each word of one test text. "
+    )
+    if not entropy:
+        return text
+    a, b = (story.study.model_entry(name).loss for name in (c.source, c.target))
+    return text + (
+        f"Over whole documents the losses are {a:.3f} and {b:.3f}, and no model can be below {entropy:.3f}: the text is "
+        "that random."
+    )
+
+
+def _made(story: Story) -> str:
+    """How the sister was made."""
+    if not story.shared:
+        return "Other initial weights, other order of the text, nothing shared."
     return (
-        f"Other initial weights, other order of the text, nothing shared. Losses on the test text: {f.loss_source:.3f} "
-        f"and {f.loss_target:.3f} nats per token, KL {max(0.0, f.kl):.3f}. Each line is how surprised a model is by each "
-        f"word; {c.source} and {c.target} are surprised by the same words."
-        + (f" Over whole documents no model can be below {entropy:.3f}: the text is that random." if entropy else "")
+        f"{story.sister.target} reads and writes through {story.sister.source}'s embedding and unembedding, which stayed "
+        "frozen; everything between was trained from other initial weights, on another order of the text."
     )
 
 
@@ -51,11 +65,17 @@ def coordinates(story: Story) -> str:
     if story.early is None or story.early.correlation is None:
         return text
     own, others = match_of_coordinates(story.early)
-    seen = "the diagonal is plain" if shares_coordinates(story.early) else "even there it is hard to see"
-    return text + (
+    one_basis, b = shares_coordinates(story.early), story.sister.target
+    seen = "the diagonal is plain" if one_basis else "even there it is hard to see"
+    text += (
         f"The left matrix is {story.early.source} against an earlier checkpoint of its own training, and {seen}: "
-        f"|r| = {two(own)} on it, {two(others)} elsewhere. Checkpoints of one run stay in one basis, seeds do not."
+        f"|r| = {two(own)} on it, {two(others)} elsewhere. "
     )
+    if story.shared:
+        return text + f"{b} has the input and output weights of {story.sister.source}: that keeps a part of the basis."
+    if one_basis and not shares_coordinates(story.sister):
+        return text + f"Checkpoints of one run stay in one basis; {b} does not share it."
+    return text
 
 
 def cosine(story: Story) -> str:
@@ -78,10 +98,12 @@ def fails(story: Story) -> str:
     """What the dictionary is, and the first control."""
     d = story.sister.here.dictionary
     assert d is not None
+    moved = d.translated.paper.value
+    part = "Part of the failure is only a moved mean: w" if moved > d.raw.paper.value + CLEAR else "W"
     return (
         f"The dictionary (a sparse autoencoder) was trained on {story.sister.source} alone. Zero is what predicting the "
-        "mean row would give. Part of the failure is only a moved mean: with the mean moved and nothing turned it "
-        f"explains {two(d.translated.paper.value)} at the site {story.site}."
+        f"mean row would give. {part}ith the mean moved and nothing turned it explains {two(moved)} at the site "
+        f"{story.site}."
     )
 
 
@@ -102,8 +124,10 @@ def sister(story: Story) -> str:
     gained = d.rotated.paper.value - d.raw.paper.value
     free = d.shuffled.paper.value - d.raw.paper.value
     share = f"Of the {two(gained)} gained, {two(free)} come with shuffled pairs as well. " if gained > 0 < free else ""
+    weights = f"which shares the input and output weights of {story.sister.source}"
+    made = weights if story.shared else "which was trained apart"
     return (
-        f"The same for a seed that was trained apart. {share}The curve asks whether the dictionary rebuilds the row that it "
+        f"The same for {story.sister.target}, {made}. {share}The curve asks whether the dictionary rebuilds the row that it "
         f"is given. Asked for what {story.sister.source} itself had at the same token, it explains "
         f"{two(d.rotated.faithful.value)}. Press Space to turn."
     )
@@ -111,49 +135,57 @@ def sister(story: Story) -> str:
 
 def random(story: Story) -> str:
     """What the tests can and cannot say."""
-    r, d, p, rank = (
-        story.sister.here.rotation,
-        story.sister.pair.d_model,
-        haar_p(story.sister),
-        identified(story.sister),
-    )
+    r, d = story.sister.here.rotation, story.sister.pair.d_model
     text = (
-        f"‖R − I‖ is {two(r.frobenius_from_identity)}, and √(2d) is {two((2 * d) ** 0.5)}: every matrix of trace near zero "
-        "has that. The paper's Kolmogorov–Smirnov test of the angles gives p near one for nearly every orthogonal matrix. "
+        f"{from_identity(r, d)} {paper_test(r)} Traces of powers, kurtosis and the largest entry together give "
+        f"p = {r.haar.p:.2g}. Fitted on halves of the text, R agrees with itself in {r.identified_rank} of {d} directions"
     )
-    if p is None or rank is None:
-        return text
-    return text + (
-        f"Traces of powers, kurtosis and the largest entry together give p = {p:.2g}. Fitted on halves of the text, R agrees "
-        f"with itself in {rank} of {d} directions; the others the text does not fix, and any rotation there would do."
-    )
+    known = r.identified_rank == d
+    return text + ("." if known else "; the others the text does not fix, and any rotation there would do.")
 
 
 def steer(story: Story) -> str:
     """What is added where, and the control."""
-    effect = shown_effect(story)
-    assert effect is not None
-    low, high = random_band(effect)
+    found, run = shown_response(story), story.sister.recording and story.sister.recording.run
+    assert found is not None and run is not None
     return (
         f"The vector is the difference of means of two classes of texts, measured on {story.sister.source} and added to "
-        f"{story.sister.target} at every position, {two(effect.dose)} median norms long, at {story.study.site(effect.site).label}. "
-        f"R has never seen it. Effect: rise of log P of the class's words on held-out prompts. Random directions: "
-        f"{signed(low)} to {signed(high)}. The rotated vector raises the loss by {effect.loss_rise_rotated:.0%}. Underlined "
-        "words are typical of the class. What streams first is a recording; the button writes it anew."
+        f"{story.sister.target} at every position, at the site {story.study.site(found.site).label}. R has never seen it. "
+        f"{_areas(found, story.sister.target)} The lanes are written at dose {run.dose:g}, where the rotated vector raises "
+        f"the loss by {percent(_loss_rise(found, run.dose))}. Underlined words are typical of the class. What streams first "
+        "is a recording; the button writes it anew."
     )
+
+
+def _areas(found: DoseResponse, target: str) -> str:
+    """Over which doses the effects were compared, and what random directions do there."""
+    used = [c for c, usable in zip(found.doses, found.usable, strict=True) if usable]
+    native = found.arm("native")
+    if found.transfer is None or native is None or not used:
+        return f"Nothing to compare with: {target}'s own vector does no more than random directions."
+    te, (low, high) = found.transfer, (edge / native.area.value for edge in found.band)
+    return (
+        f"Effects are areas under the dose–response, over the doses {two(min(used))} to {two(max(used))} median norms, at "
+        f"which no arm raises the loss by more than 10\u00a0%. Rotated / own is {two(te.value)} [{two(te.low)}, {two(te.high)}]; "
+        f"random directions reach {percent(low)} to {percent(high)} of {target}'s own."
+    )
+
+
+def _loss_rise(found: DoseResponse, dose: float) -> float:
+    """Rise of the loss under the rotated vector at a dose."""
+    rotated = found.arm("rotated")
+    assert rotated is not None
+    return rotated.loss_rise[found.doses.index(dose)]
 
 
 def limits(story: Story) -> str:
     """ρ, and where to go on."""
-    here, token = story.sister.here, token_alone(story.sister)
-    turned, affine = here.ladder.orthogonal.value, here.ladder.affine.value
-    text = f"ρ = EV of R / EV of affine = {two(turned)} / {two(affine)}. "
-    if token is not None:
-        text += (
-            f"Predicting each row by the mean of its token alone explains {two(token)}: much of what two models share may be "
-            "the token. "
-        )
-    return text + (
+    here = story.sister.here
+    turned, affine, token = here.ladder.orthogonal.value, here.ladder.affine.value, here.token.lookup.value
+    more = ": much of what two models share may be the token" if token > turned else ", less than R does"
+    return (
+        f"ρ = EV of R / EV of affine = {two(turned)} / {two(affine)}. "
+        f"Predicting each row by the mean of its token alone explains {two(token)}{more}. "
         "Whether a dictionary works, whether a vector steers, and whether rows agree are three questions; ask which one a "
         "claim of equality is about. The Claims page has every number with its control."
     )

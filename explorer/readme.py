@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from explorer.dose_response import DoseResponse
 from explorer.study import Study, open_study
-from explorer.transfer import random_band
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 PAIR = ("seed0", "seed1")
@@ -38,12 +38,25 @@ def sites(study: Study) -> str:
 
 
 def contrasts(study: Study) -> str:
-    """How the ready contrasts of the source steer the target, at one dose."""
-    lines = ["| contrast | B's own | rotated | raw | random 5–95 % |", "|---|---|---|---|---|"]
-    for e in sorted(study.effects(*PAIR), key=lambda e: -e.native):
-        low, high = random_band(e)
-        lines.append(f"| {e.title} | {e.native:+.2f} | {e.rotated:+.2f} | {e.raw:+.2f} | {low:+.2f} … {high:+.2f} |")
-    return "\n".join(lines).replace("-", "−").replace("|−−−", "|---")
+    """How the ready contrasts of the source steer the target: areas under the dose–response at the middle site, and TE."""
+    lines = [
+        "| contrast | B's own | rotated | raw | random 5–95 % | rotated / own | rotated | raw |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    site = study.sites[len(study.sites) // 2].name
+    found = [r for r in study.responses(*PAIR) if r.vector.startswith("contrast:") and r.site == site]
+    for r in sorted(found, key=lambda r: -_area(r, "native")):
+        areas = " | ".join(f"{_area(r, arm):+.2f}" for arm in ("native", "rotated", "raw"))
+        low, high = r.band
+        te = "" if r.transfer is None else f"{r.transfer.value:.2f} [{r.transfer.low:.2f}, {r.transfer.high:.2f}]"
+        lines.append(f"| {r.title} | {areas} | {low:+.2f} … {high:+.2f} | {te} | {r.verdict.value} | {r.regime.value} |")
+    return "\n".join(lines).replace("-", "−").replace("|−−−", "|---").replace("+0.00", "0.00").replace("−0.00", "0.00")
+
+
+def _area(response: DoseResponse, arm: str) -> float:
+    curve = response.arm(arm)
+    assert curve is not None, "a ready contrast has every arm"
+    return curve.area.value
 
 
 TABLES = {"losses": losses, "sites": sites, "contrasts": contrasts}

@@ -6,12 +6,18 @@ import math
 from typing import TYPE_CHECKING
 
 from explorer.figures import controls
-from explorer.results import PairResult, SiteResult, StitchScores
+from explorer.results import PairResult, RotationFacts, SiteResult, StitchScores
 from explorer.sentences import minus
 
 if TYPE_CHECKING:
     from explorer.training_rows import TrainingRow
 
+HAAR_LEVEL = 0.05
+"""Below it a test has found that R deviates from a random rotation."""
+NEAR_ROOT = 0.05
+"""Share of √(2d) within which ‖R − I‖ says that the trace of R is near 0."""
+IDENTIFIED = 0.5
+"""Share of the directions below which an R is too little known to be read at another site."""
 NOT_MEASURED = "This pair was measured without it. `python -m explorer check` measures everything."
 
 
@@ -66,21 +72,45 @@ def maps(site: SiteResult) -> list[str]:
 def matrix(result: PairResult, site: SiteResult) -> list[str]:
     """What R looks like, what each number can say, and what it cannot."""
     r, d = site.rotation, result.d_model
-    h = r.haar
-    word = "No deviation from Haar detected" if h.p > 0.05 else "R deviates from a Haar-random matrix"
+    h, rank = r.haar, r.identified_rank
+    found = "R deviates from a Haar-random matrix" if deviates(r) else "No deviation from Haar detected"
+    meaning = "It is not a random rotation." if deviates(r) else "This never shows that R is random."
+    others = "" if rank == d else " On the others R is arbitrary, and no statement about it means anything."
+    costs = "as the dial needs" if r.determinant > 0 else f"the dial needs +1, which costs {r.special_cost:.3f} of EV"
     out = [
-        f"<b>How much of R is known?</b> {r.identified_rank} of {d} directions come out the same from two halves of the "
-        "text. On the others R is arbitrary, and no statement about it means anything.",
-        f"<b>{word}</b> (p = {h.p:.2g} over {h.draws:,} draws: powers of R, T = {h.statistic:.1f}; kurtosis of its "
-        f"entries {h.kurtosis:.2f}; largest entry {h.largest:.2f}). This never shows that R is random.",
-        f"<b>The paper's test</b> of eigen-angles gives p = {h.ks_p_paper:.3f}. Eigenvalues repel each other, so it gives "
-        "nearly 1 for nearly every orthogonal matrix, a fixed one included.",
+        f"<b>How much of R is known?</b> {rank} of {d} directions come out the same from two halves of the text.{others}",
+        f"<b>{found}</b> (p = {h.p:.2g} over {h.draws:,} draws: powers of R, T = {h.statistic:.1f}; kurtosis of its "
+        f"entries {h.kurtosis:.2f}; largest entry {h.largest:.2f}). {meaning}",
+        paper_test(r).replace("The paper's test", "<b>The paper's test</b>"),
+        f"<b>{from_identity(r, d).replace(',', '</b>,', 1)} det R = {r.determinant:+.0f}, {costs}.",
     ]
-    out.append(
-        f"<b>‖R − I‖ = {r.frobenius_from_identity:.2f}</b>, where √(2d) = {math.sqrt(2 * d):.2f}: that says only that the trace "
-        f"of R is near 0. det R = {r.determinant:+.0f}; the dial needs +1, which costs {r.special_cost:.3f} of EV."
-    )
     return [minus(line) for line in out]
+
+
+def deviates(r: RotationFacts) -> bool:
+    """Whether the test with power finds that R is no random rotation."""
+    return r.haar.p < HAAR_LEVEL
+
+
+def paper_test(r: RotationFacts) -> str:
+    """What the paper's test of eigen-angles says, and why that is little."""
+    p = r.haar.ks_p_paper
+    if p < HAAR_LEVEL:
+        shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+        return f"The paper's test of eigen-angles gives {shown}: so far from random that even this weak test sees it."
+    return (
+        f"The paper's test of eigen-angles gives p = {p:.3f}. Eigenvalues repel each other, so it finds no deviation in "
+        "nearly every orthogonal matrix, a fixed one included."
+    )
+
+
+def from_identity(r: RotationFacts, d: int) -> str:
+    """What ‖R − I‖ can say: it is another way to write the trace of R."""
+    distance, root = r.frobenius_from_identity, math.sqrt(2 * d)
+    text = f"‖R − I‖ = {distance:.2f}, where √(2d) = {root:.2f}: "
+    if abs(distance / root - 1) <= NEAR_ROOT:
+        return text + "that says only that the trace of R is near 0, as for nearly every orthogonal matrix."
+    return text + f"the trace of R is {d - distance**2 / 2:.0f} of at most {d}, so R keeps a part of the basis."
 
 
 def function(result: PairResult, site: SiteResult) -> list[str]:
@@ -117,7 +147,7 @@ def text_needed(result: PairResult, site: SiteResult) -> list[str]:
     curve = site.fit_curve
     last = curve.orthogonal[-1]
     enough = next(n for n, ev in zip(curve.rows, curve.orthogonal, strict=True) if ev >= last - 0.02)
-    gain = curve.affine[-1] - curve.affine[-2] if len(curve.affine) > 1 else 0.0
+    gain = round(curve.affine[-1] - curve.affine[-2], 3) + 0.0 if len(curve.affine) > 1 else 0.0
     return [
         minus(line)
         for line in (
@@ -130,15 +160,21 @@ def text_needed(result: PairResult, site: SiteResult) -> list[str]:
 
 
 def depths(result: PairResult) -> list[str]:
-    """Whether one R serves all depths."""
+    """Whether one R serves all depths; an R that the text hardly fixes is not asked."""
     table, n = result.ev_cross_site, len(result.sites)
     own = sum(table[i][i] for i in range(n)) / n
-    away = [table[i][j] for i in range(n) for j in range(n) if i != j]
+    known = [i for i, s in enumerate(result.sites) if s.rotation.identified_rank >= IDENTIFIED * result.d_model]
+    away = [table[i][j] for i in known for j in range(n) if i != j]
     lines = [f"<b>With its own R</b> a site is explained at {own:.2f} on average."]
     if away:
         lines.append(
             f"<b>With the R of another site</b> it is {sum(away) / len(away):.2f} on average, {max(away):.2f} at best: "
             + ("one R serves all depths." if min(away) > own - 0.1 else "one R does not serve all depths.")
+        )
+    for site in (s for i, s in enumerate(result.sites) if i not in known):
+        lines.append(
+            f"<span class='quiet'>The R of the site {site.label} is not counted elsewhere: the text fixes it in "
+            f"{site.rotation.identified_rank} of {result.d_model} directions only.</span>"
         )
     return [minus(line) for line in lines]
 

@@ -9,26 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from explorer import note_sentences as notes
+from explorer.dose_response import Regime, TransferVerdict
 from explorer.results import DialCurve, DictionaryScores
+from explorer.rotation_sentences import deviates
 from explorer.story import Chapter, Story
 from explorer.story_facts import (
     AT_CEILING,
     CLEAR,
-    HAAR_LEVEL,
     alike,
     cosine_family,
     equally_good,
     exact_twin,
-    haar_p,
-    identified,
     match_of_coordinates,
     matched,
     percent,
     shares_coordinates,
-    shown_effect,
-    signed,
-    steers,
-    token_alone,
+    of_native,
+    shown_response,
     two,
 )
 
@@ -58,18 +55,19 @@ def _twin(story: Story) -> str:
 
 def _same(story: Story) -> str:
     f, b = story.sister.pair.function, story.sister.target
+    made = f"shares {story.sister.source}'s input and output weights" if story.shared else "was trained apart"
     if not equally_good(f):
-        return f"{b} was trained apart, and is not equally good: loss {two(f.loss_target)}, not {two(f.loss_source)}."
-    judged = "answers alike" if alike(f) else "is as good, but not identical"
-    return f"{b} was trained apart and {judged}: same first choice at {f.top1_agreement:.0%} of tokens."
+        return f"{b} {made}, and is not equally good: loss {two(f.loss_target)}, not {two(f.loss_source)}."
+    if alike(f):  # where several tokens are equally likely, the first choice is a matter of luck
+        return f"{b} {made} and answers alike: KL {max(0.0, f.kl):.2g} nats per token."
+    return f"{b} {made}; as good, not identical: same first choice at {percent(f.top1_agreement)} of tokens."
 
 
 def _coordinates(story: Story) -> str:
     own, others = match_of_coordinates(story.sister)
-    text = f"Coordinate i of {story.sister.source} and of {story.sister.target}"
-    if shares_coordinates(story.sister):
-        return f"{text} go together: |r| = {two(own)}, with others {two(others)}."
-    return f"{text} have nothing in common: |r| = {two(own)}, with others {two(others)}."
+    more = "more" if shares_coordinates(story.sister) else "no more"
+    text = f"Coordinate i of {story.sister.source} is {more} like coordinate i of {story.sister.target} than like others"
+    return f"{text}: |r| {two(own)} and {two(others)}."
 
 
 def _cosine(story: Story) -> str:
@@ -119,29 +117,30 @@ def _random(story: Story) -> str:
 
 def revealed(story: Story) -> str:
     """What the scene of the two matrices says once the answer is shown."""
-    p, rank, d = haar_p(story.sister), identified(story.sister), story.sister.pair.d_model
-    text = f"R is on the {'left' if story.learned_first else 'right'}"
-    if p is None or rank is None:
-        distance = story.sister.here.rotation.frobenius_from_identity
-        return f"{text}: {two(distance)} from the identity; a random rotation is about {two((2 * d) ** 0.5)} away."
-    if p < HAAR_LEVEL:
-        return f"{text}, and deviates from random: p = {p:.1g}. The text fixes {rank} of {d} directions."
-    return f"{text}. No deviation from random detected: p = {p:.1g}. The text fixes {rank} of {d} directions."
+    r = story.sister.here.rotation
+    found = ", and deviates from random" if deviates(r) else ". No deviation from random detected"
+    fixed = f"The text fixes {r.identified_rank} of {story.sister.pair.d_model} directions."
+    return f"R is on the {'left' if story.learned_first else 'right'}{found}: p = {r.haar.p:.1g}. {fixed}"
 
 
 def _steer(story: Story) -> str:
-    effect, b = shown_effect(story), story.sister.target
-    assert effect is not None
-    numbers = f"{signed(effect.rotated)} rotated, {signed(effect.raw)} raw, {signed(effect.native)} {b}'s own"
-    if not steers(effect):
-        return f"“{effect.title}”, rotated into {b}, does no more than random directions: {numbers}."
-    if effect.rotated < effect.raw + CLEAR:
-        return f"“{effect.title}” steers {b} rotated, but raw as well: {numbers}."
-    return f"“{effect.title}” steers {b} once it is rotated: {numbers}."
+    found, b = shown_response(story), story.sister.target
+    assert found is not None
+    if found.transfer is None:
+        return f"“{found.title}”: {b}'s own vector does no more than random directions, so nothing can transfer."
+    rotated, raw = percent(of_native(found, "rotated")), percent(of_native(found, "raw"))
+    numbers = f"{rotated} of its own vector's effect; raw, {raw}."
+    if found.verdict == TransferVerdict.NO_BETTER:
+        return f"“{found.title}”, rotated into {b}, does no more than random directions: {numbers}"
+    if found.verdict == TransferVerdict.INVERTED:
+        return f"“{found.title}”, rotated into {b}, does the opposite: {numbers}"
+    if found.regime in (Regime.CLEAN, Regime.PARTIAL):
+        return f"“{found.title}” steers {b}: rotated, {numbers}"
+    return f"“{found.title}” steers {b} once it is rotated: {numbers}"
 
 
 def _limits(story: Story) -> str:
-    here, token = story.sister.here, token_alone(story.sister)
+    here = story.sister.here
     turned, affine = here.ladder.orthogonal.value, here.ladder.affine.value
     nothing = " nothing" if turned < CLEAR else f" {two(turned)}"
     text = f"Of {story.sister.source}'s own rows R explains{nothing}"
@@ -149,7 +148,7 @@ def _limits(story: Story) -> str:
         return f"{text}, no more than shuffled pairs; an affine map explains {two(affine)}."
     if turned >= affine - CLEAR:
         return f"{text}, an affine map {two(affine)}: a rotation is all there is."
-    return f"{text}, an affine map {two(affine)}" + (f", the token alone {two(token)}." if token is not None else ".")
+    return f"{text}, an affine map {two(affine)}, the token alone {two(here.token.lookup.value)}."
 
 
 def _curve(chapter: Chapter | None) -> DialCurve:
@@ -191,7 +190,7 @@ SCENES = (
     Scene("dial", _dial, notes.dial, lambda s: _dials(s.twin)),
     Scene("sister", _sister, notes.sister, lambda s: _dials(s.sister)),
     Scene("random", _random, notes.random, lambda s: True),
-    Scene("steering", _steer, notes.steer, lambda s: shown_effect(s) is not None),
+    Scene("steering", _steer, notes.steer, lambda s: shown_response(s) is not None),
     Scene("limits", _limits, notes.limits, lambda s: True),
 )
 """All scenes, in the order of the talk."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.cohort import share_weights
 from explorer.errors import InputError
 from explorer.maps import haar
 from explorer.results import PairResult, SiteResult
@@ -16,7 +17,7 @@ from explorer.study import Study
 
 if TYPE_CHECKING:
     from explorer.decoder_story import DecoderStory
-    from explorer.effect import ContrastEffect
+    from explorer.dose_response import DoseResponse
 
 NOT_A_SEED = ("twin", "early", "untrained")
 """Kinds of models that stand in for something else than an independent seed."""
@@ -65,11 +66,12 @@ class Story:
     """The source and its rotated twin, where the study has one."""
     early: Chapter | None
     """The source and an earlier checkpoint of its own training, where the study has one."""
-    effects: tuple[ContrastEffect, ...]
-    """How the ready contrasts steer the sister."""
-
+    responses: tuple[DoseResponse, ...]
+    """How the source's vectors steer the sister at every dose; none where that was not measured."""
     decoders: DecoderStory | None
     """Decoder cosines of dictionaries with equal and other starts, where the study has them."""
+    shared: bool
+    """Whether the sister has the source's input and output weights, frozen while the rest was trained."""
     random: NDArray[np.float64]
     """A random rotation, d × d, to compare the sister's R with."""
 
@@ -105,8 +107,9 @@ def open_story(study: Study, source: str, target: str, site_index: int) -> Story
         sister=_chapter(study, source, sister, site_index),
         twin=first("twin"),
         early=first("early"),
-        effects=tuple(study.effects(source, sister)),
+        responses=tuple(study.responses(source, sister)),
         decoders=study.decoder_story(),
+        shared=share_weights(study, source, sister),
         random=haar(study.file.d_model, RANDOM_SEED).numpy(),
     )
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from explorer.dose_response import DoseResponse
 from explorer.results import FunctionResult
 from explorer.story import Chapter, Story
-from explorer.transfer import random_band
 
 if TYPE_CHECKING:
     from explorer.decoder_story import FamilyMatch
-    from explorer.effect import ContrastEffect
 
 EXACT_KL = 1e-4
 """Below it two models answer exactly alike (float32 rounding)."""
@@ -26,8 +25,6 @@ OWN_MATCH = 1.5
 """Coordinates are shared where |r| with the same coordinate is this many times that with the others."""
 PAPER_FAMILY = "relu"
 """The kind of dictionary that the paper trains."""
-HAAR_LEVEL = 0.05
-"""Below it a test has found that R deviates from a random rotation."""
 
 
 def exact_twin(twin: Chapter) -> bool:
@@ -60,32 +57,18 @@ def shares_coordinates(chapter: Chapter) -> bool:
     return own > OWN_MATCH * others
 
 
-def shown_effect(story: Story) -> ContrastEffect | None:
-    """The stored effect of the contrast that the recorded generation shows; None without either."""
+def shown_response(story: Story) -> DoseResponse | None:
+    """The dose–response of the vector that the recorded generation shows; None without either."""
     run = story.sister.recording and story.sister.recording.run
-    return next((e for e in story.effects if run and e.name == run.contrast), None)
+    shown = run and (f"contrast:{run.contrast}", run.site)
+    return next((r for r in story.responses if (r.vector, r.site) == shown), None)
 
 
-def steers(effect: ContrastEffect) -> bool:
-    """Whether the rotated vector moves the target more than random directions do."""
-    return effect.rotated > random_band(effect)[1]
-
-
-def haar_p(chapter: Chapter) -> float | None:
-    """p of the test against random rotations; None for a pair measured before there was one."""
-    test = chapter.here.rotation.haar
-    return None if test is None else test.p
-
-
-def identified(chapter: Chapter) -> int | None:
-    """In how many directions the text fixes R; None for a pair measured before that was counted."""
-    return chapter.here.rotation.identified_rank
-
-
-def token_alone(chapter: Chapter) -> float | None:
-    """EV of predicting each row by the mean of its token; None for a pair measured before there was that control."""
-    token = chapter.here.token
-    return None if token is None else token.lookup.value
+def of_native(found: DoseResponse, arm: str) -> float:
+    """The signed area of an arm as a share of that of the target's own vector."""
+    one, native = found.arm(arm), found.arm("native")
+    assert one is not None and native is not None
+    return one.area.value / native.area.value
 
 
 def cosine_family(story: Story) -> FamilyMatch | None:
@@ -105,7 +88,7 @@ def matched(family: FamilyMatch, case: str) -> float | None:
 
 def percent(share: float) -> str:
     """A share as a whole percentage; the sign stays on its line."""
-    return f"{100 * share:.0f}\u00a0%"
+    return f"{round(100 * share) + 0:.0f}\u00a0%".replace("-", "−")
 
 
 def two(value: float) -> str:

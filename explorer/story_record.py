@@ -19,7 +19,7 @@ from explorer.study import Study, encode, open_study, write_atomically
 
 if TYPE_CHECKING:
     from explorer.corpus import Chunks
-    from explorer.effect import ContrastEffect
+    from explorer.dose_response import DoseResponse
     from explorer.models import LanguageModel
     from explorer.site_maps import SiteMaps
     from explorer.sites import Site
@@ -29,6 +29,8 @@ CHUNKS, ANSWER_CHUNKS, TOKENS = 48, 4, 400
 """Test chunks whose rows are correlated, those that are answered, and the tokens that are kept of these."""
 ARMS = ("none", "raw", "rotated", "random")
 NEW_TOKENS = 60
+DOSE = 0.4
+"""Of the recorded generation: one that can be seen in the text, though it may be beyond the doses that are compared."""
 LETTERS = 3
 """Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
 
@@ -155,19 +157,22 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.i
 
 
 def _steer(study: Study, source: LanguageModel, target: LanguageModel) -> RecordedRun | None:
-    """Of the contrasts that transfer (of all, if none does), the one whose rotated lane shows it most plainly."""
+    """Of the contrasts that transfer at the middle site (of all, if none does), the one whose rotated lane shows it most
+    plainly; None where no dose–response was measured.
+    """
     from explorer import live, steering
-    from explorer.transfer import TransferVerdict, transfer_verdict
+    from explorer.dose_response import TransferVerdict
 
-    effects = study.effects(source.name, target.name)
-    passed = [e for e in effects if transfer_verdict(e) == TransferVerdict.TRANSFERS] or effects
+    site = study.sites[len(study.sites) // 2]
+    ready = [f"contrast:{c.name}" for c in study.contrasts()]
+    found = [r for r in study.responses(source.name, target.name) if r.site == site.name and r.vector in ready]
+    passed = [r for r in found if r.verdict == TransferVerdict.TRANSFERS] or found
     if not passed:
         return None
-    site = study.site(passed[0].site)
     chunks = study.chunks(live.NORM_DOCUMENTS)
     a, b = (steering.median_norm(model, site, chunks) for model in (source, target))
     fitted = study.maps(source.name, target.name)[site.name]
-    runs = [_write(study, source, target, site, fitted, (a, b), effect) for effect in passed]
+    runs = [_write(study, source, target, site, fitted, (a, b), response) for response in passed]
     return max(runs, key=_lead)
 
 
@@ -178,20 +183,19 @@ def _write(
     site: Site,
     fitted: SiteMaps,
     norms: tuple[float, float],
-    chosen: ContrastEffect,
+    chosen: DoseResponse,
 ) -> RecordedRun:
     from explorer import live, steering
     from explorer.decoding import Sampling
     from explorer.effect import typical_tokens
     from explorer.generation import stream
 
-    contrast = study.contrast(chosen.name)
-    prompt = next(p.prompt for p in study.contrasts() if p.name == chosen.name)
+    name = chosen.vector.removeprefix("contrast:")
+    contrast = study.contrast(name)
+    prompt = next(p.prompt for p in study.contrasts() if p.name == name)
     vector, sampling = steering.contrast_vector(source, site, contrast), Sampling(new_tokens=NEW_TOKENS)
     typical = set(typical_tokens(contrast, source).positive.tolist())
-    lanes = live.build_lanes(
-        live.Steering(source, target, site, vector, fitted, norms), ARMS, chosen.dose, sampling.seed
-    )
+    lanes = live.build_lanes(live.Steering(source, target, site, vector, fitted, norms), ARMS, DOSE, sampling.seed)
     written: dict[str, list[WrittenToken]] = {lane.key: [] for lane in lanes}
     began = time.monotonic()
     for tokens in stream(lanes, site, prompt, sampling):
@@ -200,7 +204,7 @@ def _write(
             text = token.text.rstrip("\ufffd")[so_far:]
             written[token.key].append(WrittenToken(text, is_word(text) and token.id in typical))
     return RecordedRun(
-        chosen.name, chosen.title, site.name, chosen.dose, sampling.temperature, sampling.seed, prompt,
+        name, chosen.title, site.name, DOSE, sampling.temperature, sampling.seed, prompt,
         time.monotonic() - began, written,
     )  # fmt: skip
 

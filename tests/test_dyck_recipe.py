@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from explorer import dyck, dyck_contrasts, dyck_study, twin_layout
 from explorer.corpus import chunk_documents
-from explorer.dyck_recipe import DyckRecipe, DyckWorkshop, activation_batches, make_dictionaries, make_models
+from explorer.dyck_models import make_models
+from explorer.dyck_recipe import DyckRecipe, DyckWorkshop, activation_batches, make_dictionaries
 from explorer.models import load_model
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.sae_training import SAERecipe
@@ -20,6 +21,8 @@ RECIPE = DyckRecipe(
     seeds=(0, 1, 2),
     model=ModelRecipe(d_model=16, n_layers=2, n_heads=2, d_mlp=24, context=dyck.CONTEXT),
     schedule=Schedule(steps=100, rows=8, learning_rate=1e-2, warmup=10, weight_decay=0.01),
+    again=Schedule(steps=50, rows=8, learning_rate=5e-3, warmup=5, weight_decay=0.01),
+    phases=2,
     early=0.5,
     topk=SAERecipe(width=48, k=4, batch=128, dead_after=30),
     relu=SAERecipe(width=48, k=None, l1=1e-3, batch=128),
@@ -62,11 +65,13 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(made: Any, tmp_path: 
     again = DyckWorkshop(tmp_path, RECIPE, lambda _line: None, compiled=False)
     make_models(again)
     for name in ("A0", "A1", "B0"):
-        curves = [(w.out / "work" / f"{name}.losses.csv").read_text() for w in (workshop, again)]
-        assert curves[0] == curves[1]
+        for phase in range(RECIPE.phases):
+            curves = [(w.out / "work" / f"{name}-phase{phase}.losses.csv").read_text() for w in (workshop, again)]
+            assert curves[0] == curves[1]
         one, other = weights(workshop, name), weights(again, name)
         assert all(torch.equal(one[key], other[key]) for key in one)
-    first, last = (float(line.split(",")[1]) for line in curves[0].splitlines()[1:])
+    curve = (workshop.out / "work" / "B0-phase0.losses.csv").read_text()
+    first, last = (float(line.split(",")[1]) for line in curve.splitlines()[1:])
     assert last < first
 
 

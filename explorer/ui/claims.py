@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from explorer.claim_sentences import HELP, POLY_PYTHIAS
-from explorer.claims import TOY, Agreement, Reading, read_claims, summary
+from explorer.claims import TOY, Agreement, Reading, read_claims, read_on, summary
 from explorer.study import shipped_studies
 from explorer.ui import cache
 from explorer.ui.claims_style import STYLE
@@ -26,6 +26,10 @@ def draw_claims(view: View) -> None:
     """Summary, table, and the command for PolyPythias."""
     found = readings(view.where, view.source, view.target, view.site.index)
     verdict(escape(summary(found)))
+    toy = cache.study(TOY) if TOY in shipped_studies() else None
+    where = read_on(view.study, view.source, view.target, view.site.index, toy)
+    keep("text", where)
+    st.html(f"<p class='fact quiet'>{escape(where)}</p>")
     head = "".join(f"<div role='columnheader'>{h}</div>" for h in ("Claim", "The paper", "This study", "The control"))
     rows = "".join(_row(reading) for reading in found)
     for r in found:
