@@ -123,11 +123,15 @@ def looks_random(study: ClaimStudy) -> Finding | None:
     ks, away = [r.haar.ks_p_paper for r in found], [deviates(r) for r in found]
     ours = Text().say("p = ").show(*ks).say(" by the same test; by one with power, R deviates from random at ")
     ours.show(float(sum(away)), digits=0).say(" of ").show(float(len(away)), digits=0).say(" sites.")
-    control = Text().say("The paper's test finds nothing in nearly every orthogonal matrix. The one with power gives p = ")
+    control = Text().say(
+        "The paper's test finds nothing in nearly every orthogonal matrix. The one with power gives p = "
+    )
     control.show(*[r.haar.p for r in found], digits=4).say("; the text fixes R in ")
     control.show(*[float(r.identified_rank) for r in found], digits=0)
     control.say(f" of {study.study.file.d_model} directions.")
-    return Finding(ours, control, min(ks) > KS_LEVEL and not any(away), max(ks) > KS_LEVEL, link={"ask": "Is R random?"})
+    return Finding(
+        ours, control, min(ks) > KS_LEVEL and not any(away), max(ks) > KS_LEVEL, link={"ask": "Is R random?"}
+    )
 
 
 def same_features_fire(study: ClaimStudy) -> Finding | None:
@@ -202,7 +206,9 @@ def same_function(study: ClaimStudy) -> Finding | None:
     if entropy:
         names = [source, *(p.target for p in study.independent)]
         losses = [study.study.model_entry(name).loss for name in names]
-        control.say("Over whole documents the losses are ").show(*losses, digits=3).say(" and the text's own entropy is ")
+        control.say("Over whole documents the losses are ").show(*losses, digits=3).say(
+            " and the text's own entropy is "
+        )
         control.show(entropy, digits=3).say(": no model can be below it, and what is above it need not be shared.")
     agrees = max(x.kl for x in f) < ALIKE_KL
     return Finding(ours, control, agrees, min(x.top1_agreement for x in f) > SAME_FIRST, link={"ask": SURVIVES})

@@ -38,9 +38,9 @@ def sites(study: Study) -> str:
 
 
 def contrasts(study: Study) -> str:
-    """How the ready contrasts of the source steer the target: areas under the dose–response at the middle site, and TE."""
+    """How the ready contrasts of the source steer the target: areas under the dose–response, middle site, and TE."""
     lines = [
-        "| contrast | B's own | rotated | raw | random 5–95 % | rotated / own | rotated | raw |",
+        "| contrast | B's own | rotated | raw | random 5–95 % | rotated / own | rotated: verdict | raw: regime |",
         "|---|---|---|---|---|---|---|---|",
     ]
     site = study.sites[len(study.sites) // 2].name
@@ -49,7 +49,9 @@ def contrasts(study: Study) -> str:
         areas = " | ".join(f"{_area(r, arm):+.2f}" for arm in ("native", "rotated", "raw"))
         low, high = r.band
         te = "" if r.transfer is None else f"{r.transfer.value:.2f} [{r.transfer.low:.2f}, {r.transfer.high:.2f}]"
-        lines.append(f"| {r.title} | {areas} | {low:+.2f} … {high:+.2f} | {te} | {r.verdict.value} | {r.regime.value} |")
+        lines.append(
+            f"| {r.title} | {areas} | {low:+.2f} … {high:+.2f} | {te} | {r.verdict.value} | {r.regime.value} |"
+        )
     return "\n".join(lines).replace("-", "−").replace("|−−−", "|---").replace("+0.00", "0.00").replace("−0.00", "0.00")
 
 

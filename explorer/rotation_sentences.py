@@ -16,6 +16,8 @@ HAAR_LEVEL = 0.05
 """Below it a test has found that R deviates from a random rotation."""
 NEAR_ROOT = 0.05
 """Share of √(2d) within which ‖R − I‖ says that the trace of R is near 0."""
+NOTHING = 0.05
+"""EV up to which there is nothing to compare."""
 IDENTIFIED = 0.5
 """Share of the directions below which an R is too little known to be read at another site."""
 NOT_MEASURED = "This pair was measured without it. `python -m explorer check` measures everything."
@@ -74,15 +76,17 @@ def matrix(result: PairResult, site: SiteResult) -> list[str]:
     r, d = site.rotation, result.d_model
     h, rank = r.haar, r.identified_rank
     found = "R deviates from a Haar-random matrix" if deviates(r) else "No deviation from Haar detected"
-    meaning = "It is not a random rotation." if deviates(r) else "This never shows that R is random."
+    meaning = "A random rotation hardly ever looks like this." if deviates(r) else "This never shows that R is random."
     others = "" if rank == d else " On the others R is arbitrary, and no statement about it means anything."
-    costs = "as the dial needs" if r.determinant > 0 else f"the dial needs +1, which costs {r.special_cost:.3f} of EV"
+    costs = (
+        ", as the dial needs" if r.determinant > 0 else f"; the dial needs +1, which costs {r.special_cost:.3f} of EV"
+    )
     out = [
         f"<b>How much of R is known?</b> {rank} of {d} directions come out the same from two halves of the text.{others}",
         f"<b>{found}</b> (p = {h.p:.2g} over {h.draws:,} draws: powers of R, T = {h.statistic:.1f}; kurtosis of its "
         f"entries {h.kurtosis:.2f}; largest entry {h.largest:.2f}). {meaning}",
         paper_test(r).replace("The paper's test", "<b>The paper's test</b>"),
-        f"<b>{from_identity(r, d).replace(',', '</b>,', 1)} det R = {r.determinant:+.0f}, {costs}.",
+        f"<b>{from_identity(r, d).replace(',', '</b>,', 1)} det R = {r.determinant:+.0f}{costs}.",
     ]
     return [minus(line) for line in out]
 
@@ -110,7 +114,7 @@ def from_identity(r: RotationFacts, d: int) -> str:
     text = f"‖R − I‖ = {distance:.2f}, where √(2d) = {root:.2f}: "
     if abs(distance / root - 1) <= NEAR_ROOT:
         return text + "that says only that the trace of R is near 0, as for nearly every orthogonal matrix."
-    return text + f"the trace of R is {d - distance**2 / 2:.0f} of at most {d}, so R keeps a part of the basis."
+    return text + f"the trace of R is {d - distance**2 / 2:.0f} of at most {d}, so R leans towards the identity."
 
 
 def function(result: PairResult, site: SiteResult) -> list[str]:
@@ -167,9 +171,10 @@ def depths(result: PairResult) -> list[str]:
     away = [table[i][j] for i in known for j in range(n) if i != j]
     lines = [f"<b>With its own R</b> a site is explained at {own:.2f} on average."]
     if away:
+        serves = "one R serves all depths" if min(away) > own - 0.1 else "one R does not serve all depths"
         lines.append(
             f"<b>With the R of another site</b> it is {sum(away) / len(away):.2f} on average, {max(away):.2f} at best: "
-            + ("one R serves all depths." if min(away) > own - 0.1 else "one R does not serve all depths.")
+            f"{serves if own > NOTHING else 'no R explains much here'}."
         )
     for site in (s for i, s in enumerate(result.sites) if i not in known):
         lines.append(

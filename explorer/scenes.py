@@ -22,9 +22,9 @@ from explorer.story_facts import (
     exact_twin,
     match_of_coordinates,
     matched,
+    of_native,
     percent,
     shares_coordinates,
-    of_native,
     shown_response,
     two,
 )
@@ -66,7 +66,9 @@ def _same(story: Story) -> str:
 def _coordinates(story: Story) -> str:
     own, others = match_of_coordinates(story.sister)
     more = "more" if shares_coordinates(story.sister) else "no more"
-    text = f"Coordinate i of {story.sister.source} is {more} like coordinate i of {story.sister.target} than like others"
+    text = (
+        f"Coordinate i of {story.sister.source} is {more} like coordinate i of {story.sister.target} than like others"
+    )
     return f"{text}: |r| {two(own)} and {two(others)}."
 
 
@@ -127,13 +129,13 @@ def _steer(story: Story) -> str:
     found, b = shown_response(story), story.sister.target
     assert found is not None
     if found.transfer is None:
-        return f"“{found.title}”: {b}'s own vector does no more than random directions, so nothing can transfer."
+        return f"“{found.title}”: {b}'s own vector does no more than random directions; nothing can transfer."
     rotated, raw = percent(of_native(found, "rotated")), percent(of_native(found, "raw"))
-    numbers = f"{rotated} of its own vector's effect; raw, {raw}."
     if found.verdict == TransferVerdict.NO_BETTER:
-        return f"“{found.title}”, rotated into {b}, does no more than random directions: {numbers}"
+        return f"“{found.title}”, rotated into {b}, does no more than random directions: {rotated}; raw, {raw}."
     if found.verdict == TransferVerdict.INVERTED:
-        return f"“{found.title}”, rotated into {b}, does the opposite: {numbers}"
+        return f"“{found.title}”, rotated into {b}, does the opposite: {rotated}; raw, {raw}."
+    numbers = f"{rotated} of its own vector's effect; raw, {raw}."
     if found.regime in (Regime.CLEAN, Regime.PARTIAL):
         return f"“{found.title}” steers {b}: rotated, {numbers}"
     return f"“{found.title}” steers {b} once it is rotated: {numbers}"

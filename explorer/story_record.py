@@ -157,8 +157,8 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.i
 
 
 def _steer(study: Study, source: LanguageModel, target: LanguageModel) -> RecordedRun | None:
-    """Of the contrasts that transfer at the middle site (of all, if none does), the one whose rotated lane shows it most
-    plainly; None where no dose–response was measured.
+    """Of the contrasts that transfer at the middle site (of all, if none does) the one whose rotated lane shows it
+    most plainly; None where no dose–response was measured.
     """
     from explorer import live, steering
     from explorer.dose_response import TransferVerdict

@@ -13,11 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer import claim_rules as rules
-from explorer import claim_steering
 from explorer.claim_study import ClaimStudy
-from explorer.claims import CLAIMS, TOY, Agreement, Reading, read_claims, summary
-from explorer.effect import ContrastEffect
-from explorer.results import DictionaryScores, PairResult
+from explorer.claims import CLAIMS, TOY, Agreement, Reading, read_claims, read_on, summary
+from explorer.results import DictionaryScores, Firing, PairResult
 from explorer.study import Study, open_study, shipped_studies
 from explorer.ui.claims import poly_command
 
@@ -72,15 +70,17 @@ def test_numbers_are_those_of_the_files(study: Study, readings: dict[str, Readin
     }  # fmt: skip
     for name, numbers in expected.items():
         assert np.allclose(readings[name].numbers[: len(numbers)], numbers), name
-    effects = [e for name in seeds for e in stored(study, name, "effects.json")]
-    judged = [e for e in effects if e["native"] > np.percentile(e["random"], 95)]
-    inverted = sum(e["raw"] < np.percentile(e["random"], 5) for e in judged)
-    assert readings["raw steering"].numbers[:5:4] == (len(judged), inverted)
+    responses = [r for name in seeds for r in stored(study, name, "steering.json")]
+    judged = [r for r in responses if r["vector"].startswith("contrast:") and r["transfer"] is not None]
+    counts = [sum(r["regime"] == regime for r in judged) for regime in ("clean", "partial", "none", "inverted")]
+    passed = [r["transfer"]["value"] for r in judged if r["verdict"] == "transfers"]
+    expected_counts = (len(judged), len({r["vector"] for r in judged}), *counts, len(passed), *ends(passed))
+    assert np.allclose(readings["raw steering"].numbers, expected_counts)
 
 
 def test_every_number_shown_is_one_of_the_computed(readings: dict[str, Reading]) -> None:
     for r in readings.values():
-        written = {f"{round(x, d) + 0.0:.{d}f}".replace("-", "−") for x in r.numbers for d in (2, 3, 4)}
+        written = {f"{round(x, d) + 0.0:.{d}f}".replace("-", "−") for x in r.numbers for d in (1, 2, 3, 4)}
         shown = NUMBER.findall(f"{r.ours} {r.control}")
         assert set(shown) <= written, r.claim.name
         if r.agreement != Agreement.NOT_MEASURED:
@@ -126,12 +126,40 @@ def test_raw_fails_only_below_the_mean_agrees_in_full(study: Study) -> None:
         assert found is not None and (found.agrees, found.partly) == (agrees, partly)
 
 
-def test_regimes_of_the_raw_arm(study: Study) -> None:
-    effect: ContrastEffect = replace(
-        study.effects("seed0", "seed1")[0], native=2.0, random=tuple(np.linspace(-0.3, 0.3, 21))
-    )
-    regimes = {raw: claim_steering.raw_regime(replace(effect, raw=raw)) for raw in (-0.5, 0.0, 0.6, 1.7)}
-    assert regimes == {-0.5: "inverted", 0.0: "none", 0.6: "partial", 1.7: "clean"}
+@pytest.mark.parametrize(("ks", "powerful", "agrees", "partly"), [(1, 0.4, True, True), (1, 0.001, False, True)])
+def test_random_agrees_only_where_the_test_with_power_finds_nothing(
+    study: Study, ks: float, powerful: float, agrees: bool, partly: bool
+) -> None:
+    pair = study.pair("seed0", "seed1")
+    haar = [replace(s.rotation, haar=replace(s.rotation.haar, ks_p_paper=ks, p=powerful)) for s in pair.sites]
+    pair = replace(pair, sites=tuple(replace(s, rotation=r) for s, r in zip(pair.sites, haar, strict=True)))
+    found = rules.looks_random(ClaimStudy(study, (pair,), (), None, None, {}))
+    assert found is not None and (found.agrees, found.partly) == (agrees, partly)
+    n = len(pair.sites)
+    assert f"deviates from random at {0 if agrees else n} of {n} sites" in found.ours.text
+
+
+def test_a_rise_of_firing_that_shuffled_pairs_give_too_does_not_count(study: Study) -> None:
+    pair = study.pair("seed0", "seed1")
+    for shuffled, agrees in ((0.0, True), (0.85, False)):
+        sites = [replace(s, firing=Firing(0.0, 0.0, 0.9, 0.9, shuffled)) for s in pair.sites]
+        found = rules.same_features_fire(ClaimStudy(study, (replace(pair, sites=tuple(sites)),), (), None, None, {}))
+        assert found is not None and found.agrees == found.partly == agrees
+
+
+def test_cohorts_are_told_apart_and_every_source_has_the_cross_checkpoint_claim() -> None:
+    toy = open_study(TOY)
+    for source, independent, shared in (("A0", {"B0"}, {"A1", "A2"}), ("A1", set(), {"A0"}), ("B0", {"B1"}, set())):
+        found = ClaimStudy.of(toy, source, "", 1)
+        assert {p.target for p in found.independent} == independent and {p.target for p in found.shared} == shared
+        assert found.early is not None and (found.early.source, found.early.target) == ("A0", "early")
+        checkpoint = rules.checkpoints(found)
+        assert checkpoint is not None and checkpoint.link == {"a": "A0", "b": "early"}
+    both = ClaimStudy.of_toy(toy)
+    assert both is not None
+    assert [p.source for p in (*both.independent, *both.shared)] == ["B0", "A0", "A0"]
+    said = read_on(toy, "B0", "B1", 1, toy)
+    assert "B0 → B1 (cohort B)" in said and "A0 → A1, A0 → A2 (cohort A)" in said and "A0 → early" in said
 
 
 def test_a_study_without_controls_leaves_claims_out(study: Study) -> None:

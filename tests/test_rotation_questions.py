@@ -11,7 +11,7 @@ from explorer import figures, figures_rotation, rotation_sentences
 from explorer.palette import DARK, LIGHT
 from explorer.results import PairResult
 from explorer.sentences import minus
-from explorer.study import open_study
+from explorer.study import open_study, shipped_studies
 from explorer.training_rows import TrainingRow
 
 
@@ -115,3 +115,24 @@ def test_sentences_say_what_was_measured(results: list[PairResult], result: Pair
     assert (
         "<b>Best aligned</b>" in rotation_sentences.pairs(results)[0] and "twin" in rotation_sentences.pairs(results)[0]
     )
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_no_sentence_says_what_is_not_so_of_any_pair(name: str) -> None:
+    study = open_study(name)
+    for entry in study.file.pairs:
+        result = study.pair(entry.source, entry.target)
+        depths = " ".join(rotation_sentences.depths(result))
+        if result.target == "twin":  # one Q at every depth, though the text may not fix it everywhere
+            assert "one R serves all depths" in depths
+        for site in result.sites:
+            r, d = site.rotation, result.d_model
+            said = " ".join(rotation_sentences.matrix(result, site))
+            trace = d - r.frobenius_from_identity**2 / 2
+            assert ("the trace of R is near 0" in said) == (abs(r.frobenius_from_identity / (2 * d) ** 0.5 - 1) <= 0.05)
+            if "leans towards the identity" in said:
+                assert f"{trace:.0f} of at most {d}" in said
+            assert ("R is arbitrary" in said) == (r.identified_rank < d)
+            assert ("A random rotation hardly ever" in said) == (r.haar.p < 0.05)
+            assert ("finds no deviation in nearly every" in said) == (r.haar.ks_p_paper >= 0.05)
+            assert "-0.0" not in " ".join(rotation_sentences.text_needed(result, site))

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from explorer import figures_stage, scenes
+from explorer.dose_response import Regime, TransferVerdict
 from explorer.palette import DARK
 from explorer.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.story import Chapter, Story, open_story
-from explorer.story_facts import match_of_coordinates, shown_effect, two
-from explorer.study import Study, open_study
+from explorer.story_facts import match_of_coordinates, of_native, percent, shown_response, two
+from explorer.study import Study, open_study, shipped_studies
 from explorer.ui.story import FIGURES
 
 
@@ -56,19 +57,34 @@ def with_function(story: Story, **numbers: float) -> Story:
     return replace(story, sister=replace(story.sister, pair=pair))
 
 
-def test_every_scene_of_every_pair_and_site_is_short_and_drawn_large(study: Study) -> None:
-    for source, target in (("seed0", "seed1"), ("seed1", "seed0"), ("seed0", "twin"), ("seed0", "early")):
-        for site in (0, 2, 4):
-            story = open_story(study, source, target, site)
-            assert story.sister.target.startswith("seed"), "the sister is an independent seed"
+@pytest.mark.parametrize("name", shipped_studies())
+def test_every_scene_of_every_pair_and_site_is_short_and_drawn_large(name: str) -> None:
+    study = open_study(name)
+    kinds = {m.name: m.kind for m in study.file.models}
+    for pair in study.file.pairs:
+        for site in range(len(study.sites)):
+            story = open_story(study, pair.source, pair.target, site)
+            assert kinds[story.sister.target] == "seed", "the sister is a seed"
             for s in scenes_of(story):
                 text = s.sentence(story)
                 assert len(text.split()) <= MOST_WORDS, text
                 assert "nan" not in (text + s.notes(story)).lower() and "None" not in s.notes(story)
-                if s.name in FIGURES and (source, site) == ("seed0", 2):
+                if s.name in FIGURES and (pair, site) == (study.file.pairs[0], len(study.sites) // 2):
                     spec = json.loads(FIGURES[s.name](story, DARK).to_json())
                     assert min(sizes(spec["layout"])) >= figures_stage.SMALLEST, s.name
             assert len(scenes.revealed(story).split()) <= MOST_WORDS
+
+
+def test_seeds_that_share_weights_are_not_said_to_be_trained_apart() -> None:
+    study = open_study("dyck3")
+    for source, target, shared in (("A0", "A1", True), ("B0", "B1", False), ("A0", "B0", False)):
+        story = open_story(study, source, target, 1)
+        said = " ".join(
+            s.sentence(story) + s.notes(story) for s in scenes_of(story) if s.name in ("function", "sister")
+        )
+        assert story.shared == shared
+        assert ("trained apart" in said or "nothing shared" in said) != shared
+        assert (f"shares {source}'s input and output weights" in said) == shared
 
 
 def sizes(node: Any) -> list[float]:
@@ -85,7 +101,7 @@ def test_the_talk_goes_from_the_twin_to_what_is_not_a_rotation(story: Story) -> 
     names = [s.name for s in scenes_of(story)]
     assert names[0] == "twin" and names[-1] == "limits"
     assert names.index("dial") + 1 == names.index("sister") < names.index("steering")
-    without = replace(story, twin=None, early=None, effects=(), decoders=None)
+    without = replace(story, twin=None, early=None, responses=(), decoders=None)
     assert [s.name for s in scenes_of(without)] == ["function", "coordinates", "fails", "sister", "random", "limits"]
 
 
@@ -131,8 +147,8 @@ def test_coordinates_are_shared_within_a_run_and_not_between_seeds(story: Story)
     for chapter in (story.sister, story.twin):
         own, others = match_of_coordinates(chapter)
         assert abs(own - others) < 0.03
-    assert "nothing in common" in scene("coordinates").sentence(story)
-    assert "go together" in scene("coordinates").sentence(replace(story, sister=story.early))
+    assert "is no more like coordinate i of seed1 than like others" in scene("coordinates").sentence(story)
+    assert "is more like" in scene("coordinates").sentence(replace(story, sister=story.early))
 
 
 def test_the_recorded_twin_writes_what_its_original_writes(study: Study) -> None:
@@ -145,8 +161,34 @@ def test_the_recorded_twin_writes_what_its_original_writes(study: Study) -> None
 
 
 def test_the_recorded_run_is_a_measured_contrast(story: Story) -> None:
-    effect = shown_effect(story)
-    assert effect is not None and story.sister.recording is not None and story.sister.recording.run is not None
+    found = shown_response(story)
+    assert found is not None and story.sister.recording is not None and story.sister.recording.run is not None
     run = story.sister.recording.run
-    assert (run.contrast, run.dose, run.site) == (effect.name, effect.dose, effect.site)
-    assert two(effect.rotated).lstrip("−") in scene("steering").sentence(story)
+    assert (f"contrast:{run.contrast}", run.site) == (found.vector, found.site) and run.dose in found.doses
+    stored = json.loads((story.study.pair_path("seed0", "seed1") / "steering.json").read_text())
+    areas = next(r for r in stored if (r["vector"], r["site"]) == (found.vector, found.site))["arms"]
+    native, rotated = (next(a for a in areas if a["arm"] == arm)["area"]["value"] for arm in ("native", "rotated"))
+    assert percent(rotated / native) in scene("steering").sentence(story)
+    assert f"dose {run.dose:g}" in scene("steering").notes(story)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "regime", "words"),
+    [
+        (TransferVerdict.TRANSFERS, Regime.NONE, "once it is rotated"),
+        (TransferVerdict.TRANSFERS, Regime.CLEAN, ": rotated,"),
+        (TransferVerdict.NO_BETTER, Regime.NONE, "no more than random"),
+        (TransferVerdict.INVERTED, Regime.NONE, "the opposite"),
+    ],
+)
+def test_the_steering_sentence_follows_the_verdict(
+    story: Story, verdict: TransferVerdict, regime: Regime, words: str
+) -> None:
+    found = shown_response(story)
+    assert found is not None
+    judged = replace(found, verdict=verdict, regime=regime)
+    text = scene("steering").sentence(replace(story, responses=(judged,)))
+    assert words in text and percent(of_native(found, "raw")) in text and len(text.split()) <= MOST_WORDS
+    unheard = replace(story, responses=(replace(judged, transfer=None),))
+    assert "nothing can transfer" in scene("steering").sentence(unheard)
+    assert "nan" not in scene("steering").notes(unheard)
