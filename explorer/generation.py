@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from explorer.decoding import Batch, Positions, Sampling, choose
-from explorer.errors import InputError
 from explorer.models import LanguageModel
+from explorer.prompt import check_prompt
 from explorer.sites import Site
 
-MAX_PROMPT_TOKENS = 200
 ALTERNATIVES = 5
 
 
@@ -58,16 +57,6 @@ class LaneToken:
     """KL(lane‖unsteered), nats, of the distribution it was drawn from, after the same text; None where not watched."""
     alternatives: tuple[Alternative, ...] = ()
     """The likeliest tokens at its place, likeliest first; empty where not watched."""
-
-
-def check_prompt(model: LanguageModel, prompt: str) -> Int[Tensor, " t"]:
-    """Token ids of a prompt. Raises InputError if it is empty or too long."""
-    ids = model.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    if not ids:
-        raise InputError("the prompt is empty: write at least one word")
-    if len(ids) > MAX_PROMPT_TOKENS:
-        raise InputError(f"the prompt has {len(ids)} tokens, at most {MAX_PROMPT_TOKENS} are allowed: shorten it")
-    return torch.tensor(ids)
 
 
 @dataclass(frozen=True)

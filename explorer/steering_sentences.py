@@ -77,6 +77,14 @@ def stability(positive: int, negative: int, cosine: float | None) -> str:
     return f"v rests on {positive} + {negative} prompts; cosine between the halves {cosine:.2f}."
 
 
+def special(tokens: Sequence[str]) -> str:
+    """Which special tokens a prompt spells out; nothing if it holds none."""
+    if not tokens:
+        return ""
+    what = "a special token" if len(tokens) == 1 else f"{len(tokens)} special tokens"
+    return f" The prompt holds {what}: {', '.join(dict.fromkeys(tokens))} is no text, but one sign for the model."
+
+
 def alternatives(piece: Piece) -> str:
     """What hovering a token shows: its KL, and the likeliest tokens at its place, steered and unsteered."""
     rows = [f"{visible(a.text)}  {a.p:.0%}  (unsteered {a.p_unsteered:.0%})" for a in piece.alternatives]

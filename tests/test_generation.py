@@ -14,6 +14,7 @@ from explorer.decoding import Positions, Sampling
 from explorer.errors import InputError
 from explorer.generation import Lane, generate, stream
 from explorer.models import LanguageModel
+from explorer.prompt import check_prompt
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import Arm, Contrast
@@ -53,7 +54,7 @@ def test_cached_lanes_equal_a_full_hooked_pass(
 
     monkeypatch.setattr(generation, "choose", spy)
     written: dict[str, list[int]] = {lane.key: [] for lane in lanes}
-    prompt = generation.check_prompt(model, PROMPT)
+    prompt = check_prompt(model, PROMPT)
     for step, tokens in enumerate(stream(lanes, site, PROMPT, Sampling(0.9, 1, 12))):
         for row, lane in enumerate(lanes):
             if lane.key not in {t.key for t in tokens}:
@@ -74,7 +75,7 @@ def test_watched_lanes_say_how_far_they_moved(llama: LanguageModel, positions: P
     """KL and alternatives equal those of two plain passes over the lane's own text, at two sites at once."""
     sites, (v, w) = [Site(0, 3), Site(2, 3)], vectors(llama, 2, 6.0)
     lanes = [Lane("none", llama), Lane("v", llama, torch.stack([v, w]))]
-    prompt = generation.check_prompt(llama, PROMPT)
+    prompt = check_prompt(llama, PROMPT)
     ids: dict[str, list[int]] = {"none": [], "v": []}
     for tokens in stream(lanes, sites, PROMPT, Sampling(0.9, 1, 8), positions, watched=True):
         for t in tokens:
@@ -108,7 +109,7 @@ def test_top_p_draws_only_from_the_likeliest() -> None:
 
 
 def test_the_models_longest_text_ends_every_lane(llama: LanguageModel) -> None:
-    llama.network.config.max_position_embeddings = len(generation.check_prompt(llama, PROMPT)) + 6
+    llama.network.config.max_position_embeddings = len(check_prompt(llama, PROMPT)) + 6
     tokens = [t for some in stream([Lane("x", llama)], Site(1, 3), PROMPT, Sampling(0.9, 5, 50)) for t in some]
     assert len(tokens) == 7 and tokens[-1].ended
     with pytest.raises(InputError, match="reads at most"):
@@ -195,6 +196,7 @@ def test_the_end_of_text_ends_a_lane(llama: LanguageModel) -> None:
     [
         ("", {}, "the prompt is empty"),
         ("fox " * 300, {}, "at most 200 are allowed"),
+        ("<|endoftext|> fox " * 5, {}, "5 special tokens, at most 4"),
         (PROMPT, {"temperature": -0.1}, "outside 0 … 5"),
         (PROMPT, {"temperature": float("nan")}, "outside 0 … 5"),
         (PROMPT, {"top_p": 0.0}, "outside 0 … 1"),

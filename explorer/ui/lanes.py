@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -25,6 +26,7 @@ _STYLE = """
 .lanes .what { font-size: .875rem; line-height: 1.3; margin: .1rem 0 .55rem 0; opacity: .8; }
 .lanes .lane { min-height: 17rem; line-height: 1.5; hyphens: none; overflow-wrap: break-word; }
 .lanes.stale .lane, .lanes.stale .under { opacity: .45; }
+.lanes .chip.special { margin: 0; opacity: 1; }
 .lanes .under { font-size: .875rem; min-height: 1.4em; margin: .5rem 0 0 0; font-variant-numeric: tabular-nums; }
 @media (max-width: 1100px) {
   .lanes { grid-template-columns: repeat(3, minmax(0, 1fr)); }
@@ -39,17 +41,31 @@ _STYLE = """
 
 
 def draw_lanes(
-    keys: Sequence[str], names: tuple[str, str], snapshot: Snapshot | None, palette: Palette, focus: str, stale: bool
+    keys: Sequence[str],
+    names: tuple[str, str],
+    snapshot: Snapshot | None,
+    palette: Palette,
+    focus: str,
+    stale: bool,
+    special: frozenset[str] = frozenset(),
 ) -> None:
-    """One column for each lane; `focus` is the lane of the frame's map, `stale` dims what no longer fits the inputs."""
+    """One column for each lane; `focus` is the lane of the frame's map, `stale` dims what no longer fits the inputs.
+
+    `special` tokens are outlined: they stand for no text.
+    """
     titles = sentences.lane_titles(*names)
-    columns = [_lane(key, titles, snapshot, palette, focus) for key in keys]
+    columns = [_lane(key, titles, snapshot, palette, focus, special) for key in keys]
     kind = "lanes stale" if stale else "lanes"
     st.html(f"{_STYLE}<div class='{kind}' style='--lanes: {len(columns)}'>{''.join(columns)}</div>")
 
 
 def _lane(
-    key: str, titles: Mapping[str, tuple[str, str]], snapshot: Snapshot | None, palette: Palette, focus: str
+    key: str,
+    titles: Mapping[str, tuple[str, str]],
+    snapshot: Snapshot | None,
+    palette: Palette,
+    focus: str,
+    special: frozenset[str],
 ) -> str:
     title, what = titles[key]
     colour = palette.source if key in (PLAIN, STEERED) else palette.arm(key)
@@ -60,7 +76,7 @@ def _lane(
             _tinted(pieces, palette, titled=not snapshot.busy) if pieces else escape(_printable(snapshot.texts[key]))
         )
         end = "<span class='prompt'> (end)</span>" if key in snapshot.ended else ""
-        text = f"<span class='prompt'>{escape(snapshot.prompt)}</span>{written}{end}"
+        text = f"<span class='prompt'>{_outlined(snapshot.prompt, special)}</span>{written}{end}"
         if key in snapshot.effects:
             under = sentences.lane_effect(snapshot.effects[key])
     return (
@@ -68,6 +84,15 @@ def _lane(
         f"<h5>{escape(title)}</h5><p class='what'>{escape(what)}</p>"
         f"<div class='lane' data-lane='{escape(key)}'>{text}</div><p class='under'>{escape(under)}</p></section>"
     )
+
+
+def _outlined(text: str, special: frozenset[str]) -> str:
+    """Text with the special tokens that it spells out in an outline; nothing is lost or added."""
+    if not special:
+        return escape(_printable(text))
+    parts = re.split(f"({'|'.join(map(re.escape, sorted(special)))})", text)
+    box = "<span class='chip special' title='special token: it stands for no text'>{}</span>"
+    return "".join(box.format(escape(p)) if p in special else escape(_printable(p)) for p in parts)
 
 
 def _tinted(pieces: Sequence[Piece], palette: Palette, titled: bool) -> str:

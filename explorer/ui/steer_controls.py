@@ -13,7 +13,7 @@ from explorer.ui.steer_job import MAX_SEED
 from explorer.ui.steer_vector import example_prompt, pick_vectors, weigh
 
 MAX_PROMPT = 1000
-"""Characters of a prompt; `generation.check_prompt` limits its tokens."""
+"""Characters of a prompt; `prompt.check_prompt` limits its tokens."""
 
 _KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 

@@ -11,7 +11,8 @@ from explorer import steering_sentences
 from explorer.errors import InputError
 from explorer.job import PATIENCE, Job, Snapshot, State
 from explorer.live import PLAIN, STEERED, Request, build_lanes
-from explorer.ui import cache
+from explorer.prompt import spelled
+from explorer.ui import cache, feature_cache
 from explorer.ui.frame import View
 from explorer.ui.lanes import draw_lanes
 from explorer.ui.steer_vectors import class_tokens, ingredients, norms, stability
@@ -99,6 +100,7 @@ def draw_bench(view: View, request: Request) -> None:
 def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
     """The dose in both units, and how stable a single contrast is."""
     text = steering_sentences.dose(request.dose, view.source, view.target, units)
+    text += steering_sentences.special(spelled(feature_cache.special_tokens(view.where), request.prompt))
     name = request.vectors[0].name
     if len(request.vectors) == 1 and name.feature is None and name.file is None:
         text += " " + steering_sentences.stability(*stability(request.study, request.source, request.sites[-1], name))
@@ -130,6 +132,7 @@ def _draw(view: View, request: Request, facts: str, polling: bool) -> None:
         view.palette,
         view.arm,
         stale,
+        feature_cache.special_tokens(request.study),
     )
     if mine.again or polling != mine.running:
         st.rerun()

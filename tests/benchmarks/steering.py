@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from explorer.decoding import Sampling  # noqa: E402
-from explorer.generation import Lane, check_prompt, stream  # noqa: E402
+from explorer.generation import Lane, stream  # noqa: E402
 from explorer.models import LanguageModel, find_blocks  # noqa: E402
+from explorer.prompt import check_prompt  # noqa: E402
 
 NEW_TOKENS, REPEATS = 40, 7
 PROMPT = "Once there was a gardener called Clara"
