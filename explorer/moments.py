@@ -38,26 +38,20 @@ class Moments:
         Products run in the rows' own precision around the batch's means, so that a large mean costs no digits; the
         means come back in float64, where everything is summed.
         """
-        self._add(source, target, ("source_source", "target_target", "target_source"))
-
-    def add_cross(self, source: Float[Tensor, "n d"], target: Float[Tensor, "n d"]) -> None:
-        """Add rows to n, the sums and Σ x_Bᵀ x_A only: all that an orthogonal map needs."""
-        self._add(source, target, ("target_source",))
-
-    def _add(self, source: Tensor, target: Tensor, products: tuple[str, ...]) -> None:
         n = len(source)
         if not n:
             return
         rows, sums, centres, spread = {}, {}, {}, {}
         for side, x in (("source", source), ("target", target)):
-            sums[side] = x.sum(0, dtype=torch.float64)
-            centre = (sums[side] / n).to(x.dtype)
+            centre = x.mean(0)
             rows[side], centres[side] = x - centre, centre.double()
-            spread[side] = sums[side] - n * centres[side]
+            # What rounding of the mean left over, so that the sums have the digits of float64 at float32's speed.
+            spread[side] = rows[side].sum(0).double()
+            sums[side] = n * centres[side] + spread[side]
         self.n += n
         self.sum_source += sums["source"]
         self.sum_target += sums["target"]
-        for name in products:
+        for name in ("source_source", "target_target", "target_source"):
             left, right = name.split("_")
             total: Tensor = getattr(self, name)
             total += rows[left].T @ rows[right]

@@ -16,6 +16,8 @@ from explorer.models import LanguageModel
 from explorer.sites import Site
 
 BATCH = 32
+FORWARD = 16
+"""Chunks of a batch that go through a model together: the blocks' inner rows then stay in the processor's caches."""
 MASSIVE = 10.0
 
 Report = Callable[[str, float], None]
@@ -41,7 +43,10 @@ class NormLimits:
 
     def within(self, model: str, site: Site, rows: Float[Tensor, "b t d"], scored: Bool[Tensor, "b t"]) -> Tensor:
         """Which rows are no massive activations."""
-        norms = rows.norm(dim=-1)
+        return self.below(model, site, rows.norm(dim=-1), scored)
+
+    def below(self, model: str, site: Site, norms: Float[Tensor, "b t"], scored: Bool[Tensor, "b t"]) -> Tensor:
+        """The same for rows whose norms are known."""
         limit = self.limits.setdefault((model, site.name), MASSIVE * float(norms[scored].median()))
         return norms <= limit
 
@@ -51,14 +56,24 @@ def paired_rows(
 ) -> Iterator[dict[Site, PairedRows]]:
     """Rows of both models, batch by batch, at every site. Raises InputError for non-finite activations."""
     for batch in chunks.batches(BATCH):
-        a, b = residuals(source, batch.ids, sites), residuals(target, batch.ids, sites)
+        a, b = _read(source, batch, sites), _read(target, batch, sites)
         out = {}
         for site in sites:
-            for model, rows in ((source, a[site]), (target, b[site])):
-                if not torch.isfinite(rows).all():
-                    raise InputError(f"{model.name} has non-finite activations at {site.name}: it cannot be assessed")
             scored = batch.scored
-            keep = scored & limits.within("A", site, a[site], scored) & limits.within("B", site, b[site], scored)
+            keep = scored
+            for label, model, rows in (("A", source, a[site]), ("B", target, b[site])):
+                norms = rows.norm(dim=-1)
+                # The norms are needed anyway, and ten times cheaper to look through than the rows.
+                if not torch.isfinite(norms).all() and not torch.isfinite(rows).all():
+                    raise InputError(f"{model.name} has non-finite activations at {site.name}: it cannot be assessed")
+                keep = keep & limits.below(label, site, norms, scored)
             documents = batch.document[:, None].expand_as(keep)
             out[site] = PairedRows(a[site], b[site], keep, documents, int((scored & ~keep).sum()), batch.ids)
         yield out
+
+
+def _read(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
+    if len(batch) <= FORWARD:
+        return residuals(model, batch.ids, sites)
+    parts = [residuals(model, part.ids, sites) for part in batch.batches(FORWARD)]
+    return {site: torch.cat([part.pop(site) for part in parts]) for site in sites}

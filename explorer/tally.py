@@ -216,7 +216,7 @@ class SiteTally:
 
     def _beyond_token(self) -> bool:
         """Whether anything but rounding is left once the token is known: not at the embedding, which is the token."""
-        if self.moments.tokens.moments.n <= len(self.fit.sum_source) or not self.known:
+        if self.moments.tokens.n <= len(self.fit.sum_source) or not self.known:
             return False
         left = float(self.residual.square.sum()) / self.known
         return left > ROUNDING * float(self.test.covariance_source.trace()) / self.rows

@@ -7,13 +7,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from explorer.corpus import Chunks
-from explorer.moments import Moments
 
 LEAST_SEEN = 5
 
 
 class TokenMeans:
-    """Streaming sums by token over the fit rows, and the cross moments of those rows.
+    """Streaming sums by token over the fit rows, and the products of those rows.
 
     Memory grows with the number of different tokens, not with the length of the text.
     """
@@ -26,7 +25,10 @@ class TokenMeans:
         self.count = torch.zeros(len(known), dtype=torch.float64)
         self.source = torch.zeros(len(known), d)
         self.target = torch.zeros(len(known), d)
-        self.moments = Moments.zero(d)
+        self.n = 0
+        """Rows added whose token is known."""
+        self.target_source = torch.zeros(d, d, dtype=torch.float64)
+        """Σ x_Bᵀ x_A of these, around the centre."""
         self.centre: tuple[Tensor, Tensor] | None = None
 
     def slots(self, tokens: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
@@ -45,7 +47,8 @@ class TokenMeans:
         self.count += torch.bincount(slot, minlength=len(self.count))
         self.source.index_add_(0, slot, source)
         self.target.index_add_(0, slot, target)
-        self.moments.add_cross(source, target)
+        self.n += len(source)
+        self.target_source += target.T @ source
 
     def means(self) -> tuple[Float[Tensor, "v d"], Float[Tensor, "v d"]]:
         """E[x_A | token] and E[x_B | token] of the fit rows."""
@@ -56,4 +59,4 @@ class TokenMeans:
     def residual_cross(self) -> Float[Tensor, "d d"]:
         """Σ (x_B − E[x_B | t])ᵀ (x_A − E[x_A | t]) over the fit rows: both residuals have mean zero."""
         weight = self.count.clamp_min(1)[:, None]
-        return self.moments.target_source - (self.target.double() / weight).T @ self.source.double()
+        return self.target_source - (self.target.double() / weight).T @ self.source.double()

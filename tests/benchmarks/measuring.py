@@ -1,11 +1,11 @@
 """Collecting moments against the plain way, memory against the length of the text: prints a table; asserts nothing.
 
-    .venv/bin/python tests/benchmarks/measuring.py [tokens]
+    .venv/bin/python tests/benchmarks/measuring.py [tokens] [threads]
 
 Random weights of Pythia-70m's shape: speed does not depend on what a model has learned. The plain way runs the full
 model with `output_hidden_states`, keeps every row of both models, and calls scipy's `orthogonal_procrustes` per site.
-Each way runs in a process of its own, so that its peak memory is its own; memory counts from when the models are there.
-Times are those of one core's work, so that a busy machine does not disturb them.
+Speed: both ways and plain matrix products take turns batch by batch in one process, so that whatever else the machine
+does meets all of them. Memory: each way in a process of its own, counted from when the models are there.
 """
 
 from __future__ import annotations
@@ -17,11 +17,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
-D, LAYERS, VOCABULARY, CONTEXT, BATCH = 512, 6, 50_304, 128, 32
+
+from explorer.corpus import Chunks  # noqa: E402
+from explorer.models import LanguageModel, find_blocks  # noqa: E402
+from explorer.paired_rows import BATCH, FORWARD  # noqa: E402
+
+D, LAYERS, VOCABULARY, CONTEXT = 512, 6, 50_304, 128
 
 
 def resident() -> int:
@@ -53,12 +62,9 @@ class Peak:
         return (self.high - self.base) / 2**20
 
 
-def model(seed: int, d: int = D, layers: int = LAYERS, vocabulary: int = VOCABULARY):  # type: ignore[no-untyped-def]
+def model(seed: int, d: int = D, layers: int = LAYERS, vocabulary: int = VOCABULARY) -> LanguageModel:
     """Random weights."""
-    import torch
     from transformers import AutoModelForCausalLM, GPTNeoXConfig
-
-    from explorer.models import LanguageModel, find_blocks
 
     config = GPTNeoXConfig(
         hidden_size=d, num_hidden_layers=layers, num_attention_heads=8, intermediate_size=4 * d,
@@ -69,56 +75,107 @@ def model(seed: int, d: int = D, layers: int = LAYERS, vocabulary: int = VOCABUL
     return LanguageModel(f"m{seed}", network, None, find_blocks(network))  # type: ignore[arg-type]
 
 
-def text(tokens: int, vocabulary: int = VOCABULARY):  # type: ignore[no-untyped-def]
+def text(tokens: int, vocabulary: int = VOCABULARY) -> Chunks:
     """Random tokens in documents of two chunks, more frequent ones more often."""
-    import torch
-
-    from explorer.corpus import Chunks
-
     n = tokens // CONTEXT
     generator = torch.Generator().manual_seed(0)
     ids = (torch.rand(n, CONTEXT, generator=generator) ** 4 * vocabulary).long()
     return Chunks(ids, torch.ones_like(ids, dtype=torch.bool), torch.arange(n) // 2, torch.arange(n) % 2 * CONTEXT)
 
 
-def plain(tokens: int) -> dict[str, float]:
-    """Every row in memory."""
-    import torch
-    from scipy.linalg import orthogonal_procrustes
+class Plain:
+    """Every row of both models in memory, then scipy."""
 
-    a, b, chunks = model(0), model(1), text(tokens)
-    with Peak() as peak, torch.inference_mode():
-        began = time.process_time()
-        rows: list[list[list[torch.Tensor]]] = [[[] for _ in range(LAYERS + 1)] for _ in range(2)]
+    def __init__(self, *models: LanguageModel) -> None:
+        self.models = models
+        self.rows: list[list[list[Tensor]]] = [[[] for _ in range(LAYERS + 1)] for _ in models]
+
+    def read(self, chunks: Chunks) -> None:
+        """Keep the rows of some chunks, eight at a time: the logits of more would not be quicker."""
         for batch in chunks.batches(8):
-            for side, m in enumerate((a, b)):
+            for side, m in zip(self.rows, self.models, strict=True):
                 states = m.network(input_ids=batch.ids, output_hidden_states=True, use_cache=False).hidden_states
-                for kept, state in zip(rows[side], states, strict=True):
+                for kept, state in zip(side, states, strict=True):
                     kept.append(state[:, 1:].flatten(0, 1))
-        for left, right in zip(*rows, strict=True):
+
+    def fit(self) -> None:
+        """The orthogonal map of every site."""
+        from scipy.linalg import orthogonal_procrustes
+
+        for left, right in zip(*self.rows, strict=True):
             x, y = torch.cat(left), torch.cat(right)
             orthogonal_procrustes((y - y.mean(0)).numpy(), (x - x.mean(0)).numpy())
-        seconds = time.process_time() - began
-    return {"seconds": seconds, "megabytes": peak.megabytes}
 
 
-def ours(tokens: int, shuffles: int) -> dict[str, float]:
+def ours(a: LanguageModel, b: LanguageModel, chunks: Chunks, shuffles: int, turn: Callable[[], None]) -> None:
     """Pass 1 and the orthogonal maps; `shuffles` = 19 with the nulls, 0 without, as the plain way has none."""
-    import torch
-
     from explorer import maps
     from explorer.paired_rows import NormLimits
     from explorer.site_moments import collect_moments
 
+    found = collect_moments(a, b, chunks, a.sites, NormLimits(), lambda _s, _p: turn(), shuffles)
+    for site in a.sites:
+        maps.orthogonal(found[site].fit)
+
+
+@torch.inference_mode()
+def speed(tokens: int, shuffles: int, threads: int) -> dict[str, float]:
+    """Tokens a second of both ways, and operations a second of a product of the blocks' largest shape, in turns."""
+    torch.set_num_threads(threads)
+    # With one thread its own work counts, whoever else is on the machine; several are timed by the clock on the wall.
+    clock = time.process_time if threads == 1 else time.perf_counter
     a, b, chunks = model(0), model(1), text(tokens)
-    with Peak() as peak, torch.inference_mode():
-        began = time.process_time()
-        found = collect_moments(a, b, chunks, a.sites, NormLimits(), lambda _s, _p: None, shuffles)
-        for site in a.sites:
-            maps.orthogonal(found[site].fit)
-        seconds = time.process_time() - began
-    read = sum(int(chunks.split(s).valid.sum()) for s in ("fit", "validation"))
-    return {"seconds": seconds, "megabytes": peak.megabytes, "tokens": read}
+    read = torch.cat([torch.nonzero(_of(chunks, s)).squeeze(1) for s in ("validation", "fit")])
+    slow, batches = Plain(a, b), chunks[read].batches(BATCH)
+    x, w = torch.randn(FORWARD * CONTEXT, D), torch.randn(D, 4 * D)
+    spent = {"plain": 0.0, "products": 0.0}
+    products = 0
+
+    def timed(name: str, work: Callable[[], object]) -> None:
+        began = clock()
+        work()
+        spent[name] += clock() - began
+
+    def turn() -> None:
+        nonlocal products
+        if (batch := next(batches, None)) is not None:
+            timed("plain", lambda: slow.read(batch))
+        for _ in range(20):
+            timed("products", lambda: x @ w)
+        products += 20
+
+    began = clock()
+    ours(a, b, chunks, shuffles, turn)
+    mine = clock() - began - sum(spent.values())
+    for batch in batches:
+        timed("plain", lambda: slow.read(batch))  # noqa: B023 (called at once)
+    timed("plain", slow.fit)
+    count = len(read) * CONTEXT
+    return {
+        "plain": count / spent["plain"],
+        "ours": count / mine,
+        "flops": products * 2 * x.numel() * 4 * D / spent["products"],
+    }
+
+
+def _of(chunks: Chunks, split: str) -> Tensor:
+    from explorer.corpus import split_of
+
+    return torch.tensor([split_of(int(d)) == split for d in chunks.document])
+
+
+@torch.inference_mode()
+def memory(tokens: int, shuffles: int) -> dict[str, float]:
+    """Peak memory above the models: of the plain way (shuffles < 0), or of ours."""
+    a, b, chunks = model(0), model(1), text(tokens)
+    with Peak() as peak:
+        if shuffles < 0:
+            slow = Plain(a, b)
+            slow.read(chunks)
+            slow.fit()
+        else:
+            ours(a, b, chunks, shuffles, lambda: None)
+    return {"megabytes": peak.megabytes}
 
 
 def small(tokens: int) -> dict[str, float]:
@@ -147,19 +204,6 @@ def small(tokens: int) -> dict[str, float]:
     }
 
 
-def rate() -> dict[str, float]:
-    """The machine's own float32 matrix products, of the shape of the blocks' largest, operations per second."""
-    import torch
-
-    x, w = torch.randn(BATCH * CONTEXT, D), torch.randn(D, 4 * D)
-    best = 0.0
-    for _ in range(30):
-        began = time.process_time()
-        x @ w
-        best = max(best, 2 * x.numel() * 4 * D / (time.process_time() - began))
-    return {"flops": best}
-
-
 def operations(shuffles: int) -> float:
     """Floating-point operations per token that must be done: both models' blocks, attention, and the moments."""
     blocks = 2 * LAYERS * (2 * 12 * D * D + 4 * CONTEXT * D)
@@ -167,31 +211,29 @@ def operations(shuffles: int) -> float:
     return float(blocks + moments)
 
 
-def alone(*arguments: str) -> dict[str, float]:
+def alone(*arguments: object) -> dict[str, float]:
     """Run one way in a fresh process."""
-    one = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    out = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True, env=one)
+    given = list(map(str, arguments))
+    out = subprocess.run([sys.executable, __file__, *given], capture_output=True, text=True, check=True)
     return dict(json.loads(out.stdout.splitlines()[-1]))
 
 
-def main(tokens: int) -> None:
+def main(tokens: int, threads: int) -> None:
     """Measure and print."""
-    top = alone("rate")["flops"]
-    print(f"one core's float32 matrix products: {top / 1e9:.0f} GFLOP/s; load of the machine {os.getloadavg()[0]:.1f}")
-    slow = alone("plain", str(tokens))
-    light, full = alone("ours", str(tokens), "0"), alone("ours", str(tokens), "19")
-    top = max(top, alone("rate")["flops"])
-    slow_rate = tokens / slow["seconds"]
-    print(f"plain                 {slow_rate:7.0f} tokens/s  {slow['megabytes']:7.0f} MB above the models")
-    for name, found, shuffles in (("moments", light, 0), ("moments and 19 nulls", full, 19)):
-        speed = found["tokens"] / found["seconds"]
-        share = speed * operations(shuffles) / top
+    print(f"{tokens} tokens, {threads} threads; load of the machine {os.getloadavg()[0]:.1f}", flush=True)
+    kept = alone("memory", tokens, -1)["megabytes"]
+    print(f"plain                 {kept:7.0f} MB above the models", flush=True)
+    for name, shuffles in (("moments", 0), ("moments and 19 nulls", 19)):
+        mine, found = alone("memory", tokens, shuffles)["megabytes"], alone("speed", tokens, shuffles, threads)
+        reached = found["ours"] * operations(shuffles)
         print(
-            f"{name:21} {speed:7.0f} tokens/s  {found['megabytes']:7.0f} MB   {speed / slow_rate:.2f} × the speed, "
-            f"1/{slow['megabytes'] / found['megabytes']:.1f} of the memory; {operations(shuffles) / 1e6:.0f} MFLOP per "
-            f"token, {share:.2f} of the machine's rate"
+            f"{name:21} {mine:7.0f} MB, 1/{kept / mine:.1f} of the plain way's; {found['ours']:.0f} tokens/s, "
+            f"plain {found['plain']:.0f}: {found['ours'] / found['plain']:.2f} × the speed; "
+            f"{operations(shuffles) / 1e6:.0f} MFLOP per token, {reached / 1e9:.0f} of "
+            f"the machine's {found['flops'] / 1e9:.0f} GFLOP/s: {reached / found['flops']:.2f}",
+            flush=True,
         )
-    few, many = alone("small", "50000"), alone("small", "500000")
+    few, many = alone("small", 50_000), alone("small", 500_000)
     print(
         f"whole measurement, d = 64: {few['all']:.0f} MB peak with 50k tokens, {many['all']:.0f} MB with 500k "
         f"({many['all'] / few['all'] - 1:+.1%}); above the models {few['megabytes']:.0f} and {many['megabytes']:.0f} MB"
@@ -199,8 +241,8 @@ def main(tokens: int) -> None:
 
 
 if __name__ == "__main__":
-    ways = {"plain": plain, "ours": ours, "small": small, "rate": rate}
+    ways = {"memory": memory, "speed": speed, "small": small}
     if len(sys.argv) > 1 and sys.argv[1] in ways:
         print(json.dumps(ways[sys.argv[1]](*map(int, sys.argv[2:]))))
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 65_536)
+        main(*map(int, [*sys.argv[1:], *("65536", "1")[len(sys.argv) - 1 :]]))
