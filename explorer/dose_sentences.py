@@ -106,7 +106,7 @@ def grid_columns(labels: Sequence[str]) -> dict[str, Any]:
         "raw arm": {"width": 90, "help": "The paper's regime of the raw arm, at the site chosen above"},
         "raw / own": {**_TE, "help": "Area of the raw arm / area of B's own vector"},
         **{
-            label: {**_TE, "help": f"TE at the site {label}; empty where B's own vector does nothing"}
+            label: {**_TE, "help": f"TE at the site {label}; a dash where B's own vector does nothing"}
             for label in labels
         },
         "name": None,

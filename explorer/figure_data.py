@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("step", "series", "x", "y", "z", "low", "high", "text")
 
@@ -28,6 +31,11 @@ def figure_csv(figure: go.Figure, provenance: Sequence[str]) -> str:
         for number, trace in zip(frame.traces or range(len(frame.data)), frame.data, strict=True):
             writer.writerows((frame.name, *row) for row in _rows(trace, trace.name or names[number]))
     return out.getvalue()
+
+
+def table_csv(table: pd.DataFrame, provenance: Sequence[str]) -> str:
+    """A table under the same comment lines: for figures whose rows say more than their marks."""
+    return "".join(f"# {line}\n" for line in provenance) + table.to_csv(index=False, lineterminator="\n")
 
 
 def _rows(trace: Any, name: str | None) -> Iterable[tuple[Any, ...]]:

@@ -30,10 +30,21 @@ def _at(dose: float) -> float:
     return math.copysign(math.sqrt(abs(dose)), dose)
 
 
-def dose_figure(response: DoseResponse, palette: Palette, chosen: str = "", now: float | None = None) -> go.Figure:
+def _tick(dose: float) -> str:
+    return f"{dose:+g}".replace("-", "−") if dose else "0"
+
+
+def dose_figure(
+    response: DoseResponse,
+    palette: Palette,
+    chosen: str = "",
+    now: float | None = None,
+    beside: DoseResponse | None = None,
+) -> go.Figure:
     """Effect above, loss rise below (and accuracy, where labels are known), against dose; one line for each arm.
 
-    `chosen` is the arm that is drawn thick, `now` the dose of the controls.
+    `chosen` is the arm that is drawn thick, `now` the dose of the controls; `beside` is another response on whose
+    scale this one is drawn.
     """
     heads = response.accuracy is not None
     heights = [0.5, 0.25, 0.25] if heads else [0.66, 0.34]
@@ -58,7 +69,7 @@ def dose_figure(response: DoseResponse, palette: Palette, chosen: str = "", now:
             up = [h - e for h, e in zip(curve.high, curve.effect, strict=True)]
             down = [e - b for b, e in zip(curve.low, curve.effect, strict=True)]
             bars = {"array": _with_zero(up, 0), "arrayminus": _with_zero(down, 0), "thickness": 1, "width": 3}
-        shown = {"mode": "lines+markers", "line": line, "marker": marker, "name": arm}
+        look = {"mode": "lines+markers", "line": line, "marker": marker, "name": arm}
         hover = [f"{arm}, c = {c:+g}" for c in _with_zero(list(response.doses))]
         rows = [(curve.effect, 0.0), ([100 * r for r in curve.loss_rise], 0.0)]
         if heads and curve.accuracy is not None and response.accuracy is not None:
@@ -67,7 +78,7 @@ def dose_figure(response: DoseResponse, palette: Palette, chosen: str = "", now:
             figure.add_trace(
                 go.Scatter(
                     x=with_zero, y=_with_zero(values, zero), error_y=bars if row == 1 else None, text=hover,
-                    hovertemplate="%{text}: %{y:.2f}<extra></extra>", **shown,
+                    hovertemplate="%{text}: %{y:.2f}<extra></extra>", **look,
                 ), row, 1,
             )  # fmt: skip
     figure.add_hline(0, line={"color": palette.ink, "width": 1}, row=1, col=1)
@@ -76,7 +87,10 @@ def dose_figure(response: DoseResponse, palette: Palette, chosen: str = "", now:
     if now is not None and abs(now) <= max(response.doses):
         figure.add_vline(_at(now), line={"color": palette.source, "width": 1, "dash": "dot"})
     figure.update_yaxes(title={"text": "effect m(c) − m(0)"}, row=1, col=1)
-    largest = max((abs(100 * r) for a in response.arms for r in a.loss_rise), default=1.0)
+    shown = [response, beside] if beside is not None else [response]
+    if beside is not None:
+        figure.update_yaxes(range=_span(shown), row=1, col=1)
+    largest = max((abs(100 * r) for s in shown for a in s.arms for r in a.loss_rise), default=1.0)
     figure.update_yaxes(
         title={"text": "loss rise, %"},
         range=[min(-4.0, -0.08 * min(largest, 60)), min(largest * 1.05, 60)],
@@ -85,14 +99,28 @@ def dose_figure(response: DoseResponse, palette: Palette, chosen: str = "", now:
     )
     if heads:
         figure.update_yaxes(title={"text": "label right, %"}, range=[-3, 103], row=3, col=1)
-    figure.update_xaxes(range=[-0.95, 0.95], tickvals=[_at(c) for c in TICKS], ticktext=[f"{c:+g}" for c in TICKS])
+    figure.update_xaxes(range=[-0.95, 0.95], tickvals=[_at(c) for c in TICKS], ticktext=[_tick(c) for c in TICKS])
     figure.update_xaxes(title={"text": "dose c, in median norms"}, row=len(heights), col=1)
     figure.update_layout(
-        title={"text": _key(response, palette), "x": 0, "xref": "container", "y": 1, "yanchor": "top", "pad": {"t": 8},
+        title={"text": _key(response, palette), "x": 0, "xref": "container", "y": 1, "yanchor": "top", "pad": {"t": 20},
                "font": {"size": 14}},
-        margin={"l": 68, "r": 12, "t": 58, "b": 48},
+        margin={"l": 68, "r": 12, "t": 70, "b": 48},
     )  # fmt: skip
     return figure
+
+
+def _span(shown: Sequence[DoseResponse]) -> list[float]:
+    """Lowest and highest effect of some responses, the band and the intervals of the bold arms included."""
+    lows, highs = [0.0], [0.0]
+    for response in shown:
+        for curve in response.arms:
+            bars = curve.arm in ("native", "rotated")
+            lows += curve.low if bars else curve.effect
+            highs += curve.high if bars else curve.effect
+        low, high = np.percentile(np.array(response.random), BAND, axis=0)
+        lows, highs = [*lows, *low], [*highs, *high]
+    room = 0.05 * (max(highs) - min(lows))
+    return [float(min(lows) - room), float(max(highs) + room)]
 
 
 def _with_zero(values: Sequence[float], zero: float = 0.0) -> list[float]:
@@ -141,7 +169,7 @@ def share_figure(shares: LabelShares, palette: Palette, chosen: str = "") -> go.
         )  # fmt: skip
     figure.update_yaxes(title={"text": f"{shares.key} = {shares.value}, %"}, range=[-4, 104])
     figure.update_xaxes(
-        title={"text": "dose c, in median norms"}, tickvals=x, ticktext=["0", *(f"{c:+g}" for c in shares.doses)]
+        title={"text": "dose c, in median norms"}, tickvals=x, ticktext=["0", *map(_tick, shares.doses)]
     )
     figure.update_layout(margin={"l": 68, "r": 12, "t": 12, "b": 48})
     return figure
@@ -199,8 +227,8 @@ def transfer_grid(responses: Sequence[DoseResponse], sites: Mapping[str, str], s
         rows.append(
             {
                 "vector": title,
-                "verdict": here.verdict.value if site in found else "",
-                "raw arm": here.regime.value if site in found else "",
+                "verdict": here.verdict.value if site in found else None,
+                "raw arm": here.regime.value if site in found else None,
                 **{label: _transfer(found.get(name)) for name, label in sites.items()},
                 "raw / own": raw.area.value / native.area.value
                 if raw and native and here.transfer and site in found else None,

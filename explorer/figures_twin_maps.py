@@ -81,6 +81,21 @@ def other_side(table: pd.DataFrame, layout: pd.DataFrame, other: pd.DataFrame | 
     return known.assign(r=r.reindex(known.index))
 
 
+def map_table(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str], arm: str) -> pd.DataFrame:
+    """What the maps show as a table: a row for each feature of A and of B; raw_x and raw_y are B's places before R.
+
+    The r of a feature of B is that with its one-to-one partner.
+    """
+    import pandas as pd
+
+    sides = []
+    for name, table in zip(names, (a, b), strict=True):
+        words = {c: table[c].map(" · ".join) for c in ("fires_on", "promoted")}
+        sides.append(table.assign(model=name, **words).rename_axis("feature").reset_index())
+    columns = "model feature x y raw_x raw_y r density label f1 region fires_on promoted".split()
+    return pd.concat(sides, ignore_index=True)[columns].rename(columns={"r": f"r_{arm}"})
+
+
 def twin_maps(
     a: pd.DataFrame,
     b: pd.DataFrame,

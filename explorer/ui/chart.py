@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -10,10 +11,22 @@ import streamlit as st
 from explorer.figures import CONFIG
 from explorer.ui.share import data_button, keep
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def chart(figure: go.Figure, key: str, alt: str, height: Literal["content", "stretch"] = "content") -> None:
-    """Draw a figure that answers no clicks; `alt` says what it shows and where its numbers are."""
+
+def chart(
+    figure: go.Figure,
+    key: str,
+    alt: str,
+    height: Literal["content", "stretch"] = "content",
+    table: Callable[[], pd.DataFrame] | None = None,
+) -> None:
+    """Draw a figure that answers no clicks; `alt` says what it shows and where its numbers are.
+
+    `table` makes what its CSV holds; the drawn values unless given.
+    """
     keep("figure", alt, figure)
     with st.container(key=f"figure-{key}", gap=None):
         st.plotly_chart(figure, key=key, theme=None, config=CONFIG, alt=alt, height=height)
-        data_button(figure, key)
+        data_button(figure, key, table)

@@ -17,6 +17,7 @@ from explorer.live import Request
 from explorer.steering import carry
 from explorer.task import Task
 from explorer.ui.chart import chart
+from explorer.ui.cohort_panel import heading, other_cohort
 from explorer.ui.frame import View
 from explorer.ui.steer_vectors import class_tokens, ingredients
 
@@ -85,21 +86,37 @@ def _draw(view: View, request: Request, stored: list[DoseResponse], key: object,
     known = next((r for r in stored if r.vector == name and r.site == view.site.name), None)
     found = mine.found(key)
     response = known or (found.response if found else None)
-    if response is not None:
+    if response is None:
+        _buttons(view, request, mine, key, False, found)
+    else:
         words = dose_sentences.response(response, view.source, view.target, view.site.label)
         st.html(f"<p class='verdict'>{words}</p>")
-        left, right = st.columns([0.62, 0.38], gap="medium")
+        other = other_cohort(view, response)
+        left, right = st.columns([0.5, 0.5] if other else [0.62, 0.38], gap="medium")
+        beside = other[1] if other else None
         with left:
-            alt = "Effect and loss rise against dose for every arm, with the random band; the CSV has the numbers."
-            chart(figures_dose.dose_figure(response, view.palette, view.arm, request.dose), "dose_figure", alt)
+            if other:
+                heading(view, view.source, view.target)
+            _figure(view, request, (view.source, view.target), response, beside)
         with right:
+            if other:
+                heading(view, *other[0])
+                _figure(view, request, *other, response)
             _shares(view, found)
-            csv = figures_dose.dose_table(response).to_csv(index=False)
-            file = f"dose-{view.source}-{view.target}-{view.site.index}.csv"
-            st.download_button("CSV of this dose–response", csv, file, "text/csv", key="dose_csv")
-    _buttons(view, request, mine, key, response is not None, found)
+            _buttons(view, request, mine, key, True, found)
     if polling != _running(key):
         st.rerun()
+
+
+def _figure(
+    view: View, request: Request, pair: tuple[str, str], response: DoseResponse, beside: DoseResponse | None
+) -> None:
+    source, target = pair
+    key = "dose_figure" if pair == (view.source, view.target) else "dose_other"
+    figure = figures_dose.dose_figure(response, view.palette, view.arm, request.dose, beside)
+    alt = f"{source} → {target}: effect and loss rise against dose for every arm, with the random band."
+    # The lines of provenance speak of the frame's pair: the rows name their own.
+    chart(figure, key, alt, table=lambda: figures_dose.dose_table(response).assign(source=source, target=target))
 
 
 def _shares(view: View, found: Measured | None) -> None:
@@ -126,7 +143,9 @@ def _buttons(view: View, request: Request, mine: Desk, key: object, known: bool,
             st.button(label, key="dose_measure", on_click=_start, args=(view, request, mine, key, known, tells))
             error = mine.task.error if mine.task is not None and mine.key == key else ""
             what = "every arm at ten doses, with 20 random directions"
-            said = error or (f"{16 * 4 * 5} continuations, read by their words" if known else f"Not stored: {what}.")
+            said = error or (
+                f"{16 * 4 * 5} continuations: how many read as what it steers to?" if known else f"Not stored: {what}."
+            )
             st.html(f"<p class='fact quiet'>{escape(said)}</p>")
 
 

@@ -15,6 +15,7 @@ from explorer.ui.feature_table import choose, select_group
 from explorer.ui.frame import choice
 from explorer.ui.layout_job import LayoutJob, layout, watch
 from explorer.ui.map_layer import map_layer
+from explorer.ui.share import data_button, keep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,15 +43,18 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View)
     st.session_state[_BACK] = _back(table)
     # In the order of their numbers: another order of the table is no other figure.
     solid = np.sort(shown.index.to_numpy(np.int32)).tobytes()
-    with st.container(key=_KEY):
-        st.plotly_chart(
-            _figure(*where, by, solid, view.palette, table, a, b),
-            key="map of features", theme=None, on_select=_clicked, selection_mode=("points", "box", "lasso"),
-            config=figures_twin_maps.MAP_CONFIG,
-            alt=f"Map of {len(a)} directions of {view.source} and {len(b)} of {view.target}; the list says the same.",
-        )  # fmt: skip
-        lines, rings = _marks(table, chosen, a, b)
-        map_layer(_KEY, lines, rings, view.palette.ink, view.palette.ink)
+    figure = _figure(*where, by, solid, view.palette, table, a, b)
+    alt = f"Map of {len(a)} directions of {view.source} and {len(b)} of {view.target}; the list says the same."
+    keep("figure", alt, figure)
+    with st.container(key="figure-map", gap=None):
+        with st.container(key=_KEY):
+            st.plotly_chart(
+                figure, key="map of features", theme=None, on_select=_clicked, alt=alt,
+                selection_mode=("points", "box", "lasso"), config=figures_twin_maps.MAP_CONFIG,
+            )  # fmt: skip
+            lines, rings = _marks(table, chosen, a, b)
+            map_layer(_KEY, lines, rings, view.palette.ink, view.palette.ink)
+        data_button(figure, "map", lambda: figures_twin_maps.map_table(a, b, (view.source, view.target), view.arm))
     st.html(f"<p class='fact quiet'>{feature_sentences.lines(table, chosen, view.target)}</p>")
     _draw_list(table, a, b, view)
 

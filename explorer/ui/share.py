@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.figure_data import figure_csv
+from explorer.figure_data import figure_csv, table_csv
 from explorer.handout import Part, handout
 from explorer.provenance import provenance
 from explorer.ui.frame import View
 from explorer.ui.icon_style import icon_style
 from explorer.ui.share_style import STYLE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _VIEW, _PARTS = "view", "parts of the page"
 
@@ -37,10 +43,14 @@ def where_from() -> tuple[str, ...]:
     return provenance(view.study, view.source, view.target, view.site.label, view.arm)
 
 
-def data_button(figure: go.Figure, key: str) -> None:
-    """A quiet button that saves a figure's numbers; they are written when it is pressed."""
+def data_button(figure: go.Figure, key: str, table: Callable[[], pd.DataFrame] | None = None) -> None:
+    """A quiet button that saves a figure's numbers or its table; they are written when it is pressed."""
+
+    def written() -> str:
+        return figure_csv(figure, where_from()) if table is None else table_csv(table(), where_from())
+
     st.download_button(
-        "CSV", data=lambda: figure_csv(figure, where_from()), file_name=f"{key}.csv", mime="text/csv",
+        "CSV", data=written, file_name=f"{key}.csv", mime="text/csv",
         key=f"csv-{key}", on_click="ignore", help="The numbers of this figure, with where they come from",
     )  # fmt: skip
 

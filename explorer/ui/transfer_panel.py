@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer import dose_sentences, figures_dose
 from explorer.dose_response import DoseResponse
+from explorer.ui.cohort_panel import draw_cohorts
 from explorer.ui.frame import View
 from explorer.ui.steer_vector import choose_vector
 
@@ -31,10 +32,11 @@ def draw_transfer(view: View, responses: list[DoseResponse]) -> None:
 
     st.dataframe(
         table, hide_index=True, key="vectors", height=min(38 + 35 * len(table), 460), on_select=chosen,
-        selection_mode="single-row", column_config=dose_sentences.grid_columns(list(sites.values())),
+        selection_mode="single-row", placeholder="–", column_config=dose_sentences.grid_columns(list(sites.values())),
     )  # fmt: skip
     st.html(
         "<p class='fact quiet'>TE = area of the rotated arm / area of B’s own vector, over the doses at which no arm "
-        "raises the loss by more than 10 %. Empty: B’s own vector does no more than random directions. "
+        "raises the loss by more than 10 %. A dash: B’s own vector does no more than random directions. "
         "Click a row to steer with it.</p>"
     )
+    draw_cohorts(view, sites)
