@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from itertools import permutations
 from pathlib import Path
@@ -17,9 +17,11 @@ import torch
 from explorer import metrics, tales
 from explorer.activations import residuals
 from explorer.cache import user_cache
+from explorer.check_steering import contrast_responses, knows_text
 from explorer.contrast_effects import OwnReading, carried_effects, read_own
 from explorer.controls import controls
-from explorer.dose_files import measure_responses
+from explorer.dose_files import CHUNKS as RESPONSE_CHUNKS
+from explorer.dose_files import NAME, measure_responses
 from explorer.effect import ContrastEffect
 from explorer.feature_files import write_catalogue, write_layouts, write_pair
 from explorer.labels import LabelMatrix, label_tokens
@@ -30,7 +32,6 @@ from explorer.paired_rows import Report
 from explorer.recipe import Workshop, document_loss
 from explorer.results import PairResult
 from explorer.sae import SAE
-from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.story_record import record_study
 from explorer.study import (
@@ -128,17 +129,21 @@ def measure_study(
     log: Callable[[str], None],
     report: Report = lambda _step, _share: None,
     models: Mapping[str, LanguageModel] | None = None,
+    brief: bool = False,
 ) -> None:
     """Measure everything that `file` lists; finished parts are kept, study.json is written last.
 
-    `report` hears of the steps within a pair; `models` are those that are in memory already.
+    `report` hears of the steps within a pair; `models` are those that are in memory already. `brief` steers only where
+    both models know the text, at the middle site and without features: what a check can afford.
     """
-    builder = _Builder(Study(out, file), log, report)
+    builder = _Builder(Study(out, file), log, report, brief)
     builder.models.update(models or {})
     builder.catalogues()
     for pair in file.pairs:
         builder.pair(pair.source, pair.target)
-    measure_responses(builder.study, log, builder.models)
+    if not brief:
+        measure_responses(builder.study, log, builder.models)
+    report("writing the study", 0.0)
     builder.write_study(yardstick(builder.study))
     record_study(open_study(out), builder.models)
 
@@ -159,8 +164,14 @@ def measure_again(study: Study, log: Callable[[str], None]) -> None:
 class _Builder:
     """Holds the models in memory while a study is measured."""
 
-    def __init__(self, study: Study, log: Callable[[str], None], report: Report = lambda _step, _share: None) -> None:
-        self.study, self.log, self.report = study, log, report
+    def __init__(
+        self,
+        study: Study,
+        log: Callable[[str], None],
+        report: Report = lambda _step, _share: None,
+        brief: bool = False,
+    ) -> None:
+        self.study, self.log, self.report, self.brief = study, log, report, brief
         self.models: dict[str, LanguageModel] = {}
         self.readings: dict[str, list[OwnReading]] = {}
         self.chunks = study.chunks()
@@ -184,6 +195,7 @@ class _Builder:
             if path.exists():
                 continue
             self.log(f"{name}: catalogue of features")
+            self.report("catalogue of features", 0.0)
             write_catalogue(path, self.model(name), self.test, self.dictionaries(name), self.labels)
 
     @cached_property
@@ -202,10 +214,11 @@ class _Builder:
         a, b, own = self.model(source), self.model(target), self.dictionaries(source)
         save_tensors(folder, measured.maps, measured.clouds)
         if own:
+            self.report("correspondences of features", 0.0)
             dictionaries, known = (own, self.dictionaries(target)), self.study.features(source)
             write_pair(folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels)
         write_atomically(folder / "result.json", encode(measured.result))
-        write_atomically(folder / "effects.json", encode(self.effects(source, target, measured.maps)))
+        write_atomically(folder / "effects.json", encode(self.effects(source, target, measured)))
 
     def measured(self, source: str, target: str) -> Pair:
         """A pair, measured with all its controls."""
@@ -216,14 +229,25 @@ class _Builder:
         shared = controls(a, b, self.chunks, self.study.sites, hashes[0], self.report, user_cache())
         return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared)
 
-    def effects(self, source: str, target: str, fitted: Mapping[str, SiteMaps]) -> list[ContrastEffect]:
-        """The ready contrasts of the source on the target, at the middle site."""
-        site = self.study.sites[len(self.study.sites) // 2]
+    def effects(self, source: str, target: str, measured: Pair) -> list[ContrastEffect]:
+        """The ready contrasts of the source on the target, at the middle site; in brief, their dose–response too."""
+        text, site = self.study.file.text, self.study.sites[len(self.study.sites) // 2]
+        if not text.contrasts() or (self.brief and not knows_text(measured.result)):
+            return []
         for name in (source, target):
             if name not in self.readings:
-                self.readings[name] = read_own(self.model(name), site, self.chunks, self.study.file.text)
-        own = self.readings
-        return carried_effects(self.model(target), site, fitted[site.name], own[source], own[target])
+                heard = partial(self.report, f"contrasts in {name}")
+                self.readings[name] = read_own(self.model(name), site, self.chunks, text, heard)
+        own, fitted = (self.readings[source], self.readings[target]), measured.maps[site.name]
+        if self.brief:
+            found = contrast_responses(
+                self.model(target), site, fitted, own, text, self.study.folder, self.chunks[slice(0, RESPONSE_CHUNKS)],
+                partial(self.report, "dose–response of contrasts"),
+            )  # fmt: skip
+            write_atomically(self.study.pair_path(source, target) / NAME, encode(found))
+        return carried_effects(
+            self.model(target), site, fitted, *own, partial(self.report, f"contrasts of {source} in {target}")
+        )
 
     def write_study(self, yardstick: Yardstick) -> None:
         """study.json, with the models' losses and the dictionaries' scores."""

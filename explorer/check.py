@@ -102,7 +102,7 @@ def check(
         )
         seconds = time.monotonic() - began
         facts = replace(context, models=models, command=command, seconds=seconds)
-        made = make_report(result, work.study().effects("A", "B"), facts)
+        made = make_report(result, work.study().responses("A", "B"), facts)
         _write_outputs(folder, work, made, result)
     report("done", 1.0)
     return made
@@ -194,8 +194,16 @@ class _Work:
         dictionary_sites = _dictionary_sites(sites) if options.sae == "train" else []
         plan = Plan(
             report,
-            {"dictionary at": len(dictionary_sites), "null: untrained target": 3, "stitching at": len(sites)},
-            () if options.sae == "train" else ("dictionary at",),
+            {
+                "dictionary at": len(dictionary_sites),
+                "null: untrained target": 3,
+                "stitching at": len(sites),
+                "contrasts in": 2,
+            },
+            (
+                *(() if options.sae == "train" else ("dictionary at",)),
+                *(("contrasts", "dose–response") if options.text is not None else ()),
+            ),
         )
         entries = self._entries(given, out)
         file = self._file(models, entries, entry, sites)
@@ -208,7 +216,7 @@ class _Work:
             return Yardstick(None, lambda m: found.loss_source if m.name == "A" else found.loss_target)
 
         loaded = dict(zip(("A", "B"), models, strict=True))
-        measure_study(out, file, losses, lambda line: plan(line, 0.0), plan, loaded)
+        measure_study(out, file, losses, lambda _line: None, plan, loaded, brief=True)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         note = "" if options.text else "; for models that were trained on other text, give --text"
         words = f"{text.title} ({entry.documents} documents, chunks of {options.context} tokens{note})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -41,12 +42,22 @@ class OwnReading:
     """m(c) − m(0) of random directions of the same norm."""
 
 
-def read_own(model: LanguageModel, site: Site, chunks: Chunks, text: TextEntry) -> list[OwnReading]:
-    """Every ready contrast of a text on one model at one site, at the dose `DOSE`."""
+def read_own(
+    model: LanguageModel,
+    site: Site,
+    chunks: Chunks,
+    text: TextEntry,
+    report: Callable[[float], None] = lambda _share: None,
+) -> list[OwnReading]:
+    """Every ready contrast of a text on one model at one site, at the dose `DOSE`.
+
+    `report` hears the share that is done before each of them, and may raise.
+    """
     norm = median_norm(model, site, chunks)
     random = [unit(row.float()) for row in haar(model.d_model, 77)[:RANDOM_DIRECTIONS]]
     out = []
-    for plan in text.contrasts():
+    for i, plan in enumerate(text.contrasts()):
+        report(i / len(text.contrasts()))
         contrast = text.contrast(plan.name)
         typical = effect.typical_tokens(contrast, model)
         prompts = effect.neutral_prompts(text.contrast(plan.name, held_out=True), model)
@@ -57,11 +68,17 @@ def read_own(model: LanguageModel, site: Site, chunks: Chunks, text: TextEntry) 
 
 
 def carried_effects(
-    target: LanguageModel, site: Site, fitted: SiteMaps, source_own: list[OwnReading], target_own: list[OwnReading]
+    target: LanguageModel,
+    site: Site,
+    fitted: SiteMaps,
+    source_own: list[OwnReading],
+    target_own: list[OwnReading],
+    report: Callable[[float], None] = lambda _share: None,
 ) -> list[ContrastEffect]:
     """The signed effect of the source's vectors on the target, by arm, beside the target's own and the random band."""
     out = []
-    for a, b in zip(source_own, target_own, strict=True):
+    for i, (a, b) in enumerate(zip(source_own, target_own, strict=True)):
+        report(i / len(source_own))
         v = a.vector
         rotated = fitted.rotated.direction(v)
         arms = [v, rotated, fitted.affine.direction(v), fitted.shuffled.direction(v)]

@@ -54,7 +54,10 @@ class NormLimits:
 def paired_rows(
     source: LanguageModel, target: LanguageModel, chunks: Chunks, sites: Sequence[Site], limits: NormLimits
 ) -> Iterator[dict[Site, PairedRows]]:
-    """Rows of both models, batch by batch, at every site. Raises InputError for non-finite activations."""
+    """Rows of both models, batch by batch, at every site; a batch is emptied when the next one is asked for.
+
+    Raises InputError for non-finite activations.
+    """
     for batch in chunks.batches(BATCH):
         a, b = _read(source, batch, sites), _read(target, batch, sites)
         out = {}
@@ -69,7 +72,10 @@ def paired_rows(
                 keep = keep & limits.below(label, site, norms, scored)
             documents = batch.document[:, None].expand_as(keep)
             out[site] = PairedRows(a[site], b[site], keep, documents, int((scored & ~keep).sum()), batch.ids)
+        del a, b, rows, norms
         yield out
+        # Two batches at once would be a third of all memory.
+        out.clear()
 
 
 def _read(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.metrics import Estimate
 from explorer.results import PairResult, SiteResult, StitchScores
-from explorer.transfer import random_band, transfer_ratio, transfer_verdict
 
 if TYPE_CHECKING:
-    from explorer.effect import ContrastEffect
+    from explorer.dose_response import DoseResponse
 
 SCHEMA = 1
+CONTRAST = "contrast:"
+"""How the name of a ready contrast begins."""
 
 
 @dataclass(frozen=True)
@@ -234,28 +235,34 @@ class SiteReport:
 
 @dataclass(frozen=True)
 class SteeringRow:
-    """One ready contrast of the source on the target, at one dose; effects are m(c) − m(0), signed."""
+    """One ready contrast of the source on the target. Effects are signed areas ∫ sign(c)·(m(c) − m(0)) dc."""
 
     name: str
     """The contrast."""
     site: str
     """Where it was added."""
-    dose: float
-    """c, in median residual norms of the target."""
+    reach: float
+    """Largest |c|, in median residual norms of the target, that the areas cover; beyond it the loss rises by > 10 %."""
     native: float
-    """Of the target's own vector."""
+    """Area of the target's own vector."""
     rotated: float
     """Of the source's vector through R."""
     raw: float
     """Of the source's vector as it is."""
     random_low: float
-    """5th percentile of random directions."""
+    """5th percentile of random directions' areas."""
     random_high: float
     """95th percentile."""
     transfer: float | None
-    """rotated / native; null where native is not above the random band."""
+    """TE = rotated / native; null where native is not above the random band."""
+    transfer_low: float | None
+    """Lower 95 % bound of TE, by bootstrap over prompts."""
+    transfer_high: float | None
+    """Upper 95 % bound."""
     verdict: str
     """n/a, inverted, no better than random, weak, transfers."""
+    regime: str
+    """What the raw vector does, in the paper's words: n/a, inverted, none, partial, clean."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +282,7 @@ class Report:
     ev_cross_site: tuple[tuple[float, ...], ...]
     """EV at the site of the column with the R of the site of the row."""
     steering: tuple[SteeringRow, ...] | None
-    """Verdicts on steering vectors, null where the text has no ready contrasts."""
+    """Verdicts on steering vectors; null where the text has no ready contrasts, or a model does not know the text."""
     verdict: str
     """Of the pair."""
     reasons: tuple[str, ...]
@@ -308,7 +315,7 @@ class Circumstances:
     """Time taken."""
 
 
-def make_report(result: PairResult, effects: Sequence[ContrastEffect], facts: Circumstances) -> Report:
+def make_report(result: PairResult, responses: Sequence[DoseResponse], facts: Circumstances) -> Report:
     """The report on a measured and judged pair."""
     assert result.verdict is not None
     f, r = result.function, result.rows
@@ -319,7 +326,7 @@ def make_report(result: PairResult, effects: Sequence[ContrastEffect], facts: Ci
         function=Function(f.loss_source, f.loss_target, f.kl, f.top1_agreement),
         sites=tuple(_site(s, result.d_model) for s in result.sites),
         ev_cross_site=result.ev_cross_site,
-        steering=tuple(_steering(e) for e in effects) or None,
+        steering=tuple(_steering(r) for r in responses if r.vector.startswith(CONTRAST)) or None,
         verdict=result.verdict.verdict,
         reasons=result.verdict.reasons,
         next=result.verdict.next,
@@ -330,10 +337,25 @@ def make_report(result: PairResult, effects: Sequence[ContrastEffect], facts: Ci
     )
 
 
-def _steering(e: ContrastEffect) -> SteeringRow:
-    low, high = random_band(e)
-    ratio, verdict = transfer_ratio(e), transfer_verdict(e)
-    return SteeringRow(e.name, e.site, e.dose, e.native, e.rotated, e.raw, low, high, ratio, str(verdict))
+def _steering(r: DoseResponse) -> SteeringRow:
+    native, rotated, raw = (r.arm(name) for name in ("native", "rotated", "raw"))
+    assert native is not None
+    assert rotated is not None
+    assert raw is not None
+    reach = max((abs(c) for c, usable in zip(r.doses, r.usable, strict=True) if usable), default=0.0)
+    transfer = (None,) * 3 if r.transfer is None else (r.transfer.value, r.transfer.low, r.transfer.high)
+    return SteeringRow(
+        r.vector.removeprefix(CONTRAST),
+        r.site,
+        reach,
+        native.area.value,
+        rotated.area.value,
+        raw.area.value,
+        *r.band,
+        *transfer,
+        str(r.verdict),
+        str(r.regime),
+    )
 
 
 def _site(s: SiteResult, d: int) -> SiteReport:

@@ -97,12 +97,12 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
     assert report["command"].startswith("python -m explorer check ")
 
 
-def test_steering_is_judged_where_the_text_has_contrasts(checked: Path) -> None:
-    rows = json.loads((checked / "report.json").read_text())["steering"]
-    assert len(rows) == len(contrasts.PLANS) == 1
-    assert rows[0]["random_low"] <= rows[0]["random_high"]
-    assert rows[0]["verdict"] in ("n/a", "inverted", "no better than random", "weak", "transfers")
-    assert "<h2>Steering</h2>" in (checked / "report.html").read_text()
+def test_models_that_do_not_know_the_text_are_not_steered(checked: Path) -> None:
+    assert json.loads((checked / "report.json").read_text())["steering"] is None
+    assert '<h2>Steering</h2>\n<p class="quiet">Not judged' in (checked / "report.html").read_text()
+    study = open_study(checked / "study")
+    assert study.effects("A", "B") == []
+    assert study.responses("A", "B") == []
 
 
 def test_html_json_and_csv_agree(checked: Path) -> None:
@@ -268,6 +268,19 @@ def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys:
     assert len(same) > 30
     assert not any(d["apart"] for d in same)
     assert cli.main(["compare", str(out / "b"), str(out)]) == 2
+
+
+def test_steps_are_named_and_never_go_back(place: Path) -> None:
+    from explorer.check import CheckOptions, Checkpoint, check
+    from explorer.check_plan import WEIGHTS
+
+    heard: list[tuple[str, float]] = []
+    options = CheckOptions(tokens=9000, context=32, sites="1", seed=9)
+    pair = Checkpoint(str(place / "a")), Checkpoint(str(place / "b"))
+    check(*pair, place / "steps", options, "x", lambda step, share: heard.append((step, share)))
+    assert [share for _, share in heard] == sorted(share for _, share in heard)
+    strange = {step for step, _ in heard if not step.startswith(tuple(WEIGHTS))}
+    assert strange == {"done"}, "lines of the log are no steps"
 
 
 def test_a_killed_run_is_taken_up_where_it_stopped(place: Path) -> None:

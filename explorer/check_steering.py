@@ -1,0 +1,66 @@
+"""The steering verdict of a check: the dose–response of every ready contrast at the middle site, where it makes sense.
+
+The same rule as on the Steering page (`explorer.dose_response`): signed areas, the random band, TE. Features and other
+sites are left to that page, which measures one vector when it is asked to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from explorer.contrast_effects import OwnReading
+from explorer.corpus import Chunks
+from explorer.dose_measure import CARRIED, RANDOM_DIRECTIONS, Question, Steered, answer
+from explorer.dose_response import DOSES, DoseResponse
+from explorer.models import LanguageModel
+from explorer.results import PairResult
+from explorer.site_maps import SiteMaps
+from explorer.sites import Site
+from explorer.study_text import TextEntry
+
+KNOWN = 1 / 3
+"""Share of the unigram model's loss that both models' losses must stay below: who only writes English does not."""
+
+
+def knows_text(result: PairResult) -> bool:
+    """Whether both models have learned the text well enough for its contrasts to mean anything to them.
+
+    Always, where no unigram loss was measured.
+    """
+    unigram = [s.stitch.source_to_target.unigram for s in result.sites if s.stitch is not None]
+    f = result.function
+    return not unigram or max(f.loss_source, f.loss_target) <= KNOWN * unigram[0]
+
+
+def contrast_responses(
+    target: LanguageModel,
+    site: Site,
+    fitted: SiteMaps,
+    own: tuple[Sequence[OwnReading], Sequence[OwnReading]],
+    text: TextEntry,
+    folder: Path,
+    chunks: Chunks,
+    report: Callable[[float], None],
+) -> list[DoseResponse]:
+    """The source's contrasts on the target under every arm and dose. `own`: what each model does with its own.
+
+    `report` hears the share that is done after every batch of vectors, and may raise.
+    """
+    steered = Steered(target, site, text, folder, chunks)
+    total = len(DOSES) * (RANDOM_DIRECTIONS + len(own[1]) * (len(CARRIED) + 1)) + len(own[1]) + 1
+    done = 0
+
+    def heard(vectors: int) -> None:
+        nonlocal done
+        done += vectors
+        report(min(1.0, done / total))
+
+    steered.prompts.on_batch = heard
+    classes = [b.typical for b in own[1]]
+    # One set of random directions serves every contrast.
+    bands = steered.random(classes, steered.base(classes))
+    return [
+        answer(steered, Question(f"contrast:{b.plan.name}", b.plan.title, a.vector, b.vector, b.typical), fitted, band)
+        for a, b, band in zip(*own, bands, strict=True)
+    ]
