@@ -84,6 +84,10 @@ class Schedule:
     """Decoupled weight decay, on matrices only."""
     clip: float = 1.0
     """Largest norm of the gradient."""
+    beta2: float = 0.95
+    """AdamW's memory of squared gradients."""
+    emphasis: float = 1.0
+    """How often a rare token that repeats one of its document counts in the loss; see `explorer.emphasis`."""
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -156,7 +160,7 @@ def train_language_model(
     decayed = [p for p in learnt if p.ndim >= 2]
     others = [p for p in learnt if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.95), fused=True)
+    optimiser = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, schedule.beta2), fused=True)
     first, losses = _resume(model, optimiser, schedule, seed, state)
     order = batch_order(len(rows), schedule, seed)
     since, last_save, running, counted = time.monotonic(), time.monotonic(), 0.0, 0

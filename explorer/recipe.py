@@ -19,18 +19,31 @@ from torch import Tensor
 
 from explorer import tales
 from explorer.activations import residuals
+from explorer.emphasis import emphasised, flagged, tokens_of
 from explorer.models import LanguageModel, load_model
 from explorer.pretraining import ModelRecipe, Progress, Schedule, next_token_loss, pack, save_half, train_language_model
 from explorer.sae import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
 from explorer.tokenizer import train_tokenizer
-from explorer.training_loss import best_loss
+from explorer.training_loss import best_loss, fast_loss
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of a model's training: it starts from the weights that the one before has left."""
+
+    name: str
+    """recall, main or polish."""
+    schedule: Schedule
+    """Its optimisation."""
+    order: int
+    """Added to the model's seed for the order of the rows."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +62,22 @@ class TalesRecipe:
     """Training rows of the second phase: text that the first has not seen."""
     model: ModelRecipe = field(default_factory=ModelRecipe)
     """Shape of the language models."""
+    recall: Schedule | None = field(
+        default_factory=lambda: Schedule(
+            steps=2200, rows=4, learning_rate=7e-4, warmup=100, last=1.0, beta2=0.99, emphasis=20.0
+        )
+    )
+    """First phase: the model finds that names are to be looked up earlier in the text (see `explorer.emphasis`)."""
     schedule: Schedule = field(
-        default_factory=lambda: Schedule(steps=14_000, rows=4, learning_rate=3e-3, warmup=200, last=0.5)
+        default_factory=lambda: Schedule(
+            steps=14_000, rows=4, learning_rate=1.5e-3, warmup=100, last=0.5, beta2=0.99, emphasis=4.0
+        )
     )
-    """Optimisation of the language models: small batches, which learn most from each token."""
+    """Main phase: small batches, which learn most from each token."""
     polish: Schedule | None = field(
-        default_factory=lambda: Schedule(steps=2500, rows=16, learning_rate=3e-3, warmup=50)
+        default_factory=lambda: Schedule(steps=2500, rows=16, learning_rate=1.5e-3, warmup=50, beta2=0.99)
     )
-    """Second phase on new text: larger batches, which leave less noise in the weights; None for one phase only."""
+    """Last phase on new text: larger batches, which leave less noise in the weights."""
     early: float = 0.05
     """Share of seed 0's steps after which the early checkpoint is kept."""
     checkpoints: tuple[float, ...] = (0.02, 0.05, 0.15, 0.4)
@@ -67,6 +88,12 @@ class TalesRecipe:
     """Rows that each dictionary is trained on."""
     held_out: int = 800
     """Held-out documents on which everything is measured."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases of every model's training, in their order."""
+        found = (("recall", self.recall, 200), ("main", self.schedule, 0), ("polish", self.polish, 100))
+        return tuple(Phase(name, schedule, order) for name, schedule, order in found if schedule is not None)
 
 
 @dataclass(frozen=True)
@@ -93,9 +120,9 @@ class Workshop:
         """A model's folder."""
         return self.out / "models" / name
 
-    def first_phase_folder(self, name: str) -> Path:
-        """A model between the two phases of its training."""
-        return self.out / "work" / f"{name}-first"
+    def phase_folder(self, name: str, phase: Phase) -> Path:
+        """A model after a phase of its training that is not the last."""
+        return self.out / "work" / f"{name}-{phase.name}"
 
     def checkpoint_folder(self, name: str, step: int) -> Path:
         """A checkpoint on a model's way, which only the table over training needs."""
@@ -146,29 +173,34 @@ def make_models(workshop: Workshop, seeds: tuple[int, ...], stop_after: int | No
     A phase that is over leaves its weights, in half precision, from which the next one starts.
     """
     recipe = workshop.recipe
-    rows = make_corpus(workshop)
-    vocabulary = max(recipe.vocabulary, int(rows.max()) + 1)
+    vocabulary = max(recipe.vocabulary, int(make_corpus(workshop).max()) + 1)
     for seed in seeds:
         name = f"seed{seed}"
         if workshop.model_folder(name).exists():
             workshop.log(f"{name}: already trained")
             continue
-        first = workshop.model_folder(name) if recipe.polish is None else workshop.first_phase_folder(name)
-        if not first.exists():
-            steps = recipe.schedule.steps
-            keep = {s: [workshop.checkpoint_folder(name, s)] for s in (round(c * steps) for c in recipe.checkpoints)}
-            if seed == 0:
-                keep.setdefault(0, []).append(workshop.model_folder("step0"))
-                keep.setdefault(round(recipe.early * steps), []).append(workshop.model_folder("early"))
-            model = recipe.model.build(vocabulary, seed).to(workshop.device)
-            if not train_phase(workshop, model, rows, recipe.schedule, seed, name, keep, first, stop_after):
-                return
-        if recipe.polish is not None:
-            model = recipe.model.load(first).to(workshop.device)
-            folder, order = workshop.model_folder(name), 100 + seed
-            new = make_corpus(workshop, polish=True)
-            if not train_phase(workshop, model, new, recipe.polish, order, f"{name}-polish", {}, folder, stop_after):
-                return
+        model = recipe.model.build(vocabulary, seed)
+        for phase in recipe.phases:
+            folder = workshop.model_folder(name) if phase == recipe.phases[-1] else workshop.phase_folder(name, phase)
+            if not folder.exists():
+                keep: dict[int, list[Path]] = {}
+                if phase.name == "main":
+                    steps = phase.schedule.steps
+                    for share in recipe.checkpoints:
+                        keep[round(share * steps)] = [workshop.checkpoint_folder(name, round(share * steps))]
+                    if seed == 0:
+                        keep.setdefault(round(recipe.early * steps), []).append(workshop.model_folder("early"))
+                if seed == 0 and phase == recipe.phases[0]:
+                    keep.setdefault(0, []).append(workshop.model_folder("step0"))
+                model.to(workshop.device)
+                rows = make_corpus(workshop, phase.name == "polish")
+                label = f"{name}-{phase.name}"
+                if not train_phase(
+                    workshop, model, rows, phase.schedule, phase.order + seed, label, keep, folder, stop_after
+                ):
+                    return
+            if phase != recipe.phases[-1]:
+                model = recipe.model.load(folder)
     for folder in (workshop.out / "models").glob("*"):
         if folder.is_dir() and not folder.name.endswith(".partial"):
             for file in workshop.tokenizer_folder.iterdir():
@@ -196,8 +228,12 @@ def train_phase(
 
     state = workshop.out / "work" / f"{name}.safetensors"
     loss_of = None
+    if schedule.emphasis != 1:
+        rows = flagged(rows, model.config.eos_token_id)
+        loss_of = fast_loss(model, torch.float32, False, emphasised(schedule.emphasis), tokens_of)
     if workshop.fast and workshop.device == "cpu":
-        loss_of, how = best_loss(model)
+        special = (emphasised(schedule.emphasis), tokens_of) if schedule.emphasis != 1 else ()
+        loss_of, how = best_loss(model, *special)
         workshop.log(f"{name}: {how}")
     losses = train_language_model(model, rows, schedule, order, state, keep, report, stop_after, loss_of)
     if not losses or losses[-1][0] < schedule.steps:

@@ -86,8 +86,8 @@ def fast_loss(
         t = ids.shape[1]
         if t not in tables:
             with torch.no_grad():
-                cos, sin = network.model.rotary_emb(network.model.norm.weight, torch.arange(t)[None])
-                mask = torch.full((t, t), float("-inf")).triu(1)
+                cos, sin = network.model.rotary_emb(network.model.norm.weight, torch.arange(t, device=ids.device)[None])
+                mask = torch.full((t, t), float("-inf"), device=ids.device).triu(1)
             tables[t] = cos[0].to(dtype), sin[0].to(dtype), mask.to(dtype)
         return run(ids, *tables[t])
 

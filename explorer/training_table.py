@@ -92,20 +92,22 @@ Place = tuple[str, str, int, tuple[Path, Path]]
 
 
 def _checkpoints(workshop: Workshop) -> Iterator[Place]:
-    recipe = workshop.recipe
+    recipe, tokens = workshop.recipe, 0
     names = [f"seed{seed}" for seed in PAIR]
-    per_step = recipe.schedule.rows * recipe.model.context
-    for share in recipe.checkpoints:
-        step = round(share * recipe.schedule.steps)
-        first, second = (workshop.checkpoint_folder(n, step) for n in names)
-        yield f"after {step * per_step / 1e6:.1f} M tokens", "training", step * per_step, (first, second)
-    tokens = recipe.schedule.steps * per_step
-    if recipe.polish is not None:
-        first, second = (workshop.first_phase_folder(n) for n in names)
-        yield f"after {tokens / 1e6:.1f} M tokens", "training", tokens, (first, second)
-        tokens += recipe.polish.steps * recipe.polish.rows * recipe.model.context
-    first, second = (workshop.model_folder(n) for n in names)
-    yield f"after {tokens / 1e6:.1f} M tokens, as shipped", "training", tokens, (first, second)
+    for phase in recipe.phases:
+        per_step = phase.schedule.rows * recipe.model.context
+        steps = [round(share * phase.schedule.steps) for share in recipe.checkpoints] if phase.name == "main" else []
+        for step in steps:
+            first, second = (workshop.checkpoint_folder(n, step) for n in names)
+            yield _after(tokens + step * per_step), "training", tokens + step * per_step, (first, second)
+        tokens += phase.schedule.steps * per_step
+        last = phase == recipe.phases[-1]
+        first, second = (workshop.model_folder(n) if last else workshop.phase_folder(n, phase) for n in names)
+        yield _after(tokens) + (", as shipped" if last else ""), "training", tokens, (first, second)
+
+
+def _after(tokens: int) -> str:
+    return f"after {tokens / 1e6:.1f} M tokens"
 
 
 def _trials(workshop: Workshop) -> Iterator[Place]:

@@ -33,6 +33,7 @@ RECIPE = TalesRecipe(
     tokenizer_documents=60,
     rows=150,
     model=ModelRecipe(d_model=32, n_layers=2, n_heads=2, d_mlp=48, context=48),
+    recall=Schedule(steps=60, rows=8, learning_rate=1e-2, warmup=10, last=1.0, emphasis=5.0),
     schedule=Schedule(steps=120, rows=8, learning_rate=1e-2, warmup=10),
     polish_rows=150,
     polish=Schedule(steps=120, rows=8, learning_rate=5e-3, warmup=5),
