@@ -103,17 +103,22 @@ def _arguments(options: argparse.Namespace) -> list[str]:
 
 
 class Progress:
-    """Step, share and time left on stderr: one line that is written over on a terminal, a line a step elsewhere."""
+    """Step, share and time left on stderr: one line that is written over on a terminal, a line a step elsewhere.
+
+    Elsewhere a step is told when the next one begins, so that bad input found in the first one is the only line.
+    """
 
     def __init__(self, title: str = "") -> None:
-        self.title, self.began, self.step, self.width = title, time.monotonic(), "", 0
+        self.title, self.began, self.step, self.told, self.width = title, time.monotonic(), "", "", 0
         self.terminal = sys.stderr.isatty()
 
     def __call__(self, step: str, share: float) -> None:
         """A step's progress."""
         if not self.terminal:
             if step != self.step:
-                print(f"{self._head()}{share:4.0%} {step}", file=sys.stderr, flush=True)
+                if self.told:
+                    print(self.told, file=sys.stderr, flush=True)
+                self.told = f"{self._head()}{share:4.0%} {step}"
             self.step = step
             return
         seconds = time.monotonic() - self.began

@@ -14,7 +14,7 @@ from explorer.errors import InputError
 T = TypeVar("T")
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-PATIENCE = 12.0
+PATIENCE = 8.0
 """Seconds that the hub has to answer what files a model has, name resolution included."""
 
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")

@@ -247,9 +247,9 @@ def test_what_cannot_be_assessed_is_one_line_and_writes_nothing(
     told = capsys.readouterr()
     assert not out.exists()
     assert told.out == ""
-    last = told.err.strip().splitlines()[-1]
-    assert last.startswith("error: ")
-    assert re.search(message, last), last
+    (line,) = told.err.splitlines()
+    assert line.startswith("error: ")
+    assert re.search(message, line), line
 
 
 def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,6 +147,28 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, t
     assert time.monotonic() - began < 5
 
 
+def test_checking_an_id_without_a_network_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+    environment |= {
+        "HF_ENDPOINT": f"http://127.0.0.1:{port}",
+        "HF_HOME": str(tmp_path),
+        "EXPLORER_CACHE": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "explorer", "check", "us/a", "us/b", "--revision-source", "step7"]
+    began = time.monotonic()
+    ran = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("error: cannot fetch the model 'us/a' (revision step7): the hub does not answer")
+    assert not (tmp_path / "out").exists()
+    assert time.monotonic() - began < 20
+
+
 def test_a_folder_has_no_revision(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder and has no revision 'step7'"):
         model_folder(tmp_path, "step7")
