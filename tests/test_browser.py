@@ -95,6 +95,15 @@ def settled(page: Page) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+def held(page: Page) -> list[str]:
+    """What the lanes show once they have stopped: the line above them is drawn first, and says how many tokens."""
+    status = page.locator("p[role=status]")
+    expect(status).to_contain_text("Stopped", timeout=SLOW)
+    count = status.inner_text().removeprefix("Stopped: ").split()[0]
+    page.locator(f".lanes[data-tokens='{count}']").wait_for(timeout=SLOW)
+    return page.locator(".lanes .lane").all_text_contents()
+
+
 @pytest.mark.parametrize("path", ["rotation", "features", "steering"])
 def test_cold_deep_link_opens_the_page_with_its_frame(browser: Browser, path: str) -> None:
     with app() as fresh, visit(browser, f"{fresh}/{path}?a=seed1&b=seed0&site=end", "dark") as page:
@@ -181,8 +190,7 @@ def test_steered_text_streams_and_stops(browser: Browser, address: str) -> None:
         grown = "n => [...document.querySelectorAll('.lanes .lane')].every(l => l.textContent.length > n)"
         page.wait_for_function(grown, arg=80, timeout=SLOW)
         page.get_by_role("button", name="Stop").click(timeout=SLOW)
-        expect(page.locator("p[role=status]")).to_contain_text("Stopped", timeout=10_000)
-        stopped = lanes.all_text_contents()
+        stopped = held(page)
         page.wait_for_timeout(1500)
         assert lanes.all_text_contents() == stopped, "text went on after Stop"
         titles = page.locator(".lanes h5").all_text_contents()

@@ -55,8 +55,9 @@ def draw_lanes(
     """
     titles = sentences.lane_titles(*names)
     columns = [_lane(key, titles, snapshot, palette, focus, special) for key in keys]
-    kind = "lanes stale" if stale else "lanes"
-    st.html(f"{_STYLE}<div class='{kind}' style='--lanes: {len(columns)}'>{''.join(columns)}</div>")
+    kind, count = "lanes stale" if stale else "lanes", snapshot.tokens if snapshot else 0
+    place = f"class='{kind}' data-tokens='{count}' style='--lanes: {len(columns)}'"
+    st.html(f"{_STYLE}<div {place}>{''.join(columns)}</div>")
 
 
 def _lane(

@@ -46,8 +46,10 @@ def where_from() -> tuple[str, ...]:
 def data_button(figure: go.Figure, key: str, table: Callable[[], pd.DataFrame] | None = None) -> None:
     """A quiet button that saves a figure's numbers or its table; they are written when it is pressed."""
 
+    where = where_from()  # a browser asks for the file when no page is being drawn: nothing is in the session then
+
     def written() -> str:
-        return figure_csv(figure, where_from()) if table is None else table_csv(table(), where_from())
+        return figure_csv(figure, where) if table is None else table_csv(table(), where)
 
     st.download_button(
         "CSV", data=written, file_name=f"{key}.csv", mime="text/csv",
@@ -66,8 +68,9 @@ def page_button(title: str) -> None:
 
 def download(label: str, title: str, parts: list[Part], view: View) -> None:
     """A button that saves parts as a handout, written when it is pressed."""
+    where = where_from()
     name = title.lower().replace(" · ", "-").replace(" → ", "-").replace(" ", "-")
     st.download_button(
-        label, data=lambda: handout(title, parts, where_from(), view.palette.ink, view.palette.paper),
+        label, data=lambda: handout(title, parts, where, view.palette.ink, view.palette.paper),
         file_name=f"{name}.html", mime="text/html", key="handout", on_click="ignore",
     )  # fmt: skip
