@@ -48,8 +48,8 @@ class ClaimStudy:
         link = {"study": study.file.name, "a": source, "site": study.sites[site_index].label}
         if apart:
             link["b"] = apart[0]
-        pairs = (tuple(study.pair(source, t) for t in names) for names in (apart, shared))
-        return cls(study, *pairs, control("early"), control("twin"), link)
+        one, other = (tuple(study.pair(source, t) for t in names) for names in (apart, shared))
+        return cls(study, one, other, control("early"), control("twin"), link)
 
     @classmethod
     def of_toy(cls, study: Study) -> ClaimStudy | None:

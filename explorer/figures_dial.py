@@ -24,7 +24,7 @@ def dial(
 
     The animation runs in the browser from frames in the figure; no server is asked while the dial turns.
     """
-    figure = make_subplots(cols=2, rows=1, column_widths=[0.46, 0.54], horizontal_spacing=0.11)
+    figure = make_subplots(cols=2, rows=1, column_widths=[0.44, 0.56], horizontal_spacing=0.15)
     t = list(curve.t)
     a, b = np.round(source_cloud.astype(float), 2), np.round(target_cloud.astype(float), 2)
     colours = [_mix(palette.raw, palette.rotated, x) for x in t]

@@ -43,7 +43,9 @@ def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) ->
     marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.raw, '◆')} {chapter.target}, turned by R"
     heading(figure, 0.0, f"the same tokens:   {marks}")
     fill(figure, 1, *chapter.clouds)
-    figure.update_yaxes(row=1, col=2, title="dictionary explains", range=[low - 0.08, 1.12])
+    figure.update_yaxes(
+        row=1, col=2, title="dictionary explains", range=[low - 0.17 * (1.12 - low), 1.12]
+    )  # room for the needle's number
     for trace in (*figure.data, *(t for frame in figure.frames for t in frame.data)):
         if trace.mode == "markers+text":
             trace.textfont = {"size": 34, "color": palette.ink}

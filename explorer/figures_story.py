@@ -22,9 +22,10 @@ from explorer.palette import DASHES, Palette
 from explorer.results import SiteResult
 from explorer.story import Chapter, Story
 from explorer.story_facts import cosine_family, matched, percent, two
+from explorer.story_record import spoken
 
-WORDS, WORDS_BESIDE = 36, 16
-"""Tokens of which the answers are shown, alone and beside another picture."""
+WORDS, WORDS_BESIDE, LONGEST = 30, 13, 10
+"""Words of which the answers are shown, alone and beside another picture; letters of the longest."""
 
 MATCHES = (
     ("same_init", "two seeds,<br>same start", "raw", "/"),
@@ -33,6 +34,8 @@ MATCHES = (
     ("same_model", "one seed,<br>started apart", "source", ""),
 )
 """The bars of the cosine scene: case, words, colour, hatch."""
+FULL = 0.85
+"""EV of a bar that is long enough to carry its number inside."""
 LIMITS = (
     ("shuffled", "R of shuffled pairs", "null"),
     ("orthogonal", "rotation R", "rotated"),
@@ -52,9 +55,9 @@ def twin(story: Story, palette: Palette) -> go.Figure:
     figure.add_trace(points(b[0], story.twin.target, palette.raw, "diamond", 9), row=1, col=2)
     staged(figure, palette)
     fill(figure, 2, a, b[:1])
-    heading(figure, 0.0, f"answers: surprise at each word {_key(story.twin, palette)}")
+    heading(figure, 0.0, f"answers: surprise at each {_piece(story.twin)} {_key(story.twin, palette)}")
     heading(figure, 0.58, "inside: the same tokens")
-    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 104})
+    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 118})
     return figure
 
 
@@ -63,8 +66,9 @@ def function(story: Story, palette: Palette) -> go.Figure:
     figure = make_subplots(cols=1, rows=1)
     _answers(figure, story.sister, WORDS, palette)
     staged(figure, palette)
-    heading(figure, 0.0, f"surprise at each word of a text that neither has seen {_key(story.sister, palette)}")
-    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 112})
+    piece = _piece(story.sister)
+    heading(figure, 0.0, f"surprise at each {piece} of a text that neither has seen {_key(story.sister, palette)}")
+    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 118})
     return figure
 
 
@@ -79,7 +83,7 @@ def coordinates(story: Story, palette: Palette) -> go.Figure:
     figure.update_traces(hovertemplate="coordinates %{y} and %{x}: |r| = %{z:.2f}<extra></extra>")
     figure.update_yaxes(col=1, title=f"coordinate of {story.sister.source}")
     for column, chapter in enumerate(chapters, 1):
-        figure.update_xaxes(col=column, title=f"coordinate of {chapter.target}")
+        figure.update_xaxes(col=column, title={"text": f"coordinate of {chapter.target}", "standoff": 6})
     return figure
 
 
@@ -127,7 +131,9 @@ def fails(story: Story, palette: Palette) -> go.Figure:
     staged(figure, palette)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 2})
     low = min(0.0, *(s.dictionary.raw.paper.value for s in sites if s.dictionary))
-    figure.update_yaxes(title="explained variance", range=[max(-2.5, 1.15 * low) - 0.02, 1.15])
+    figure.update_yaxes(
+        title="explained variance", range=[max(-2.5, low) - 0.13 * (1.15 - max(-2.5, low)) * (low < 0), 1.15]
+    )
     marks = f"{spot(palette.source, '■')} on {story.sister.source}   {spot(palette.raw, '▨')} on {story.sister.target}"
     heading(figure, 0.0, f"{story.sister.source}'s dictionary, site by site:   {marks}")
     figure.update_layout(margin={"l": 96, "r": 12, "t": 56, "b": 52}, bargap=0.3)
@@ -159,14 +165,15 @@ def limits(story: Story, palette: Palette) -> go.Figure:
         marker = {"color": colour, "pattern": hatch("/" if colour == palette.null else "", palette)}
         figure.add_bar(
             y=[title], x=[value], orientation="h", marker=marker, text=[two(value)],
-            textposition="outside", cliponaxis=False, textfont={"size": 28, "color": palette.ink},
+            textposition="outside" if value < FULL else "inside", insidetextanchor="end", cliponaxis=False,
+            textfont={"size": 28, "color": palette.ink if value < FULL else palette.paper},
             hovertemplate=f"{title}: %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
     staged(figure, palette)
     figure.add_vline(x=0, line={"color": palette.ink, "width": 2})
     figure.add_vline(x=1, line={"color": palette.ink, "width": 2, "dash": DASHES["affine"]})
     low = min(0.0, *(value for _, value, _ in bars))
-    figure.update_xaxes(range=[max(-2.0, 1.2 * low) - 0.05, 1.12], title=None, showgrid=True)
+    figure.update_xaxes(range=[max(-2.0, 1.2 * low) - (0.17 if low < 0 else 0.05), 1.12], title=None, showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": LARGE}, ticklabelstandoff=14)
     for x, text in ((0, "guessing the mean"), (1, "everything")):
         figure.add_annotation(
@@ -182,15 +189,16 @@ def _direct(here: SiteResult, key: str) -> float:
 
 def _answers(figure: go.Figure, chapter: Chapter, count: int, palette: Palette) -> None:
     assert chapter.recording is not None
-    r = chapter.recording
-    words = [t.strip() or "¶" for t in r.tokens[:count]]
-    for name, log_p, colour, symbol, size, dash in (
-        (chapter.source, r.log_p_source, palette.source, "circle-open", 19, "solid"),
-        (chapter.target, r.log_p_target, palette.raw, "diamond", 9, DASHES["raw"]),
+    said = spoken(chapter.recording)[:count]
+    words, count = [word.text for word in said], len(said)
+    ticks = [w if len(w) <= LONGEST else f"{w[: LONGEST - 1]}…" for w in words]
+    for name, nats, colour, symbol, size, dash in (
+        (chapter.source, [w.source for w in said], palette.source, "circle-open", 19, "solid"),
+        (chapter.target, [w.target for w in said], palette.raw, "diamond", 9, DASHES["raw"]),
     ):
         figure.add_trace(
             go.Scatter(
-                x=list(range(count)), y=[-p for p in log_p[:count]], name=name, mode="lines+markers",
+                x=list(range(count)), y=nats, name=name, mode="lines+markers",
                 line={"color": colour, "width": 2.5, "dash": dash},
                 marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 2.5}},
                 customdata=[[w] for w in words],
@@ -199,9 +207,20 @@ def _answers(figure: go.Figure, chapter: Chapter, count: int, palette: Palette) 
             row=1, col=1,
         )  # fmt: skip
     figure.update_xaxes(
-        row=1, col=1, tickvals=list(range(count)), ticktext=words, tickangle=-60, range=[-0.7, count - 0.3]
+        row=1,
+        col=1,
+        tickvals=list(range(count)),
+        ticktext=ticks,
+        tickangle=-60 if max(map(len, ticks)) > 2 else 0,
+        range=[-0.7, count - 0.3],
     )
     figure.update_yaxes(row=1, col=1, title="nats", rangemode="tozero")
+
+
+def _piece(chapter: Chapter) -> str:
+    """What the recorded text is made of: words, or tokens where it has no spaces."""
+    assert chapter.recording is not None
+    return "word" if len(spoken(chapter.recording)) < len(chapter.recording.log_p_source) else "token"
 
 
 def _key(chapter: Chapter, palette: Palette) -> str:

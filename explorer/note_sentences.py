@@ -146,8 +146,9 @@ def random(story: Story) -> str:
 
 def steer(story: Story) -> str:
     """What is added where, and the control."""
-    found, run = shown_response(story), story.sister.recording and story.sister.recording.run
-    assert found is not None and run is not None
+    found, recording = shown_response(story), story.sister.recording
+    assert found is not None and recording is not None and recording.run is not None
+    run = recording.run
     return (
         f"The vector is the difference of means of two classes of texts, measured on {story.sister.source} and added to "
         f"{story.sister.target} at every position, at the site {story.study.site(found.site).label}. R has never seen it. "

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -74,15 +75,25 @@ def _dial(page: Any, address: str) -> Iterator[bytes]:
 
 
 def _lanes(page: Any, address: str) -> Iterator[bytes]:
-    """A generation written live, from its first words to its last."""
+    """A generation written live, from its first words to its last: every picture that the browser paints meanwhile."""
     page.goto(f"{address}/story?scene=steering")
     page.wait_for_selector(".stage-lanes .text")
     _settle(page)
+    session = page.context.new_cdp_session(page)
+    painted: list[bytes] = []
+
+    def keep(frame: dict[str, Any]) -> None:
+        painted.append(base64.b64decode(frame["data"]))
+        session.send("Page.screencastFrameAck", {"sessionId": frame["sessionId"]})
+
+    session.on("Page.screencastFrame", keep)
     page.get_by_role("button", name="Write it live").click()
-    page.locator(".stage-status", has_text="writing live").wait_for()
     page.mouse.move(SIZE[0] / 2, 5)
-    while page.locator(".stage-status").inner_text() != "written live":
-        yield page.screenshot()
+    page.locator(".stage-status", has_text="writing live").wait_for()
+    session.send("Page.startScreencast", {"format": "png"})
+    page.locator(".stage-status", has_text="written live").wait_for()
+    session.send("Page.stopScreencast")
+    yield from painted
     page.wait_for_timeout(500)
     yield page.screenshot()
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +30,8 @@ ARMS = ("none", "raw", "rotated", "random")
 NEW_TOKENS = 60
 DOSE = 0.4
 """Of the recorded generation: one that can be seen in the text, though it may be beyond the doses that are compared."""
+TEMPERATURE = 0.0
+"""Greedy, so that writing it live on the stage gives the recorded text."""
 LETTERS = 3
 """Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
 
@@ -63,8 +64,6 @@ class RecordedRun:
     """Seed of the sampling, and of the random arm."""
     prompt: str
     """What every lane continues."""
-    seconds: float
-    """How long the writing took."""
     written: dict[str, list[WrittenToken]]
     """By lane (source, source+v, then the target's arms): the tokens it wrote."""
 
@@ -81,6 +80,37 @@ class Recording:
     """The same by the target."""
     run: RecordedRun | None
     """A steered generation; None where the study has no ready contrasts."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the text, with what both models thought of it."""
+
+    text: str
+    """As it is written; ¶ for a line break."""
+    source: float
+    """Surprise of the source, −log P of its tokens together; nats."""
+    target: float
+    """Surprise of the target."""
+
+
+def spoken(recording: Recording) -> list[Word]:
+    """The recorded tokens as words: one begins at a space, and its surprises add up. Text without spaces stays."""
+    tokens = recording.tokens[: len(recording.log_p_source)]
+    spaced = any(token[:1].isspace() for token in tokens)
+    groups: list[list[int]] = []
+    for i, token in enumerate(tokens):
+        if spaced and groups and not token[:1].isspace() and tokens[i - 1].strip():
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return [
+        Word(
+            "".join(tokens[i] for i in group).strip() or "¶",
+            *(-sum(log_p[i] for i in group) for log_p in (recording.log_p_source, recording.log_p_target)),
+        )
+        for group in groups
+    ]
 
 
 def read_recording(study: Study, source: str, target: str) -> Recording | None:
@@ -193,11 +223,10 @@ def _write(
     name = chosen.vector.removeprefix("contrast:")
     contrast = study.contrast(name)
     prompt = next(p.prompt for p in study.contrasts() if p.name == name)
-    vector, sampling = steering.contrast_vector(source, site, contrast), Sampling(new_tokens=NEW_TOKENS)
+    vector, sampling = steering.contrast_vector(source, site, contrast), Sampling(TEMPERATURE, new_tokens=NEW_TOKENS)
     typical = set(typical_tokens(contrast, source).positive.tolist())
     lanes = live.build_lanes(live.Steering(source, target, site, vector, fitted, norms), ARMS, DOSE, sampling.seed)
     written: dict[str, list[WrittenToken]] = {lane.key: [] for lane in lanes}
-    began = time.monotonic()
     for tokens in stream(lanes, site, prompt, sampling):
         for token in tokens:
             so_far = sum(len(t.text) for t in written[token.key])
@@ -205,7 +234,7 @@ def _write(
             written[token.key].append(WrittenToken(text, is_word(text) and token.id in typical))
     return RecordedRun(
         name, chosen.title, site.name, DOSE, sampling.temperature, sampling.seed, prompt,
-        time.monotonic() - began, written,
+        written,
     )  # fmt: skip
 
 

@@ -2,8 +2,9 @@
 
 STYLE = """
 <style>
-[class*="st-key-figure-"] { position: relative; }
-[class*="st-key-figure-"] > :has([data-testid="stDownloadButton"]) { position: absolute; right: 0; bottom: -.5rem; z-index: 4; width: auto; }
+[class*="st-key-figure-"] { position: relative; padding-bottom: .9rem; }
+.st-key-stage [class*="st-key-figure-"] { padding-bottom: 0; }
+[class*="st-key-figure-"] > :has([data-testid="stDownloadButton"]) { position: absolute; right: 0; bottom: -.4rem; z-index: 4; width: auto; }
 [class*="st-key-csv-"] button { border: 0; min-height: 0; padding: .1rem .45rem; background: transparent; opacity: .85; }
 [class*="st-key-csv-"] button:hover, [class*="st-key-csv-"] button:focus-visible { opacity: 1; text-decoration: underline; }
 [class*="st-key-csv-"] button p { font-size: .85rem; }

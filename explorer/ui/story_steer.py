@@ -22,6 +22,8 @@ from explorer.ui.steer_vectors import class_tokens
 from explorer.vector_name import VectorName, Weighted
 
 POLL_SECONDS = 0.15
+PACE = 12
+"""Tokens of a replay in a second: a reader follows, whatever machine wrote them."""
 LANES = (STEERED, "raw", "rotated", "random")
 """What the stage has room for."""
 _LIVE = {State.DONE: "written live", State.STOPPED: "written live, stopped", State.WAITING: "waiting for the models …"}
@@ -75,7 +77,12 @@ def _run(story: Story) -> RecordedRun:
 
 
 def _moving(mine: Stage, run: RecordedRun) -> bool:
-    return mine.bench.running if mine.live else time.monotonic() - mine.began < run.seconds
+    return mine.bench.running if mine.live else _replayed(mine) < max(map(len, run.written.values()))
+
+
+def _replayed(mine: Stage) -> int:
+    """How many tokens of each lane the replay has reached."""
+    return int(PACE * (time.monotonic() - mine.began))
 
 
 def _draw(story: Story, view: View, palette: Palette, polling: bool) -> None:
@@ -88,9 +95,9 @@ def _draw(story: Story, view: View, palette: Palette, polling: bool) -> None:
         written = {lane: _marked(story, view, snapshot.texts.get(lane, "")) for lane in LANES}
         status = _LIVE.get(snapshot.state, "writing live …")
     else:
-        share = min(1.0, (time.monotonic() - mine.began) / max(0.1, run.seconds))
-        written = {lane: run.written[lane][: round(share * len(run.written[lane]))] for lane in LANES}
+        written = {lane: run.written[lane][: _replayed(mine)] for lane in LANES}
         status = "recorded when this study was made"
+    status += f" · dose {run.dose:g}"
     titles = {
         STEERED: (f"{story.sister.source} + v", palette.source),
         "raw": (f"{story.sister.target} + v raw", palette.raw),

@@ -23,9 +23,10 @@ div:has(> .st-key-frame) { position: sticky; top: 0; z-index: 90; }
 .tokens { line-height: 1.75; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 1rem; }
 .tokens mark { color: inherit; border-radius: .2rem; padding: .06rem 0; }
 .lane { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.55; font-size: 1rem; min-height: 9rem; }
-.lane .prompt { opacity: .6; }
+.lane .prompt { opacity: .75; }
+button kbd { color: inherit !important; opacity: 1 !important; }
 .tokens .peak { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 4px; }
-.tokens .unscored { opacity: .45; }
+.tokens .unscored { opacity: .72; font-style: italic; }
 .contexts { display: grid; grid-template-columns: 1fr 1fr; column-gap: 2rem; line-height: 1.6; }
 .contexts .side { font-weight: 600; padding-bottom: .2rem; }
 .context { padding: .45rem 0 .55rem 0; border-top: 1px solid color-mix(in srgb, currentColor 16%, transparent); }
