@@ -14,6 +14,7 @@ from explorer.palette import DARK
 from explorer.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.story import Chapter, Story, open_story
 from explorer.story_facts import match_of_coordinates, of_native, percent, shown_response, two
+from explorer.story_record import Recording, spoken
 from explorer.study import Study, open_study, shipped_studies
 from explorer.ui.story import FIGURES
 
@@ -192,3 +193,32 @@ def test_the_steering_sentence_follows_the_verdict(
     unheard = replace(story, responses=(replace(judged, transfer=None),))
     assert "nothing can transfer" in scene("steering").sentence(unheard)
     assert "nan" not in scene("steering").notes(unheard)
+
+
+@pytest.mark.parametrize("name", ["twin", "function", "fails", "dial", "sister"])
+def test_no_scene_tells_two_things_apart_by_colour_alone(story: Story, name: str) -> None:
+    """Models and curves also differ in symbol, dash or hatch: what greyscale leaves of them."""
+    channels: dict[str, dict[str, set[str]]] = {}
+    for trace in FIGURES[name](story, DARK).data:
+        kind = "bar" if trace.type == "bar" else trace.mode
+        if trace.visible is False or kind == "markers+text":
+            continue
+        if kind == "bar":
+            colour, second = trace.marker.color, trace.marker.pattern.shape
+        elif "markers" in kind:
+            colour, second = trace.marker.color, trace.marker.symbol
+        else:
+            colour, second = trace.line.color, trace.line.dash or "solid"
+        channels.setdefault(kind, {}).setdefault(colour, set()).add(second)
+    for by_colour in channels.values():
+        seconds = list(by_colour.values())
+        assert all(not (a & b) for i, a in enumerate(seconds) for b in seconds[:i]), by_colour
+    assert any(len(by_colour) > 1 for by_colour in channels.values())
+
+
+def test_words_add_the_surprises_of_their_tokens() -> None:
+    tokens = ["'s", " log", ".", " Sp", "arrow", ",", "\n", "Day"]
+    spoken_words = spoken(Recording(tokens, [-1.0] * 8, [-2.0] * 7 + [-0.5], None))
+    assert [(w.text, w.source) for w in spoken_words] == [("'s", 1), ("log.", 2), ("Sparrow,", 3), ("¶", 1), ("Day", 1)]
+    assert spoken_words[-1].target == 0.5
+    assert [w.text for w in spoken(Recording(["[", "]", "("], [-1.0, -1.0], [-1.0, -1.0], None))] == ["[", "]"]
