@@ -41,7 +41,14 @@ _PHRASES = {
     "season": "text set in {}",
     "tense": "{} tense",
     "mood": "{} text",
+    "bracket": "the bracket {}",
+    "role": "{}s",
+    "validity": "{} text",
+    "depth": "tokens at depth {}",
+    "top": "tokens inside {}",
 }
+_WHOLE = ("valid", "broken")
+"""Label tokens of the bracket language that are one word: they continue nothing."""
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -59,6 +66,8 @@ def percent(share: float | None) -> str:
 def label_phrase(label: str) -> str:
     """A label key=value in words: slot=log_ships → words for log ships."""
     key, _, value = label.partition("=")
+    if label == "top=none":
+        return "tokens inside no bracket"
     return _PHRASES.get(key, "{}").format(value.replace("_", " "))
 
 
@@ -68,7 +77,10 @@ def short_label(label: str) -> str:
 
 
 def tokens(words: Iterable[str]) -> list[str]:
-    """Tokens for people: a token that continues a word begins with …, one that begins a word loses its space."""
+    """Tokens for people: a token that continues a word begins with …, one that begins a word loses its space.
+
+    A token of several words, such as the label tokens of the bracket language, continues none.
+    """
     return [_token(w) for w in words]
 
 
@@ -93,6 +105,8 @@ def chips(words: Iterable[str], special: Collection[str]) -> str:
 def _token(word: str) -> str:
     shown = word.replace("\n", "↵").replace("\t", "⇥")
     if shown.startswith(" ") and shown.strip():
+        return shown.strip()
+    if word in _WHOLE or " " in shown.strip():
         return shown.strip()
     return f"…{shown}" if shown[:1].isalnum() else shown.replace(" ", "␣")
 

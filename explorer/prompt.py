@@ -26,10 +26,7 @@ FEW_CHARACTERS = 20
 def check_prompt(model: LanguageModel, prompt: str) -> Int[Tensor, " t"]:
     """Token ids of a prompt. Raises InputError if it is empty or too long, or holds what the model does not read."""
     tokenizer = model.tokenizer
-    if lost := unread(tokenizer, prompt):
-        known = [t for t in tokenizer.get_vocab() if len(t) == 1 and t not in special_tokens(tokenizer)]
-        only = f", only {' '.join(sorted(known))}" if len(known) <= FEW_CHARACTERS else ""
-        raise InputError(f"{model.name} does not read {' '.join(lost[:8])}{only}: write the prompt without them")
+    check_readable(model, prompt)
     ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     if not ids:
         raise InputError("the prompt is empty: write at least one word")
@@ -40,6 +37,15 @@ def check_prompt(model: LanguageModel, prompt: str) -> Int[Tensor, " t"]:
             f"the prompt has {count} special tokens, at most {MAX_SPECIAL_TOKENS} are allowed: remove some"
         )
     return torch.tensor(ids)
+
+
+def check_readable(model: LanguageModel, text: str) -> None:
+    """Raises InputError if a text holds characters that the model does not read; says which it does if few."""
+    tokenizer = model.tokenizer
+    if lost := unread(tokenizer, text):
+        known = [t for t in tokenizer.get_vocab() if len(t) == 1 and t not in special_tokens(tokenizer)]
+        only = f", only {' '.join(sorted(known))}" if len(known) <= FEW_CHARACTERS else ""
+        raise InputError(f"{model.name} does not read {' '.join(lost[:8])}{only}: write without them")
 
 
 def unread(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[str]:

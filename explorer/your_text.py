@@ -13,6 +13,7 @@ from explorer.corpus import chunk_documents
 from explorer.errors import InputError
 from explorer.maps import ResidualMap
 from explorer.models import LanguageModel
+from explorer.prompt import check_readable
 from explorer.sae import SAE
 from explorer.sites import Site
 from explorer.token_text import special_tokens, token_pieces
@@ -59,11 +60,12 @@ def read_text(
     text: str,
     context: int,
 ) -> TextFiring:
-    """What fires on a text of at most `context` tokens, read as one chunk. Raises InputError for an empty text."""
+    """What fires on a text of at most `context` tokens, read as one chunk. Raises InputError if it is empty."""
     if not text.strip():
         raise InputError("there is no text: write a sentence")
     if len(text) > MAX_CHARACTERS:
         raise InputError(f"the text has {len(text)} characters: at most {MAX_CHARACTERS} are read")
+    check_readable(source, text)
     chunks = chunk_documents([text], source.tokenizer, context)
     ids, scored = chunks.ids[:1, chunks.valid[0]], chunks.scored[0, chunks.valid[0]]
     keep = scored[:, None]

@@ -134,6 +134,37 @@ def test_box_selects_in_the_table_and_the_list_stands_in(page: Page) -> None:
     expect(chosen).to_have_count(0, timeout=SLOW)
 
 
+def test_lasso_in_b_selects_in_a_and_the_maps_are_saved(page: Page) -> None:
+    page.wait_for_function("document.querySelectorAll('.st-key-directions line').length > 0", timeout=SLOW)
+    page.locator(".st-key-directions").scroll_into_view_if_needed()
+    dots = places(page, 1)
+    xs, ys = [d[0] for d in dots], [d[1] for d in dots]
+    page.locator(".st-key-directions").hover()
+    page.locator(".st-key-directions [data-title='Lasso Select']").click()
+    left, right, low, high = min(xs) - 4, max(xs) + 4, min(ys) - 4, (min(ys) + max(ys)) / 2
+    page.mouse.move(left, low)
+    page.mouse.down()
+    for x, y in ((right, low), (right, high), (left, high), (left, low)):
+        page.mouse.move(x, y, steps=6)
+    page.mouse.up()
+    chosen = page.locator(".st-key-unbox")
+    expect(chosen).to_contain_text("chosen on the map", timeout=SLOW)
+    count = int(re.findall(r"\d+", chosen.inner_text())[0])
+    assert 10 < count < len(dots), "features of A whose partners lie in the loop"
+    expect(page.locator(".st-key-finder .fact").first).to_contain_text(f"{count:,} of", timeout=SLOW)
+    inside = {int(d[2]) for d in dots if d[1] < high + 1}
+    page.wait_for_function("document.querySelectorAll('.st-key-directions line').length > 5", timeout=SLOW)
+    script = "() => [...document.querySelectorAll('.st-key-directions line')].slice(1).map(l => Number(l.dataset.to))"
+    ends = {int(dots[i][2]) for i in page.evaluate(script)}
+    assert len(ends & inside) > 5, "the lines lead into the loop"
+    with page.expect_download() as download:
+        page.locator(".st-key-csv-map button:visible").click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0].startswith("# Polymorphism Explorer") and "seed0" in lines[1]
+    head = next(i for i, line in enumerate(lines) if line.startswith("model,feature,x,y"))
+    assert sum(line.startswith(("seed0,", "seed1,")) for line in lines[head:]) == 2 * len(dots)
+
+
 def test_stars_are_exported(page: Page) -> None:
     feature = page.locator(".verdict b").first.inner_text().removeprefix("Feature ")
     said(page, feature)

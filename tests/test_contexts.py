@@ -306,4 +306,7 @@ def test_the_card_reads_like_a_sentence(table: pd.DataFrame) -> None:
     assert "n/a" in feature_sentences.headline(table, 3, "rotated", "seed0", "seed1")
     assert "dead" in feature_sentences.headline(table, 2, "rotated", "seed0", "seed1")
     assert feature_sentences.tokens([" ship", "est", "\n", "."]) == ["ship", "…est", "↵", "."]
+    assert feature_sentences.tokens(["depth 0", "is (", "broken", "("]) == ["depth 0", "is (", "broken", "("]
+    assert feature_sentences.label_phrase("depth=5") == "tokens at depth 5"
+    assert feature_sentences.label_phrase("top=none") == "tokens inside no bracket"
     assert [feature_sentences.number(x) for x in (-0.5, -0.001, float("nan"))] == ["−0.50", "0.00", "n/a"]

@@ -28,7 +28,7 @@ def test_brackets_only_for_a_model_of_brackets() -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(SHIPPED / "dyck3" / "models" / "A0")
     model: Any = SimpleNamespace(name="A0", tokenizer=tokenizer)
     assert unread(tokenizer, "([ x{a x}") == ["x", "a"]
-    with pytest.raises(InputError, match=r"A0 does not read x a, only \( \) \[ \] \{ \}: write the prompt without"):
+    with pytest.raises(InputError, match=r"A0 does not read x a, only \( \) \[ \] \{ \}: write without"):
         check_prompt(model, "([ x{a x}")
     assert check_prompt(model, "([{}").tolist() == [0, 1, 3, 5, 6]
 

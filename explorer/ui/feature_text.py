@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     from explorer.your_text import TextFiring
 
 EXAMPLE = "Once upon a time a little fox lived near the old mill. One morning she found a silver key."
+EXAMPLES = {"dyck3": "([]{()})[{}](({[]}))}([{}])"}
+"""For studies whose models do not read words, by the kind of their text."""
 MOST = 40
 _RANKED = "features ranked at a token"
 
 
 def draw_text(table: pd.DataFrame, chosen: int, view: View) -> None:
     """The text, its tokens as buttons, the chosen feature on it, and the features of the chosen token."""
+    example, state = EXAMPLES.get(view.study.file.text.kind, EXAMPLE), st.session_state
+    if state.get("text") in {EXAMPLE, *EXAMPLES.values()} - {example}:
+        state["text"] = example  # it was another study's
     text = st.text_area(
-        "Your text", EXAMPLE, max_chars=MAX_CHARACTERS, height=90, key="text", **KEPT,
+        "Your text", example, max_chars=MAX_CHARACTERS, height=90, key="text", **KEPT,
         help=f"At most {MAX_CHARACTERS} characters, and the tokens of one chunk ({view.study.file.text.context}).",
     )  # fmt: skip
     try:

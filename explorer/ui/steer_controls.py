@@ -8,6 +8,7 @@ import streamlit as st
 
 from explorer.decoding import MAX_NEW_TOKENS, Positions, Sampling
 from explorer.live import DEFAULT_LANES, LANES, MAX_DOSE, Request
+from explorer.study import Study
 from explorer.ui.frame import View
 from explorer.ui.steer_job import MAX_SEED
 from explorer.ui.steer_vector import example_prompt, pick_vectors, weigh
@@ -15,6 +16,7 @@ from explorer.ui.steer_vector import example_prompt, pick_vectors, weigh
 MAX_PROMPT = 1000
 """Characters of a prompt; `prompt.check_prompt` limits its tokens."""
 
+_OFFERED = "example prompts of this session"
 _KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 
@@ -25,13 +27,25 @@ def controls(view: View) -> Request:
         dose = st.slider(
             "Dose c, in median norms", -MAX_DOSE, MAX_DOSE, 0.4, 0.05, format="%+.2f", key="dose", width=220, **_KEPT
         )
-        prompt = st.text_input("Prompt", example_prompt(view.study, chips), max_chars=MAX_PROMPT, key="prompt", **_KEPT)
+        example = _own_example(view.study, chips)
+        prompt = st.text_input("Prompt", example, max_chars=MAX_PROMPT, key="prompt", **_KEPT)
         with st.popover("Options", width=110):
             lanes, sites, positions = _where(view)
             sampling = _sampling()
     vectors = weigh(chips, view.study)
     text = (prompt or "")[:MAX_PROMPT]
     return Request(view.where, view.source, view.target, sites, vectors, dose, text, lanes, sampling, positions)
+
+
+def _own_example(study: Study, chips: tuple[str, ...]) -> str:
+    """The study's example prompt; one that another study gave makes room for it, what a person wrote does not."""
+    example, state = example_prompt(study, chips), st.session_state
+    own = {example, *(p.prompt for p in study.contrasts())}
+    offered: set[str] = state.setdefault(_OFFERED, set())
+    if state.get("prompt") in offered - own:
+        state["prompt"] = example
+    offered |= own
+    return example
 
 
 def _where(view: View) -> tuple[tuple[str, ...], tuple[int, ...], Positions]:
