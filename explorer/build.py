@@ -16,7 +16,7 @@ import torch
 
 from explorer import metrics, tales
 from explorer.activations import residuals
-from explorer.cache import user_cache
+from explorer.cache import Cache, user_cache
 from explorer.check_steering import contrast_responses, knows_text
 from explorer.contrast_effects import OwnReading, carried_effects, read_own
 from explorer.controls import controls
@@ -227,7 +227,9 @@ class _Builder:
         own = {s.name: sae for s, sae in self.dictionaries(source).items()}
         hashes = (self.study.model_entry(source).sha256, self.study.model_entry(target).sha256)
         shared = controls(a, b, self.chunks, self.study.sites, hashes[0], self.report, user_cache())
-        return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared)
+        # A study of many pairs would fill the cache; a check may be stopped and taken up again.
+        cache = user_cache() if self.brief else Cache(None)
+        return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache)
 
     def effects(self, source: str, target: str, measured: Pair) -> list[ContrastEffect]:
         """The ready contrasts of the source on the target, at the middle site; in brief, their dose–response too."""
@@ -246,7 +248,7 @@ class _Builder:
             )  # fmt: skip
             write_atomically(self.study.pair_path(source, target) / NAME, encode(found))
         return carried_effects(
-            self.model(target), site, fitted, *own, partial(self.report, f"contrasts of {source} in {target}")
+            self.model(target), site, fitted, *own, report=partial(self.report, f"contrasts of {source} in {target}")
         )
 
     def write_study(self, yardstick: Yardstick) -> None:

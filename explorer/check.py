@@ -52,6 +52,8 @@ class CheckOptions:
     """all, or indices or names separated by commas."""
     sae: str = "train"
     """train, none, or a path to dictionaries of the source."""
+    sae_target: str = "none"
+    """The same for the target: only decoder cosines and correspondences of features need them."""
     tokens: int = 65_536
     """Tokens of text, all splits together."""
     context: int = 128
@@ -81,6 +83,7 @@ def check(
     `report` hears the step and the share of the whole; what it raises ends the check, and finished steps stay in the
     cache for the next run. Raises InputError for what is not assessable.
     """
+    from explorer.decoder_cosine import decoder_cosines
     from explorer.hub import model_folder
     from explorer.models import digest
 
@@ -102,7 +105,8 @@ def check(
         )
         seconds = time.monotonic() - began
         facts = replace(context, models=models, command=command, seconds=seconds)
-        made = make_report(result, work.study().responses("A", "B"), facts)
+        study = work.study()
+        made = make_report(result, study.responses("A", "B"), facts, decoder_cosines(study, "A", "B"))
         _write_outputs(folder, work, made, result)
     report("done", 1.0)
     return made
@@ -151,8 +155,9 @@ class _Work:
             # A study that points at the models is another one than a study of copies, or of the same files elsewhere.
             "places": [str(p.resolve()) for p in places],
             "text": _fingerprint(options.text),
-            "sae": _fingerprint(options.sae) if options.sae not in ("train", "none") else options.sae,
-            **{k: v for k, v in asdict(options).items() if k not in ("text", "sae", "device")},
+            "sae": _fingerprint(options.sae),
+            "sae_target": _fingerprint(options.sae_target),
+            **{k: v for k, v in asdict(options).items() if k not in ("text", "sae", "sae_target", "device")},
         }
         path = self.cache.path("checks", key)
         assert path is not None
@@ -191,25 +196,27 @@ class _Work:
         sites = parse_sites(options.sites, models[0].n_layers)
         text = read_text(options.text, options.tokens)
         entry, documents = self._text(text, models, out)
-        dictionary_sites = _dictionary_sites(sites) if options.sae == "train" else []
+        dictionary_sites = _dictionary_sites(sites)
+        trained = [options.sae, options.sae_target].count("train")
         plan = Plan(
             report,
             {
-                "dictionary at": len(dictionary_sites),
+                "dictionary at": trained * len(dictionary_sites),
                 "null: untrained target": 3,
                 "stitching at": len(sites),
                 "contrasts in": 2,
             },
             (
-                *(() if options.sae == "train" else ("dictionary at",)),
+                *(() if trained else ("dictionary at",)),
                 *(("contrasts", "dose–response") if options.text is not None else ()),
             ),
         )
         entries = self._entries(given, out)
         file = self._file(models, entries, entry, sites)
         self._check_comparable(models, documents, file, out)
-        dictionaries = self._dictionaries(models[0], file, out, dictionary_sites, sites, plan)
-        file = replace(file, dictionaries=dictionaries)
+        wishes = zip(models, self.hashes, (options.sae, options.sae_target), strict=True)
+        entries_of = [self._dictionaries(m, h, wish, file, out, dictionary_sites, sites, plan) for m, h, wish in wishes]
+        file = replace(file, dictionaries=entries_of[0] + entries_of[1])
 
         def losses(study: Study) -> Yardstick:
             found = study.pair("A", "B").function
@@ -301,40 +308,43 @@ class _Work:
     def _dictionaries(
         self,
         model: LanguageModel,
+        sha: str,
+        wish: str,
         file: StudyFile,
         out: Path,
         train_at: list[Site],
         sites: list[Site],
         plan: Plan,
     ) -> tuple[DictionaryEntry, ...]:
-        """Trained, loaded, or none; each written into the study as a SAELens folder."""
+        """A model's: trained, loaded, or none; each written into the study as a SAELens folder."""
         from explorer.sae import save_sae
         from explorer.study import DictionaryEntry, Study
 
         found: dict[Site, SAE] = {}
-        if self.options.sae == "train":
+        if wish == "train":
             chunks = Study(out, file).chunks()
-            found = {site: self._trained(model, site, chunks, plan) for site in train_at}
-        elif self.options.sae != "none":
-            found = _loaded(self.options.sae, model, sites)
+            found = {site: self._trained(model, sha, site, chunks, plan) for site in train_at}
+        elif wish != "none":
+            found = _loaded(wish, model, sites)
         entries = []
         for site, sae in found.items():
-            path = f"dictionaries/A/{site.name}"
+            path = f"dictionaries/{model.name}/{site.name}"
             if not (out / path).exists():
                 import torch
 
-                save_sae(sae, out / path, file.models[0].title, self.options.context, torch.float32)
-            entries.append(DictionaryEntry("A", site.name, path, 0, 0, 0))
+                title = next(m.title for m in file.models if m.name == model.name)
+                save_sae(sae, out / path, title, self.options.context, torch.float32)
+            entries.append(DictionaryEntry(model.name, site.name, path, 0, 0, 0))
         return tuple(entries)
 
-    def _trained(self, model: LanguageModel, site: Site, chunks: Any, plan: Plan) -> SAE:
+    def _trained(self, model: LanguageModel, sha: str, site: Site, chunks: Any, plan: Plan) -> SAE:
         from explorer.controls import chunks_digest
         from explorer.sae import SAE
         from explorer.sae_fit import ROWS, check_recipe, fit_dictionary
 
         recipe, seed = check_recipe(model.d_model), self.options.seed
         key = {
-            "source": self.hashes[0],
+            "source": sha,
             "text": chunks_digest(chunks),
             "site": site.name,
             "recipe": asdict(recipe),
@@ -342,8 +352,11 @@ class _Work:
             "seed": seed,
         }
 
+        def report(step: str, share: float) -> None:
+            plan(step if model.name == "A" else f"{step} of B", share)
+
         def make() -> dict[str, Any]:
-            sae = fit_dictionary(model, site, chunks, recipe, seed, plan)
+            sae = fit_dictionary(model, site, chunks, recipe, seed, report)
             return {name: getattr(sae, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
 
         weights = self.cache.tensors("dictionaries", key, make)
@@ -396,7 +409,7 @@ def _copy_model(place: Path, into: Path) -> None:
 
 def _fingerprint(path: str | None) -> Mapping[str, Any] | str | None:
     """A file or folder by content as far as it is cheap: name, size and time of change."""
-    if path is None or not Path(path).expanduser().exists():
+    if path in (None, "train", "none") or not Path(path).expanduser().exists():
         return path
     root = Path(path).expanduser().resolve()
     files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]

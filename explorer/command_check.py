@@ -25,6 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", metavar="FILE", help="txt, jsonl or parquet, or hf://… (default: held-out Tales)")
     parser.add_argument("--sites", default="all", help="all, or indices or names separated by commas (default: all)")
     parser.add_argument("--sae", default="train", help="train, none, or a path to dictionaries (default: train)")
+    parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
     parser.add_argument("--tokens", type=int, default=65_536, help="tokens of text (default: 65536)")
     parser.add_argument("--context", type=int, default=128, help="tokens in a chunk (default: 128)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         text=options.text,
         sites=options.sites,
         sae=options.sae,
+        sae_target=options.sae_target,
         tokens=options.tokens,
         context=options.context,
         device=options.device,

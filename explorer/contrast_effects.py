@@ -73,6 +73,7 @@ def carried_effects(
     fitted: SiteMaps,
     source_own: list[OwnReading],
     target_own: list[OwnReading],
+    *,
     report: Callable[[float], None] = lambda _share: None,
 ) -> list[ContrastEffect]:
     """The signed effect of the source's vectors on the target, by arm, beside the target's own and the random band."""

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from explorer import metrics
-from explorer.controls import Controls
+from explorer.cache import Cache
+from explorer.controls import Controls, chunks_digest
 from explorer.corpus import Chunks
 from explorer.errors import InputError
 from explorer.models import LanguageModel, same_ids
+from explorer.moment_files import kept_moments
 from explorer.nulls import cross_site
 from explorer.paired_rows import NormLimits, Report, paired_rows
 from explorer.results import FunctionResult, PairResult, Rows, Stitch
@@ -98,15 +100,20 @@ def measure_pair(
     digests: tuple[str, str] = ("", ""),
     report: Report = lambda _step, _share: None,
     controls: Controls | None = None,
+    cache: Cache = Cache(None),  # noqa: B008 (frozen)
 ) -> Pair:
     """Fit and score every map at the given sites. `dictionaries` are the source's, by site name; sites may lack one.
 
-    With `controls` the pair is also stitched and judged; without (a live refit), what needs them is None or empty.
+    `cache` keeps the first pass by `digests` and text. With `controls` the pair is also stitched and judged; without (a
+    live refit), what needs them is None or empty.
     """
     began = time.monotonic()
     check_comparable(source, target, chunks)
     limits = NormLimits()
-    moments = collect_moments(source, target, chunks, sites, limits, report)
+    key = {"models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
+    moments = kept_moments(
+        cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report)
+    )
     fitted = {site: fit_maps(moments[site]) for site in sites}
     test, n_documents = bootstrap_units(chunks.split("test"))
     tallies = {

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from explorer.metrics import Estimate
@@ -218,7 +219,8 @@ class SiteReport:
     sae: Sae | None
     """The dictionary, null where none was used."""
     decoder_cosine: float | None
-    """Mean max cosine with the target's own dictionary after R; null, as `check` trains none on the target."""
+    """Mean over the source's live features of the largest cosine with the target's decoder rows, after R; null where
+    one of the two has no dictionary, as in a check without `--sae-target`."""
     rotation: Rotation
     """R."""
     stitch: Stitch
@@ -315,8 +317,13 @@ class Circumstances:
     """Time taken."""
 
 
-def make_report(result: PairResult, responses: Sequence[DoseResponse], facts: Circumstances) -> Report:
-    """The report on a measured and judged pair."""
+def make_report(
+    result: PairResult,
+    responses: Sequence[DoseResponse],
+    facts: Circumstances,
+    decoder_cosines: Mapping[str, float] = MappingProxyType({}),
+) -> Report:
+    """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries."""
     assert result.verdict is not None
     f, r = result.function, result.rows
     return Report(
@@ -324,7 +331,7 @@ def make_report(result: PairResult, responses: Sequence[DoseResponse], facts: Ci
         models=facts.models,
         rows=Rows(r.fit, r.validation, r.test, r.dropped),
         function=Function(f.loss_source, f.loss_target, f.kl, f.top1_agreement),
-        sites=tuple(_site(s, result.d_model) for s in result.sites),
+        sites=tuple(_site(s, result.d_model, decoder_cosines.get(s.site)) for s in result.sites),
         ev_cross_site=result.ev_cross_site,
         steering=tuple(_steering(r) for r in responses if r.vector.startswith(CONTRAST)) or None,
         verdict=result.verdict.verdict,
@@ -343,7 +350,7 @@ def _steering(r: DoseResponse) -> SteeringRow:
     assert rotated is not None
     assert raw is not None
     reach = max((abs(c) for c, usable in zip(r.doses, r.usable, strict=True) if usable), default=0.0)
-    transfer = (None,) * 3 if r.transfer is None else (r.transfer.value, r.transfer.low, r.transfer.high)
+    te = r.transfer
     return SteeringRow(
         r.vector.removeprefix(CONTRAST),
         r.site,
@@ -352,13 +359,15 @@ def _steering(r: DoseResponse) -> SteeringRow:
         rotated.area.value,
         raw.area.value,
         *r.band,
-        *transfer,
+        None if te is None else te.value,
+        None if te is None else te.low,
+        None if te is None else te.high,
         str(r.verdict),
         str(r.regime),
     )
 
 
-def _site(s: SiteResult, d: int) -> SiteReport:
+def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
     assert s.stitch is not None
     assert s.verdict is not None
     ladder, intervals = s.ladder, {}
@@ -401,7 +410,7 @@ def _site(s: SiteResult, d: int) -> SiteReport:
         nulls_affine=AffineNulls(max(s.nulls_affine.shuffled), max(s.nulls_affine.untrained)),
         p=ladder.p,
         sae=sae,
-        decoder_cosine=None,
+        decoder_cosine=decoder_cosine,
         rotation=Rotation(
             r.frobenius_from_identity,
             (2 * d) ** 0.5,

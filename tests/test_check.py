@@ -283,7 +283,7 @@ def test_steps_are_named_and_never_go_back(place: Path) -> None:
     assert strange == {"done"}, "lines of the log are no steps"
 
 
-def test_a_killed_run_is_taken_up_where_it_stopped(place: Path) -> None:
+def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from explorer.check import CheckOptions, Checkpoint, check
 
     options = CheckOptions(text=str(place / "tales.jsonl"), tokens=9000, context=32, sites="0", seed=5)
@@ -308,5 +308,9 @@ def test_a_killed_run_is_taken_up_where_it_stopped(place: Path) -> None:
     steps.clear()
     made = check(*pair, place / "killed", options, "x", until("never"))
     assert not any(s.startswith("dictionary at") for s in steps), "the dictionary was kept"
+    assert "reading fit text" not in steps, "the first pass was kept"
+    assert "scoring test text" in steps
     assert made.sites[0].sae is not None
     assert not list((place / "cache").rglob("*.partial"))
+    monkeypatch.setenv("EXPLORER_CACHE", str(place / "another cache"))
+    assert check(*pair, place / "whole", options, "x", until("never")).sites == made.sites
