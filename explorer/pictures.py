@@ -1,6 +1,7 @@
-"""The moving pictures of the README, taken from the running app: the dial turning, and the lanes of a steered text.
+"""The pictures of the README, taken from the running app: the Rotation page, the dial turning, a text being steered.
 
-`python -m explorer.pictures` writes assets/screenshots/dial.webp and steering.webp; it needs Chromium and playwright.
+`python -m explorer.pictures` writes rotation.png, dial.webp and steering.webp into assets/screenshots; it needs
+Chromium and playwright.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ STEPS = 21
 
 
 def take_pictures(folder: Path = FOLDER, address: str | None = None) -> list[Path]:
-    """Write both pictures. Raises InputError without a browser, and for a picture that is too large."""
+    """Write all three pictures. Raises InputError without a browser, and for a picture that is too large."""
     from playwright.sync_api import sync_playwright
 
     browser = find_browser()
@@ -36,10 +37,24 @@ def take_pictures(folder: Path = FOLDER, address: str | None = None) -> list[Pat
         chromium = playwright.chromium.launch(executable_path=browser, args=list(FLAGS))
         page = chromium.new_page(viewport={"width": SIZE[0], "height": SIZE[1]}, color_scheme="dark")
         page.set_default_timeout(PATIENCE * 1000)
-        made = [_picture(folder / "dial.webp", 110, lambda: _dial(page, running))]
+        made = [_page(folder / "rotation.png", chromium, running)]
+        made.append(_picture(folder / "dial.webp", 110, lambda: _dial(page, running)))
         made.append(_picture(folder / "steering.webp", 140, lambda: _lanes(page, running)))
         chromium.close()
     return made
+
+
+def _page(path: Path, chromium: Any, address: str) -> Path:
+    """The first screen of the Rotation page, on paper."""
+    page = chromium.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    page.goto(f"{address}/rotation", timeout=PATIENCE * 1000)
+    for key in ("ev", "dial", "ladder"):
+        page.wait_for_selector(f".st-key-{key} .main-svg", timeout=PATIENCE * 1000)
+    _settle(page)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path)
+    page.close()
+    return path
 
 
 def _picture(path: Path, milliseconds: int, take: Callable[[], Iterator[bytes]]) -> Path:

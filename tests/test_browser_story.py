@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import axe_playwright_python
 import pytest
@@ -39,7 +40,9 @@ STILL = """() => new Promise(done => {
 })"""
 """Resolves once nothing of the page has changed for half a second."""
 STEP_SECONDS = 3.0
-"""The goal is 0.3 s on two idle cores; a machine that runs other tests beside gets ten times as long."""
+"""Of the median step. The goal, 0.3 s on two idle cores, is measured by `tests/benchmarks/stage.py`; a machine that
+runs other tests beside gets ten times as long.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,7 @@ def test_all_scenes_by_keyboard_with_the_network_off(browser: Browser, address: 
     context, page = offline(browser)
     page.goto(f"{address}/story")
     drawn(page, scenes[0].name)
+    steps = []
     for key, order in (("ArrowRight", scenes[1:]), ("ArrowLeft", scenes[-2::-1])):
         for scene in order:
             began = time.monotonic()
@@ -100,9 +104,10 @@ def test_all_scenes_by_keyboard_with_the_network_off(browser: Browser, address: 
             expect(page.locator(".sentence")).to_have_text(scene.sentence(story), timeout=SLOW)
             drawn(page, scene.name)
             if key == "ArrowLeft":  # every figure is in the cache by then
-                assert time.monotonic() - began < STEP_SECONDS, scene.name
+                steps.append(time.monotonic() - began)
             heights = page.get_by_test_id("stMain").evaluate("m => [m.scrollHeight, m.clientHeight]")
             assert heights[0] <= heights[1] + 1, f"{scene.name} scrolls at 1280 × 720"
+    assert median(steps) < STEP_SECONDS, steps
     page.keyboard.press("PageDown")
     expect(page.locator(".sentence")).to_have_text(scenes[1].sentence(story), timeout=SLOW)
     page.wait_for_url(f"**scene={scenes[1].name}**")

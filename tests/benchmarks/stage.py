@@ -19,15 +19,17 @@ from explorer.story import open_story
 from explorer.study import open_study
 
 ROUNDS = 2
-STEP = """([key, selector]) => new Promise(done => {
-  const began = performance.now();
-  const there = () => document.querySelector(selector) && !document.querySelector('.st-key-stage [data-stale=true]');
+WATCH = """(selector) => { window.step = new Promise(done => {
+  let began = 0;
+  document.addEventListener('keydown', () => { began = performance.now(); }, { once: true, capture: true });
   const seen = new MutationObserver(() => {
-    if (there()) { seen.disconnect(); requestAnimationFrame(() => done(performance.now() - began)); }
+    if (began && document.querySelector(selector)) {
+      seen.disconnect();
+      requestAnimationFrame(() => done(performance.now() - began));
+    }
   });
   seen.observe(document.body, { subtree: true, childList: true, attributes: true });
-  document.dispatchEvent(new KeyboardEvent('keydown', { key, code: key, bubbles: true }));
-})"""
+}); }"""
 """Milliseconds from a key to the frame in which the next scene is drawn, measured inside the browser."""
 
 
@@ -37,7 +39,9 @@ def steps(page: Any, names: list[str]) -> list[tuple[str, float]]:
     for key, order in (("ArrowRight", names[1:]), ("ArrowLeft", names[-2::-1])):
         for name in order:
             drawn = f".st-key-stage-{name} .main-svg, .stage-lanes[data-scene='{name}']"
-            found.append((name, page.evaluate(STEP, [key, drawn])))
+            page.evaluate(WATCH, drawn)
+            page.keyboard.press(key)
+            found.append((name, page.evaluate("window.step")))
     return found
 
 
