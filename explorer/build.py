@@ -28,7 +28,7 @@ from explorer.labels import LabelMatrix, label_tokens
 from explorer.measure import Pair, measure_pair
 from explorer.models import LanguageModel, digest
 from explorer.pair_files import save_tensors
-from explorer.paired_rows import Report
+from explorer.paired_rows import MASSIVE, Report
 from explorer.recipe import Workshop, document_loss
 from explorer.results import PairResult
 from explorer.sae import SAE
@@ -130,13 +130,15 @@ def measure_study(
     report: Report = lambda _step, _share: None,
     models: Mapping[str, LanguageModel] | None = None,
     brief: bool = False,
+    massive: float = MASSIVE,
 ) -> None:
     """Measure everything that `file` lists; finished parts are kept, study.json is written last.
 
     `report` hears of the steps within a pair; `models` are those that are in memory already. `brief` steers only where
-    both models know the text, at the middle site and without features: what a check can afford.
+    both models know the text, at the middle site and without features: what a check can afford. Rows of more than
+    `massive` × the median norm are left out.
     """
-    builder = _Builder(Study(out, file), log, report, brief)
+    builder = _Builder(Study(out, file), log, report, brief, massive)
     builder.models.update(models or {})
     builder.catalogues()
     for pair in file.pairs:
@@ -170,8 +172,9 @@ class _Builder:
         log: Callable[[str], None],
         report: Report = lambda _step, _share: None,
         brief: bool = False,
+        massive: float = MASSIVE,
     ) -> None:
-        self.study, self.log, self.report, self.brief = study, log, report, brief
+        self.study, self.log, self.report, self.brief, self.massive = study, log, report, brief, massive
         self.models: dict[str, LanguageModel] = {}
         self.readings: dict[str, list[OwnReading]] = {}
         self.chunks = study.chunks()
@@ -226,10 +229,10 @@ class _Builder:
         a, b = self.model(source), self.model(target)
         own = {s.name: sae for s, sae in self.dictionaries(source).items()}
         hashes = (self.study.model_entry(source).sha256, self.study.model_entry(target).sha256)
-        shared = controls(a, b, self.chunks, self.study.sites, hashes[0], self.report, user_cache())
+        shared = controls(a, b, self.chunks, self.study.sites, hashes[0], self.report, user_cache(), self.massive)
         # A study of many pairs would fill the cache; a check may be stopped and taken up again.
         cache = user_cache() if self.brief else Cache(None)
-        return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache)
+        return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache, self.massive)
 
     def effects(self, source: str, target: str, measured: Pair) -> list[ContrastEffect]:
         """The ready contrasts of the source on the target, at the middle site; in brief, their dose–response too."""

@@ -64,6 +64,15 @@ class CheckOptions:
     """Of the dictionaries."""
     copy_models: bool = False
     """Whether the study holds the models themselves."""
+    keep_massive: bool = False
+    """Whether rows of more than 10 × the median norm are measured like any other."""
+
+    @property
+    def massive(self) -> float:
+        """How many times the median norm a row may have."""
+        from explorer.paired_rows import MASSIVE
+
+        return float("inf") if self.keep_massive else MASSIVE
 
     def __post_init__(self) -> None:
         if self.tokens < 1 or self.context < 2:
@@ -223,7 +232,7 @@ class _Work:
             return Yardstick(None, lambda m: found.loss_source if m.name == "A" else found.loss_target)
 
         loaded = dict(zip(("A", "B"), models, strict=True))
-        measure_study(out, file, losses, lambda _line: None, plan, loaded, brief=True)
+        measure_study(out, file, losses, lambda _line: None, plan, loaded, True, options.massive)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         note = "" if options.text else "; for models that were trained on other text, give --text"
         words = f"{text.title} ({entry.documents} documents, chunks of {options.context} tokens{note})"
@@ -350,13 +359,14 @@ class _Work:
             "recipe": asdict(recipe),
             "rows": ROWS,
             "seed": seed,
+            "massive": self.options.massive,
         }
 
         def report(step: str, share: float) -> None:
             plan(step if model.name == "A" else f"{step} of B", share)
 
         def make() -> dict[str, Any]:
-            sae = fit_dictionary(model, site, chunks, recipe, seed, report)
+            sae = fit_dictionary(model, site, chunks, recipe, seed, report, self.options.massive)
             return {name: getattr(sae, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
 
         weights = self.cache.tensors("dictionaries", key, make)

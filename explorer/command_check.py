@@ -31,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
     parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
+    parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
 
 
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
         device=options.device,
         seed=options.seed,
         copy_models=options.copy_models,
+        keep_massive=options.keep_massive,
     )
     source = Checkpoint(options.source, options.revision_source)
     command = "python -m explorer check " + shlex.join(_arguments(options))

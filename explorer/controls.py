@@ -14,7 +14,7 @@ from explorer.cache import Cache
 from explorer.corpus import Chunks
 from explorer.models import LanguageModel, find_blocks
 from explorer.moments import Moments
-from explorer.paired_rows import NormLimits, Report, paired_rows
+from explorer.paired_rows import MASSIVE, NormLimits, Report, paired_rows
 from explorer.results import PositiveControl
 from explorer.site_maps import LEAST_ROWS_PER_DIMENSION
 from explorer.site_moments import plain_moments, sample
@@ -68,6 +68,7 @@ def controls(
     source_digest: str,
     report: Report,
     cache: Cache,
+    massive: float = MASSIVE,
 ) -> Controls:
     """The controls of a source; from the cache where another target of the same config has been measured."""
     key = {
@@ -75,6 +76,7 @@ def controls(
         "config": {k: str(v) for k, v in sorted(target.network.config.to_dict().items()) if k not in _SILENT},
         "text": chunks_digest(chunks),
         "sites": [s.name for s in sites],
+        "massive": massive,
     }
     untrained: dict[str, list[Splits]] = {s.name: [] for s in sites}
     for seed in range(UNTRAINED_SEEDS):
@@ -86,6 +88,7 @@ def controls(
                 chunks,
                 sites,
                 lambda share: report(f"null: untrained target {seed + 1} of {UNTRAINED_SEEDS}", share),
+                massive,
             )
             return {
                 f"{site.name}|{split}|{part}": torch.as_tensor(getattr(moments, part))
@@ -103,13 +106,18 @@ def controls(
         "positive",
         {k: v for k, v in key.items() if k != "config"},
         PositiveControl,
-        lambda: positive_control(source, chunks, sites, report),
+        lambda: positive_control(source, chunks, sites, report, massive=massive),
     )
     return Controls(untrained, positive)
 
 
 def positive_control(
-    source: LanguageModel, chunks: Chunks, sites: Sequence[Site], report: Report, seed: int = 0
+    source: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    report: Report,
+    seed: int = 0,
+    massive: float = MASSIVE,
 ) -> PositiveControl:
     """Fit R between the source and itself rotated by a known Q, on about 20·d rows; EV must come back as 1.
 
@@ -122,7 +130,7 @@ def positive_control(
     exact = source.network.config.model_type in FAMILIES
     other = make_twin(source, seed) if exact else source
     q = maps.haar(d, seed, special=True).float()
-    limits = NormLimits()
+    limits = NormLimits(factor=massive)
     found = {site: (Moments.zero(d), Moments.zero(d)) for site in sites}
     for number, part in enumerate((fit, test)):
         report("positive control", (number + 1) / 2)

@@ -16,7 +16,7 @@ from explorer.errors import InputError
 from explorer.models import LanguageModel, same_ids
 from explorer.moment_files import kept_moments
 from explorer.nulls import cross_site
-from explorer.paired_rows import NormLimits, Report, paired_rows
+from explorer.paired_rows import MASSIVE, NormLimits, Report, paired_rows
 from explorer.results import FunctionResult, PairResult, Rows, Stitch
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps, fit_maps
@@ -101,16 +101,17 @@ def measure_pair(
     report: Report = lambda _step, _share: None,
     controls: Controls | None = None,
     cache: Cache = Cache(None),  # noqa: B008 (frozen)
+    massive: float = MASSIVE,
 ) -> Pair:
     """Fit and score every map at the given sites. `dictionaries` are the source's, by site name; sites may lack one.
 
     `cache` keeps the first pass by `digests` and text. With `controls` the pair is also stitched and judged; without (a
-    live refit), what needs them is None or empty.
+    live refit), what needs them is None or empty. Rows of more than `massive` × the median norm are left out.
     """
     began = time.monotonic()
     check_comparable(source, target, chunks)
-    limits = NormLimits()
-    key = {"models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
+    limits = NormLimits(factor=massive)
+    key = {"massive": massive, "models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
     moments = kept_moments(
         cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report)
     )

@@ -37,9 +37,11 @@ class PairedRows:
 
 @dataclass
 class NormLimits:
-    """The largest norm that a row may have, per model and site: 10 × the median norm of the first batch seen."""
+    """The largest norm that a row may have, per model and site: `factor` × the median norm of the first batch seen."""
 
     limits: dict[tuple[str, str], float] = field(default_factory=dict)
+    factor: float = MASSIVE
+    """Infinite keeps every row."""
 
     def within(self, model: str, site: Site, rows: Float[Tensor, "b t d"], scored: Bool[Tensor, "b t"]) -> Tensor:
         """Which rows are no massive activations."""
@@ -47,7 +49,9 @@ class NormLimits:
 
     def below(self, model: str, site: Site, norms: Float[Tensor, "b t"], scored: Bool[Tensor, "b t"]) -> Tensor:
         """The same for rows whose norms are known."""
-        limit = self.limits.setdefault((model, site.name), MASSIVE * float(norms[scored].median()))
+        if self.factor == float("inf"):
+            return torch.ones_like(scored)
+        limit = self.limits.setdefault((model, site.name), self.factor * float(norms[scored].median()))
         return norms <= limit
 
 

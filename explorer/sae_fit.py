@@ -13,7 +13,7 @@ from explorer.activations import residuals
 from explorer.corpus import Chunks
 from explorer.errors import InputError
 from explorer.models import LanguageModel
-from explorer.paired_rows import BATCH, NormLimits, Report
+from explorer.paired_rows import BATCH, MASSIVE, NormLimits, Report
 from explorer.sae import SAE
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.site_moments import sample, shuffle
@@ -35,12 +35,18 @@ def check_recipe(d: int) -> SAERecipe:
 
 
 def fit_dictionary(
-    model: LanguageModel, site: Site, chunks: Chunks, recipe: SAERecipe, seed: int, report: Report
+    model: LanguageModel,
+    site: Site,
+    chunks: Chunks,
+    recipe: SAERecipe,
+    seed: int,
+    report: Report,
+    massive: float = MASSIVE,
 ) -> SAE:
     """A dictionary of one site, trained on the fit text without massive rows; its EV is watched on validation."""
     count = ROWS // recipe.batch
     looked, trainer, last = sample(chunks.split("validation"), 4096), None, -1.0
-    limits = NormLimits()
+    limits = NormLimits(factor=massive)
     truth = torch.cat(list(_rows(model, site, looked, limits)))[:4096]
     step = f"dictionary at {site.label}"
     for done, rows in enumerate(_batches(model, site, chunks.split("fit"), recipe.batch, count, seed, limits)):

@@ -12,7 +12,7 @@ from explorer import maps
 from explorer.corpus import Chunks
 from explorer.models import LanguageModel
 from explorer.moments import CrossMoments, Moments
-from explorer.paired_rows import BATCH, NormLimits, PairedRows, Report, paired_rows
+from explorer.paired_rows import BATCH, MASSIVE, NormLimits, PairedRows, Report, paired_rows
 from explorer.ridge import Ridge
 from explorer.sites import Site
 from explorer.token_means import TokenMeans
@@ -111,13 +111,18 @@ def collect_moments(
 
 
 def plain_moments(
-    source: LanguageModel, target: LanguageModel, chunks: Chunks, sites: Sequence[Site], report: Callable[[float], None]
+    source: LanguageModel,
+    target: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    report: Callable[[float], None],
+    massive: float = MASSIVE,
 ) -> dict[Site, tuple[Moments, Moments, Moments]]:
     """Moments of the true pairs of the fit, validation and test split: all that a null of another target needs.
 
     On at most 100·d, 20·d and 20·d rows: that many fix a d×d map to a per cent, well within the gate's margin.
     """
-    limits = NormLimits()
+    limits = NormLimits(factor=massive)
     d = source.d_model
     parts = [sample(chunks.split(s), rows * d) for s, rows in (("fit", 100), ("validation", 20), ("test", 20))]
     total = sum(len(p) for p in parts)

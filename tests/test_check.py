@@ -314,3 +314,18 @@ def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pyt
     assert not list((place / "cache").rglob("*.partial"))
     monkeypatch.setenv("EXPLORER_CACHE", str(place / "another cache"))
     assert check(*pair, place / "whole", options, "x", until("never")).sites == made.sites
+
+
+def test_massive_rows_are_put_back_when_asked(place: Path, tokenizer: Any) -> None:
+    network = tiny.network("llama", 0)
+    with torch.no_grad():
+        network.get_input_embeddings().weight[tokenizer(" the")["input_ids"][0]] *= 300
+    network.save_pretrained(place / "massive")
+    tokenizer.save_pretrained(place / "massive")
+    rows = []
+    for more in ([], ["--keep-massive"]):
+        run(place, "massive", "massive", "--out", place / "m", *plain(place), "--sites", "0", *more)
+        rows.append(json.loads((place / "m" / "report.json").read_text())["rows"])
+    assert rows[0]["dropped"] > 0
+    assert rows[1]["dropped"] == 0
+    assert sum(rows[1][s] for s in ("fit", "validation", "test")) == sum(rows[0].values())

@@ -189,6 +189,8 @@ def test_massive_rows_are_left_out_and_counted(tokenizer: Any) -> None:
     assert result.rows_fit == int((chunks.split("fit").ids[:, 1:] != 7).sum())
     assert result.rows_test == int((chunks.split("test").ids[:, 1:] != 7).sum())
     assert result.dropped == int(massive.sum())
+    kept = measure.measure_pair(a, make_twin(a), chunks, [a.sites[0]], {}, massive=float("inf")).result.sites[0]
+    assert (kept.rows_fit, kept.dropped) == (int(chunks.split("fit").scored.sum()), 0)
 
 
 def test_shuffled_pairings_never_pair_a_document_with_itself() -> None:
