@@ -37,6 +37,10 @@ READS, PROMPT_TOKENS, CLASS_TOKENS = 22, 1_560, 26_000
 """Of each ready contrast of held-out Tales: readings under vectors, the tokens of each, and those of its texts."""
 
 
+GRAMMAR_VOCABULARY = 8192
+"""Models of a larger vocabulary were trained on other text than Tales: its contrasts are not measured on them."""
+
+
 def _reached(d: int) -> tuple[float, float, float, float]:
     """Shares of the measured speed that networks, dictionaries, sums of products and decompositions reach.
 
@@ -82,7 +86,7 @@ def _seconds(
     null_rows = min(tokens, 140.0 * d)
     network = both * tokens + UNTRAINED_SEEDS * both * null_rows + (both + unembed) * test
     network += sites * STITCH_ARMS * min(test, float(TOKENS)) * (both + unembed)
-    if options.text is None:
+    if options.text is None and source.vocabulary <= GRAMMAR_VOCABULARY:
         network += len(PLANS) * ((both + unembed) * READS * PROMPT_TOKENS + both * CLASS_TOKENS)
     width = check_recipe(d).width
     dictionary = 0.0

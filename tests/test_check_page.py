@@ -193,6 +193,9 @@ def test_the_estimate_grows_with_everything_that_costs() -> None:
 def test_the_estimate_of_the_contract_is_about_ten_minutes() -> None:
     found = needs(PYTHIA, sites=7, speed=2e11, text="pile.jsonl")
     assert 240 < found.seconds < 1500 and 1e9 < found.memory < 8e9
+    # Nobody steers a model by contrasts of a text that it does not know.
+    assert needs(PYTHIA, sites=7, speed=2e11) == found
+    assert needs().seconds > needs(text="pile.jsonl").seconds
 
 
 def test_the_speed_is_that_of_a_machine() -> None:
