@@ -8,9 +8,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from explorer.device import choose_device
 from explorer.errors import InputError
+
+if TYPE_CHECKING:
+    from explorer.training_text import TrainingText
 
 HELP = "remake the shipped models and dictionaries"
 
@@ -29,6 +33,8 @@ class Order:
     """Whether to stop after the language models."""
     log: Callable[[str], None]
     """Takes one line of progress."""
+    text: TrainingText | None = None
+    """Text of one's own in the place of Tales."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,20 @@ def _make_tales(order: Order) -> None:
     from explorer.recipe import TalesRecipe, Workshop, make_dictionaries, make_models
 
     seeds = tuple(sorted({0, *order.seeds})) if order.models_only else order.seeds
-    workshop = Workshop(order.out, replace(TalesRecipe(), seeds=seeds), order.log, order.device, fast=True)
+    documents = order.text.documents if order.text else None
+    recipe = replace(TalesRecipe(), seeds=seeds)
+    workshop = Workshop(order.out, recipe, order.log, order.device, fast=True, documents=documents)
     make_models(workshop, order.seeds)
     if order.models_only:
         return
     for seed in order.seeds:
         make_dictionaries(workshop, f"seed{seed}", seed)
+    if order.text is not None:
+        held_out = order.text.put_into(order.out)
+        first, second = (order.out / "models" / f"seed{seed}" for seed in order.seeds[:2])
+        dictionaries = order.out / "dictionaries" / first.name
+        order.log(f"next: python -m explorer check {first} {second} --text {held_out} --sae {dictionaries} --out DIR")
+        return
     from explorer.build import build_study
     from explorer.match_recipe import make_match_dictionaries
     from explorer.training_table import make_training_table
@@ -100,6 +114,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Which study, which seeds, where."""
     defaults = ", ".join(f"{name}: {study.seeds}" for name, study in STUDIES.items())
     parser.add_argument("study", choices=list(STUDIES), help="which study")
+    parser.add_argument(
+        "--text",
+        nargs="+",
+        metavar="FILE",
+        help="train on a text of your own (txt, jsonl, parquet) with the Tales recipe",
+    )
     parser.add_argument("--seeds", help=f"seeds to train, e.g. 0,1 (default: {defaults})")
     parser.add_argument("--out", help="folder to make the study in (default: a folder of the study's name)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -115,11 +135,16 @@ def run(options: argparse.Namespace) -> int:
     device = choose_device(options.device)
     if complaint := study.complaint(seeds, options.models_only):
         raise InputError(complaint)
+    if options.text and options.study != "tales":
+        raise InputError("--text goes with the recipe 'tales': Dyck-3 is a language of its own")
+    text = _read_text(options.text) if options.text else None
     if out.exists() and not out.is_dir():
         raise InputError(f"--out '{out}' is a file: name a folder")
     if out.exists() and any(out.iterdir()) and not options.resume:
         raise InputError(f"--out '{out}' is not empty: add --resume to go on with it, or name another folder")
     (out / "work").mkdir(parents=True, exist_ok=True)
+    if text is not None:
+        text.put_into(out)
     path = out / "work" / f"train-{os.getpid()}.log"
 
     def log(line: str) -> None:
@@ -129,10 +154,17 @@ def run(options: argparse.Namespace) -> int:
             file.write(stamped + "\n")
 
     log(f"began {time.strftime('%Y-%m-%d %H:%M:%S')}: {options.study}, seeds {seeds}, into {out}")
-    study.make(Order(out, seeds, device, options.models_only, log))
+    study.make(Order(out, seeds, device, options.models_only, log, text))
     if not options.models_only:
         log("done")
     return 0
+
+
+def _read_text(paths: list[str]) -> TrainingText:
+    from explorer.recipe import TalesRecipe
+    from explorer.training_text import read_training_text
+
+    return read_training_text(paths, TalesRecipe().rows * TalesRecipe().model.context)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -104,6 +104,8 @@ class Workshop:
     """Where to train."""
     fast: bool = False
     """Use the fastest training loss of this machine (compiling it takes half a minute); else the models' own."""
+    documents: tuple[str, ...] | None = None
+    """Text of one's own to train on, read again and again; None for Tales, of which there is always more."""
 
     @property
     def tokenizer_folder(self) -> Path:
@@ -141,7 +143,7 @@ def make_corpus(workshop: Workshop, polish: bool = False) -> Int[np.ndarray, "n 
     if not workshop.tokenizer_folder.exists():
         workshop.log(f"tokenizer: training on {recipe.tokenizer_documents} documents")
         partial = workshop.tokenizer_folder.with_name("tokenizer.partial")
-        texts = (d.text for d in tales.documents("train", recipe.tokenizer_documents))
+        texts = itertools.islice(_texts(workshop, 0), recipe.tokenizer_documents)
         train_tokenizer(texts, recipe.vocabulary, partial)
         partial.rename(workshop.tokenizer_folder)
     if path.exists():
@@ -150,15 +152,23 @@ def make_corpus(workshop: Workshop, polish: bool = False) -> Int[np.ndarray, "n 
     tokenizer = AutoTokenizer.from_pretrained(workshop.tokenizer_folder)
 
     def encoded() -> Iterator[list[int]]:
-        for start in itertools.count(POLISH_DOCUMENT if polish else 0, 500):
-            texts = [d.text for d in tales.documents("train", 500, start)]
-            yield from tokenizer(texts, add_special_tokens=False)["input_ids"]
+        texts = _texts(workshop, POLISH_DOCUMENT if polish else 0)
+        while some := list(itertools.islice(texts, 500)):
+            yield from tokenizer(some, add_special_tokens=False)["input_ids"]
 
     rows = pack(encoded(), count, recipe.model.context, tokenizer.eos_token_id)
     partial = path.with_name(f"{path.stem}.partial.npy")
     np.save(partial, rows)
     os.replace(partial, path)
     return rows
+
+
+def _texts(workshop: Workshop, start: int) -> Iterator[str]:
+    """The training documents without an end: Tales from number `start` on, or one's own text over and over."""
+    if workshop.documents is not None:
+        yield from itertools.cycle(workshop.documents)
+    for index in itertools.count(start):
+        yield tales.document("train", index).text
 
 
 def make_models(workshop: Workshop, seeds: tuple[int, ...], stop_after: int | None = None) -> None:
