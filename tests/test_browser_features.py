@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 from test_browser import SLOW, address, browser, settled, visit
 
 from explorer.study import shipped_studies
@@ -50,6 +50,19 @@ def places(page: Page, trace: int) -> list[list[float]]:
     return found
 
 
+def hover(page: Page, x: float, y: float) -> None:
+    """Rest on a dot until its text is there: a click chooses what is hovered."""
+    for _ in range(40):
+        page.mouse.move(x + 2, y)
+        page.mouse.move(x, y)
+        try:
+            page.wait_for_selector(".st-key-directions .hoverlayer .hovertext", timeout=2000)
+            return
+        except TimeoutError:
+            continue
+    raise AssertionError("no dot is hovered")
+
+
 def test_a_whole_visit(page: Page) -> None:
     page.locator(".st-key-find input").fill("Monday")
     page.locator(".st-key-find input").press("Enter")
@@ -69,8 +82,7 @@ def test_a_whole_visit(page: Page) -> None:
     crowd = places(page, 0)
     alone = max(crowd, key=lambda p: min((p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 for q in crowd if q is not p))
     assert str(int(alone[2])) != first
-    page.mouse.move(alone[0], alone[1])
-    page.wait_for_timeout(400)
+    hover(page, alone[0], alone[1])
     page.mouse.click(alone[0], alone[1])
     said(page, str(int(alone[2])))
     page.wait_for_function(
@@ -114,6 +126,7 @@ def test_box_selects_in_the_table_and_the_list_stands_in(page: Page) -> None:
     expect(
         page.get_by_test_id("stExpander").filter(has_text="The map as a list").get_by_test_id("stDataFrame")
     ).to_be_visible(timeout=SLOW)
+    page.wait_for_function("document.querySelectorAll('.st-key-directions line').length > 0", timeout=SLOW)
     dots = places(page, 0)
     xs, ys = [d[0] for d in dots], [d[1] for d in dots]
     page.locator(".st-key-directions").hover()
@@ -129,7 +142,8 @@ def test_box_selects_in_the_table_and_the_list_stands_in(page: Page) -> None:
     assert 10 < count < len(dots) * 0.6
     expect(page.locator(".st-key-finder .fact").first).to_contain_text(f"{count:,} of", timeout=SLOW)
     settled(page)
-    assert page.locator(".st-key-directions line").count() > 5, "lines join the matches of the selection"
+    # Lines join the matches of the selection.
+    page.wait_for_function("document.querySelectorAll('.st-key-directions line').length > 5", timeout=SLOW)
     chosen.get_by_role("button").click()
     expect(chosen).to_have_count(0, timeout=SLOW)
 
