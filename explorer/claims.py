@@ -158,12 +158,17 @@ def summary(readings: list[Reading]) -> str:
     counts = {a: sum(r.agreement == a for r in readings) for a in Agreement}
     measured = len(readings) - counts[Agreement.NOT_MEASURED]
     text = (
-        f"Of {measured} claims that can be measured here, {counts[Agreement.AGREES]} agree with the paper's number, "
-        f"{counts[Agreement.PARTLY]} partly, {counts[Agreement.NO]} do not."
+        f"Of {measured} claims that can be measured here, {counts[Agreement.AGREES]} "
+        f"agree{_s(counts[Agreement.AGREES])} with the paper's number, {counts[Agreement.PARTLY]} partly, "
+        f"{counts[Agreement.NO]} do{'es' if counts[Agreement.NO] == 1 else ''} not."
     )
     if counts[Agreement.NOT_MEASURED]:
         text += f" {counts[Agreement.NOT_MEASURED]} cannot be measured here."
     return text + " An agreeing number is not yet an agreeing meaning: read the control beside it."
+
+
+def _s(count: int) -> str:
+    return "s" if count == 1 else ""
 
 
 def _read(claim: Claim, study: ClaimStudy | None) -> Reading:

@@ -35,7 +35,7 @@ MATCHES = (
 )
 """The bars of the cosine scene: case, words, colour, hatch."""
 FULL = 0.85
-"""EV of a bar that is long enough to carry its number inside."""
+"""EV of a bar that is long enough to carry its number inside, in the darker of ink and paper."""
 LIMITS = (
     ("shuffled", "R of shuffled pairs", "null"),
     ("orthogonal", "rotation R", "rotated"),
@@ -57,7 +57,7 @@ def twin(story: Story, palette: Palette) -> go.Figure:
     fill(figure, 2, a, b[:1])
     heading(figure, 0.0, f"answers: surprise at each {_piece(story.twin)} {_key(story.twin, palette)}")
     heading(figure, 0.58, "inside: the same tokens")
-    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 118})
+    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 134})
     return figure
 
 
@@ -68,7 +68,7 @@ def function(story: Story, palette: Palette) -> go.Figure:
     staged(figure, palette)
     piece = _piece(story.sister)
     heading(figure, 0.0, f"surprise at each {piece} of a text that neither has seen {_key(story.sister, palette)}")
-    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 118})
+    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 134})
     return figure
 
 
@@ -166,7 +166,7 @@ def limits(story: Story, palette: Palette) -> go.Figure:
         figure.add_bar(
             y=[title], x=[value], orientation="h", marker=marker, text=[two(value)],
             textposition="outside" if value < FULL else "inside", insidetextanchor="end", cliponaxis=False,
-            textfont={"size": 28, "color": palette.ink if value < FULL else palette.paper},
+            textfont={"size": 28, "color": palette.ink if value < FULL else min(palette.ink, palette.paper)},
             hovertemplate=f"{title}: %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
     staged(figure, palette)
