@@ -84,10 +84,11 @@ def _draw_export(entry: OwnStudy) -> None:
 
 def _packed(entry: OwnStudy, weights: bool) -> BinaryIO:
     """Made when it is asked for, on disk: an archive with weights may not fit into memory twice."""
-    out = tempfile.TemporaryFile()  # noqa: SIM115 - Streamlit reads it after this function has ended
-    export_study(entry, out, weights)
-    out.seek(0)
-    return out
+    with tempfile.NamedTemporaryFile() as out:
+        export_study(entry, out, weights)
+        out.flush()
+        # Streamlit takes a file that can only be read, and reads it after this function has ended.
+        return open(out.name, "rb")
 
 
 def _rename(entry: OwnStudy) -> None:
