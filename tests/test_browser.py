@@ -150,7 +150,6 @@ def test_map_switch_drives_the_page_and_the_link(browser: Browser, address: str)
         assert "map=affine" in page.url
 
 
-@pytest.mark.visit
 def test_a_feature_opens_from_the_map_and_from_the_link(browser: Browser, address: str) -> None:
     with visit(browser, f"{address}/features?b=seed1") as page:
         settled(page)

@@ -16,7 +16,7 @@ from test_browser import SLOW, app, browser, settled, visit
 from explorer import tales
 
 __all__ = ["browser"]
-pytestmark = [pytest.mark.browser, pytest.mark.visit, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 WHOLE = 600_000
 """Milliseconds that a whole check may take on a busy machine; ten seconds on an idle one."""
 

@@ -80,7 +80,9 @@ def test_a_good_form_becomes_the_request_of_the_command_line(models: tuple[Path,
     (folder / "mine.txt").write_text("Some text.")
     request = examine(fields(models, text=f" {folder}/mine.txt ", sites="0, 2", sae="none", seed=3, copy_models=True))
     assert request.source == Checkpoint(str(models[0])) and request.target == Checkpoint(str(models[1]))
-    expected = CheckOptions(str(folder / "mine.txt"), "0, 2", "none", 4000, 32, "auto", 3, True)
+    expected = CheckOptions(
+        str(folder / "mine.txt"), sites="0, 2", sae="none", tokens=4000, context=32, seed=3, copy_models=True
+    )
     assert request.options == expected
     assert request.title == "A → B" and request.wish == "a-b"
     assert request.command == (

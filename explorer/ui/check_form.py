@@ -21,7 +21,8 @@ from explorer.check_request import (
 )
 from explorer.errors import InputError
 
-_KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+# Not in the link: with several bound fields a late answer to one edit takes the next one back.
+_KEPT: dict[str, Any] = {"persist_state": "session"}
 _DICTIONARIES = ("train", "none", "file")
 
 
