@@ -265,7 +265,8 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
             )
         )
         figure.add_annotation(
-            x=math.log10(points[-1].tokens),
+            xref="paper",
+            x=1,
             y=heights[title],
             text=f" {title} {number(values[-1])}",
             xanchor="left",
@@ -275,13 +276,19 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
     base_layout(figure, palette, 380)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     ticks = [r.tokens for r in points]
+    named = [n for n in ticks[:-1] if ticks[-1] > 2 * n] + ticks[-1:]  # closer ones would run into the last
     figure.update_xaxes(
-        type="log", title="training tokens of each seed", tickvals=ticks, ticktext=[f"{n / 1e6:.1f} M" for n in ticks]
+        type="log",
+        title="training tokens of each seed, millions",
+        tickvals=named,
+        ticktext=[f"{n / 1e6:.1f}" for n in named],
+        tickangle=0,
+        range=[math.log10(ticks[0]) - 0.05, math.log10(ticks[-1]) + 0.03],
     )
     figure.update_yaxes(
         title="explained variance", range=[max(-1.5, min(0.0, *(r.orthogonal for r in points)) - 0.1), 1.05]
     )
-    figure.update_layout(margin={"l": 64, "r": 220, "t": 16, "b": 48})
+    figure.update_layout(margin={"l": 64, "r": 200, "t": 16, "b": 56})
     return figure
 
 

@@ -213,13 +213,16 @@ def training(rows: list[TrainingRow]) -> list[str]:
         f"{first.loss_source:.2f} to {last.loss_source:.2f}; {moved('EV of R', first.orthogonal, last.orthogonal)}, "
         f"{moved('of the affine map', first.affine, last.affine)}, {moved('ρ', first.rho, last.rho)}.",
         f"<b>The dictionary through R:</b> {moved('EV', first.sae_rotated, last.sae_rotated)}, "
-        f"{moved('its ceiling', first.sae_ceiling, last.sae_ceiling)}.",
+        f"{moved('its ceiling', first.sae_ceiling, last.sae_ceiling)}. Through R of shuffled pairs, "
+        f"{moved('it', first.sae_shuffled, last.sae_shuffled)}.",
+        f"<b>Steering through R,</b> as a share of the own effect, over five genres at one dose: "
+        f"{first.steering_share:.2f} at first, {last.steering_share:.2f} at last.",
     ]
     if trials:
         base, others = trials[0], trials[1:]
         told = "; ".join(f"{r.name}: {r.orthogonal:.2f} (affine {r.affine:.2f}, ρ {r.rho:.2f})" for r in others)
         out.append(
-            f"<b>Short trials</b> of {base.tokens / 1e6:.1f} M tokens. {base.name}: {base.orthogonal:.2f} "
-            f"(affine {base.affine:.2f}, ρ {base.rho:.2f}). {told}."
+            f"<b>Short trials</b> of {base.tokens / 1e6:.1f} M tokens, EV of R: {base.name}: {base.orthogonal:.2f} "
+            f"(affine {base.affine:.2f}, ρ {base.rho:.2f}); {told}."
         )
     return [minus(line) for line in out]

@@ -17,7 +17,7 @@ result, here, a, b = view.pair, view.site_result, view.source, view.target
 st.html(f"<p class='verdict'>{rotation_sentences.verdict(result)}{sentences.rotation(result, here, view.arm)}</p>")
 left, right = st.columns([0.45, 0.55], gap="medium")
 with left:
-    head, switch = st.columns(2, vertical_alignment="bottom")
+    head, switch = st.columns([0.52, 0.48], gap="small", vertical_alignment="center")
     head.markdown("#### A's dictionary on B")
     with switch:
         reading = choice("reading", "Reading", ("paper-style", "faithful"))

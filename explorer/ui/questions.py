@@ -86,7 +86,13 @@ def _training(view: View) -> None:
     alt = "Explained variance at the middle site against training tokens; the numbers are in the table below."
     _answer(figure, "training", alt, rotation_sentences.training(rows))
     table = figures_rotation.training_frame(rows)
-    st.dataframe(table, hide_index=True, key="training_table", column_config={c: DECIMALS for c in table.columns[1:]})
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        key="training_table",
+        column_config={c: DECIMALS for c in table.columns[1:]},
+    )
 
 
 ANSWERS: dict[str, Callable[[View], None]] = {
