@@ -12,7 +12,6 @@ from plotly.subplots import make_subplots
 
 from explorer.dose_response import BAND, MAX_LOSS_RISE, DoseResponse
 from explorer.figures import base_layout
-from explorer.figures_steering import MARKS
 from explorer.palette import DASHES, Palette
 
 if TYPE_CHECKING:
@@ -20,6 +19,14 @@ if TYPE_CHECKING:
 
     from explorer.label_shares import LabelShares
 
+MARKS = {
+    "shuffled": ("x", "✕"),
+    "affine": ("square", "■"),
+    "raw": ("triangle-down", "▼"),
+    "native": ("diamond", "◆"),
+    "rotated": ("circle", "●"),
+}
+"""Shape of each arm (Plotly's name, and as a character), the second channel; the last are drawn on top."""
 ORDER = ("shuffled", "affine", "raw", "native", "rotated")
 """The last is drawn on top."""
 TICKS = (-0.8, -0.4, -0.1, 0.0, 0.1, 0.4, 0.8)

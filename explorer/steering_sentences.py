@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from explorer.transfer import TransferVerdict, by_native_effect, moved_by_rotation, transfer_verdict
-
 if TYPE_CHECKING:
-    from explorer.effect import ContrastEffect
     from explorer.job import Piece, Snapshot
     from explorer.live import LaneEffect
 
@@ -113,42 +109,6 @@ def status(snapshot: Snapshot | None, stale: bool) -> str:
     return f"{'Stopped' if snapshot.state == 'stopped' else 'Done'}: {speed}, all lanes together."
 
 
-def transfer(effects: Sequence[ContrastEffect], source: str, target: str) -> str:
-    """What the stored effects say about a pair, in two sentences (HTML with bold numbers)."""
-    if not effects:
-        return f"The ready contrasts were not measured for {source} → {target}."
-    moved, total = moved_by_rotation(effects), len(effects)
-    text = (
-        f"<b>{moved} of {total}</b> contrasts of {source} move {target} through R more than raw, "
-        "and more than random directions do. "
-    )
-    counts = Counter(transfer_verdict(e) for e in effects)
-    judged = total - counts[TransferVerdict.NOT_APPLICABLE]
-    if judged <= CHANCE * total + 1e-9 or judged == 1 < total:
-        return text + (
-            f"Of {target}’s own vectors {judged or 'none'} beats random directions, no more than chance gives: "
-            "there is nothing to transfer."
-        )
-    passed = counts[TransferVerdict.TRANSFERS]
-    text += f"Of the {judged} that {target} has a direction of its own for, {passed} transfer"
-    strongest = next((e for e in by_native_effect(effects) if transfer_verdict(e) == TransferVerdict.TRANSFERS), None)
-    if strongest is not None:
-        text += (
-            f"; the strongest is <b>{strongest.title}</b>: own {signed(strongest.native)}, rotated "
-            f"{signed(strongest.rotated)}, raw {signed(strongest.raw)}"
-        )
-    return text + "."
-
-
-def one_dose(effect: ContrastEffect, site: str) -> str:
-    """What the stored effects were measured at, and what that leaves open."""
-    return (
-        f"Measured on held-out texts at one dose ({signed(effect.dose)} median norms) and one site ({site}), "
-        "whatever the controls above say. One dose shows whether a vector works, not over which range; "
-        "the full rule compares areas over all doses."
-    )
-
-
 STEERING_HELP = r"""
 **The question.** A direction of A's residual stream makes A write something else. Does the same direction do the same
 to B, once one rotation has carried it there?
@@ -168,7 +128,7 @@ Under *Options*, B's own vector for the same contrast can be added.
 
 **Effect.** $m = \log P(\text{tokens typical of the positive class}) - \log P(\text{those of the negative class})$, and
 the effect is $m(c) - m(0)$: signed, so that an inversion shows. Under a lane it is read on the text that the same model
-wrote unsteered (for a feature: the tokens that it raises and lowers most directly); in the dots, on the beginnings
+wrote unsteered (for a feature: the tokens that it raises and lowers most directly); in the dose figure, on the beginnings
 of held-out texts of the negative class.
 
 **Verdicts.** *n/a*: B's own vector does not beat the 95th percentile of 20 random directions. *Inverted*: rotated below

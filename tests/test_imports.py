@@ -13,7 +13,6 @@ WITHOUT_MODEL = (
     "figures_dial",
     "figures_features",
     "figures_match",
-    "figures_steering",
     "figures_stage",
     "figures_stage_dial",
     "figures_story",

@@ -10,20 +10,16 @@ import pytest
 import tiny
 import torch
 
-from explorer import job, live, steering_sentences, transfer
+from explorer import job, live, steering_sentences
 from explorer.decoding import Positions, Sampling
-from explorer.effect import ContrastEffect
 from explorer.errors import InputError
-from explorer.figures_steering import transfer_dots, transfer_table
 from explorer.generation import Lane, LaneToken, generate, stream
 from explorer.job import Job, State
 from explorer.live import Steering, VectorName, build_lanes, parse_vector
 from explorer.maps import ResidualMap, haar
-from explorer.palette import LIGHT
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import unit
-from explorer.transfer import TransferVerdict, transfer_verdict
 from explorer.turns import Turns
 from explorer.twin import make_twin, twin_rotation
 
@@ -328,76 +324,11 @@ def test_names_of_no_vector_are_refused(text: str) -> None:
         parse_vector(text)
 
 
-def stored(native: float = 2.0, rotated: float = 1.5, raw: float = 0.1, name: str = "sea") -> ContrastEffect:
-    """A stored effect whose random band is −0.45 … 0.45."""
-    return ContrastEffect(
-        name=name,
-        title=f"to {name}",
-        site="blocks.2.hook_resid_pre",
-        dose=0.4,
-        source=2.1,
-        native=native,
-        raw=raw,
-        rotated=rotated,
-        affine=1.4,
-        shuffled=0.0,
-        random=tuple(-0.5 + i / 20 for i in range(21)),
-        loss_rise_rotated=0.1,
-        cosine_native_rotated=0.9,
-        cosine_native_raw=0.0,
-    )
-
-
-@pytest.mark.parametrize(
-    ("native", "rotated", "verdict"),
-    [
-        (0.449, 3.0, TransferVerdict.NOT_APPLICABLE),
-        (-2.0, -2.0, TransferVerdict.NOT_APPLICABLE),
-        (2.0, -0.451, TransferVerdict.INVERTED),
-        (2.0, -0.449, TransferVerdict.NO_BETTER),
-        (2.0, 0.449, TransferVerdict.NO_BETTER),
-        (2.0, 0.99, TransferVerdict.WEAK),
-        (2.0, 1.0, TransferVerdict.TRANSFERS),
-        (0.46, 0.47, TransferVerdict.TRANSFERS),
-    ],
-)
-def test_the_rule_of_the_verdict(native: float, rotated: float, verdict: TransferVerdict) -> None:
-    assert transfer.random_band(stored()) == pytest.approx((-0.45, 0.45))
-    assert transfer_verdict(stored(native, rotated)) == verdict
-
-
-def test_the_sentence_counts() -> None:
-    some = [
-        stored(),
-        stored(rotated=0.05, raw=0.0, name="town"),
-        stored(rotated=1.0, raw=1.2, name="log"),
-        stored(0.1, name="merry"),
-    ]
-    assert transfer.moved_by_rotation(some) == 2
-    text = steering_sentences.transfer(some, "seed0", "seed1")
-    assert "<b>2 of 4</b> contrasts of seed0 move seed1" in text
-    assert "Of the 3 that seed1 has a direction of its own for, 2 transfer" in text
-    for few in ([stored(0.0)], [stored(0.0), stored(), stored(0.0)]):
-        assert "there is nothing to transfer" in steering_sentences.transfer(few, "seed0", "step0")
-    assert "not measured for seed0 → seed1" in steering_sentences.transfer([], "seed0", "seed1")
-
-
 def test_the_line_under_a_lane_has_no_minus_zero() -> None:
     line = steering_sentences.lane_effect(live.LaneEffect(-0.001, -0.002)).replace("\u00a0", " ")
     assert line == "effect +0.00, loss +0 %"
     line = steering_sentences.lane_effect(live.LaneEffect(-1.234, 0.126)).replace("\u00a0", " ")
     assert line == "effect −1.23, loss +13 %"
-
-
-def test_figure_and_table_agree_and_are_sorted() -> None:
-    some = [stored(1.0, name="low"), stored(3.0, name="high"), stored(0.1, name="none")]
-    figure, table = transfer_dots(some, "seed1", "low", LIGHT, "rotated"), transfer_table(some)
-    assert list(table["contrast"]) == ["to high", "to low", "to none"]
-    assert list(table["verdict"]) == ["weak" if r < 0.5 else "transfers" for r in (0.5, 1.5)] + ["n/a"]
-    native = next(t for t in figure.data if t.name == "seed1’s own")
-    assert list(native.x) == [3.0, 1.0, 0.1] and native.y[1] == "<b>to low</b>"
-    assert [list(t.x) for t in figure.data if t.mode == "lines"] == [pytest.approx([-0.45, 0.45])] * 3
-    assert table["ratio"].isna().tolist() == [False, False, True]
 
 
 Say = Callable[[Any, bool], str]
