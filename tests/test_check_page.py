@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,18 +11,20 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 import tiny
 from streamlit.testing.v1 import AppTest
 
 from explorer import check_sentences as sentences
-from explorer import estimate, pair_presets, study_outputs, tales
+from explorer import estimate, figures, figures_rotation, pair_presets, study_outputs, tales
 from explorer.check import CheckOptions, Checkpoint, check
 from explorer.check_queue import CHECKS, Report
 from explorer.check_request import Fields, examine
 from explorer.errors import InputError
 from explorer.model_shape import ModelShape, read_shape, shape_of
+from explorer.palette import LIGHT
 from explorer.studies import OwnStudy, adopt, own_names, unfinished_folder
 from explorer.study import open_study
 from explorer.study_archive import export_study, import_study
@@ -377,3 +380,29 @@ def test_your_studies_are_renamed_and_deleted_after_a_question(checked: OwnStudy
 
 def test_the_queue_of_the_pages_is_left_empty() -> None:
     assert not [job for job in CHECKS._jobs if job.now.busy]
+
+
+def numbers(found: Any) -> Iterator[float]:
+    """Every number of a JSON document."""
+    if isinstance(found, dict | list):
+        for part in found.values() if isinstance(found, dict) else found:
+            yield from numbers(part)
+    elif isinstance(found, int | float) and not isinstance(found, bool):
+        yield float(found)
+
+
+def test_every_figure_of_the_rotation_page_shows_numbers_of_the_report(checked: OwnStudy) -> None:
+    study = open_study(checked.name)
+    result = study.pair("A", "B")
+    path = next(o.path for o in study_outputs.outputs(study) if o.path.name == "report.json")
+    report = json.loads(path.read_text(encoding="utf-8"))
+    for entry, site in zip(report["sites"], result.sites, strict=True):
+        told = np.array(sorted(numbers(entry)))
+        drawn = {
+            "ladder": [t.x[0] for t in figures.ladder(site, LIGHT).data if len(t.x) == 1],
+            "stitching": [x for t in figures_rotation.stitching(site, ("A", "B"), LIGHT).data for x in t.x],
+        }
+        for name, values in drawn.items():
+            assert values
+            missing = [v for v in values if np.abs(told - v).min() > 1e-6]
+            assert not missing, (name, missing)
