@@ -26,8 +26,8 @@ MARKS = {
     "native": ("diamond", "◆"),
     "rotated": ("circle", "●"),
 }
-"""Shape of each arm (Plotly's name, and as a character), the second channel; the last are drawn on top."""
-ORDER = ("shuffled", "affine", "raw", "native", "rotated")
+"""Shape of each arm (Plotly's name, and as a character), the second channel."""
+ORDER = tuple(MARKS)
 """The last is drawn on top."""
 TICKS = (-0.8, -0.4, -0.1, 0.0, 0.1, 0.4, 0.8)
 

@@ -232,13 +232,14 @@ def train_phase(
 
     state = workshop.out / "work" / f"{name}.safetensors"
     loss_of = None
-    if schedule.emphasis != 1:
+    special = (emphasised(schedule.emphasis), tokens_of) if schedule.emphasis != 1 else ()
+    if special:
         rows = flagged(rows, model.config.eos_token_id)
-        loss_of = fast_loss(model, torch.float32, False, emphasised(schedule.emphasis), tokens_of)
     if workshop.fast and workshop.device == "cpu":
-        special = (emphasised(schedule.emphasis), tokens_of) if schedule.emphasis != 1 else ()
         loss_of, how = best_loss(model, *special)
         workshop.log(f"{name}: {how}")
+    elif special:
+        loss_of = fast_loss(model, torch.float32, False, *special)
     losses = train_language_model(model, rows, schedule, order, state, keep, report, stop_after, loss_of)
     if not losses or losses[-1][0] < schedule.steps:
         return False
