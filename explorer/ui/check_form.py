@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -50,22 +51,30 @@ def _draw_presets() -> None:
         with st.popover("PolyPythias …", width=180):
             st.markdown("Seeds of one model on the hub (arXiv 2503.09543). They are downloaded: this needs a network.")
             names = [size.name for size in pair_presets.SIZES]
-            size = st.selectbox("Size", names, 0, key="pythia_size")
-            a = st.selectbox("Seed of A", pair_presets.SEEDS, 0, key="pythia_a")
-            b = st.selectbox("Seed of B", pair_presets.SEEDS, 1, key="pythia_b")
-            step = st.number_input(
-                "Training step", 0, pair_presets.LAST_STEP, pair_presets.LAST_STEP, 1000, key="pythia_step"
-            )
+            st.selectbox("Size", names, 0, key="pythia_size")
+            st.selectbox("Seed of A", pair_presets.SEEDS, 0, key="pythia_a")
+            st.selectbox("Seed of B", pair_presets.SEEDS, 1, key="pythia_b")
+            st.number_input("Training step", 0, pair_presets.LAST_STEP, pair_presets.LAST_STEP, 1000, key="pythia_step")
             try:
-                filled = (
-                    pair_presets.pythia(str(size), int(a)),
-                    pair_presets.pythia(str(size), int(b)),
-                    pair_presets.revision(int(step)),
-                )
+                _pythias()
             except InputError as error:
                 st.html(f"<p class='fact'>{error}</p>")
             else:
-                st.button("Use this pair", key="pythia_use", on_click=_fill, args=filled)
+                st.button("Use this pair", key="pythia_use", on_click=_fill_pythias)
+
+
+def _pythias() -> tuple[str, str, str]:
+    """Source, target and revision that the preset's fields say now."""
+    chosen = st.session_state
+    size = str(chosen["pythia_size"])
+    a, b = (pair_presets.pythia(size, int(chosen[key])) for key in ("pythia_a", "pythia_b"))
+    return a, b, pair_presets.revision(int(chosen["pythia_step"] or 0))
+
+
+def _fill_pythias() -> None:
+    # Read here: the arguments of a callback are those of the last run, without an edit made just before the click.
+    with suppress(InputError):
+        _fill(*_pythias())
 
 
 def _fill(source: str, target: str, revision: str) -> None:

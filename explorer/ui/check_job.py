@@ -72,7 +72,10 @@ def draw_job() -> bool:
 
 def draw_start(fields: Fields) -> None:
     """The button, and why it did not start."""
-    st.button("Check this pair", type="primary", key="check_start", on_click=start, args=(fields,))
+    # No callback: it would get the fields of the last run, and lose an edit that was made just before the click.
+    if st.button("Check this pair", type="primary", key="check_start"):
+        start(fields)
+        st.rerun()
     if message := st.session_state.get(_ERROR):
         st.error(message)
 

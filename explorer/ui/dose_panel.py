@@ -140,7 +140,9 @@ def _buttons(view: View, request: Request, mine: Desk, key: object, known: bool,
             st.button("Cancel", key="dose_cancel", on_click=mine.cancel)
             st.progress(share, f"{ahead} before you" if ahead else f"measuring, {share:.0%}", width=420)
         else:
-            st.button(label, key="dose_measure", on_click=_start, args=(view, request, mine, key, known, tells))
+            # No callback: it would get the request of the last run, and lose an edit made just before the click.
+            if st.button(label, key="dose_measure"):
+                _start(view, request, mine, key, known, tells)
             error = mine.task.error if mine.task is not None and mine.key == key else ""
             what = "every arm at ten doses, with 20 random directions"
             said = error or (

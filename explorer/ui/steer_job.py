@@ -31,8 +31,10 @@ class Bench:
     """What it was asked."""
     error: str = ""
     """Why the last request could not be started."""
+    asked: bool = False
+    """Whether the next run, of the page or of the bench alone, starts its request."""
     again: bool = False
-    """Whether the next run of the page starts its request by itself (a fresh seed was asked for)."""
+    """Whether the next run of the whole page starts its request (a fresh seed was asked for)."""
 
     def start(self, request: Request) -> None:
         """Stop what is running and write what is asked for instead."""
@@ -46,6 +48,10 @@ class Bench:
             self.job = Job(lanes, sites, *how, watched=True, patience=PATIENCE)
         except InputError as error:
             self.error = str(error)
+
+    def ask(self) -> None:
+        """Start what the next run asks for: this one's request may lack an edit made just before the click."""
+        self.asked = True
 
     def stop(self) -> None:
         """Stop what is running, if anything is."""
@@ -90,8 +96,8 @@ def draw_bench(view: View, request: Request) -> None:
     except InputError as error:
         st.html(f"<p class='fact'>{escape(str(error))}</p>")
         return
-    if mine.again:
-        mine.again = False
+    if mine.again or mine.asked:
+        mine.again = mine.asked = False
         mine.start(request)
     running = mine.running
     st.fragment(_draw, run_every=POLL_SECONDS if running else None)(view, request, facts, running)
@@ -109,13 +115,16 @@ def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
 
 def _draw(view: View, request: Request, facts: str, polling: bool) -> None:
     mine = bench()
+    if mine.asked:
+        mine.asked = False
+        mine.start(request)
     snapshot = mine.snapshot()
     stale = mine.request is not None and mine.request != request
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         # Callbacks, and one rerun at the very end: what a fragment has not drawn when it reruns vanishes for a moment.
         st.button(
             "Regenerate" if mine.job else "Generate", type="primary", key="generate", shortcut="Ctrl+Enter",
-            on_click=mine.start, args=(request,),
+            on_click=mine.ask,
         )  # fmt: skip
         st.button("Stop", key="stop", shortcut="Esc", disabled=not mine.running, on_click=mine.stop)
         st.button(
