@@ -22,7 +22,10 @@ with left:
     with switch:
         reading = choice("reading", "Reading", ("paper-style", "faithful"))
     if any(site.dictionary is not None for site in result.sites):
-        figure = figures.ev_by_site(result, reading, view.arm, view.palette, view.site.name)
+        figure = cache.figure(
+            ("ev", *view.shown, view.arm, reading),
+            lambda: figures.ev_by_site(result, reading, view.arm, view.palette, view.site.name),
+        )
         alt = f"Explained variance of {a}'s dictionary on {b} by site and map; the numbers are in the table below."
         chart(figure, "ev", alt)
     else:
@@ -30,13 +33,12 @@ with left:
 with right:
     st.markdown(f"#### Turn {b} into {a}, site {view.site.label}")
     if here.dial is not None:
-        clouds = cache.clouds(view.where, a, b)[view.site.name]
-        figure = figures_dial.dial(here.dial, clouds[0], clouds[1], (a, b), view.palette)
-        chart(
-            figure,
-            "dial",
-            f"Two clouds of rows. As the dial turns, {b}'s moves onto {a}'s and explained variance rises.",
+        curve, clouds = here.dial, cache.clouds(view.where, a, b)[view.site.name]
+        figure = cache.figure(
+            ("dial", *view.shown), lambda: figures_dial.dial(curve, clouds[0], clouds[1], (a, b), view.palette)
         )
+        alt = f"Two clouds of rows. As the dial turns, {b}'s moves onto {a}'s and explained variance rises."
+        chart(figure, "dial", alt)
     else:
         st.info(f"The dial needs a dictionary, and this study has none of {a} at {view.site.label}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from explorer.study import Study, open_study
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from explorer.corpus import Chunks
     from explorer.dose_response import DoseResponse
@@ -37,6 +39,12 @@ def pair(where: str, source: str, target: str) -> PairResult:
 def clouds(where: str, source: str, target: str) -> dict[str, tuple[NDArray[np.float16], NDArray[np.float16]]]:
     """The clouds of a measured pair, by site name."""
     return study(where).clouds(source, target)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def figure(what: tuple[str | bool, ...], _draw: Callable[[], go.Figure]) -> go.Figure:
+    """The figure of `what`: drawn once, as plotly takes longer over it than everything else on a page; read only."""
+    return _draw()
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -36,6 +36,11 @@ class View:
     """Colours of the current theme."""
 
     @property
+    def shown(self) -> tuple[str | bool, ...]:
+        """What decides a figure of this view, the map aside: a key for `cache.figure`."""
+        return (self.where, self.source, self.target, self.site.name, self.palette is DARK)
+
+    @property
     def pair(self) -> PairResult:
         """The measured numbers of the pair."""
         return cache.pair(self.where, self.source, self.target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -25,13 +26,13 @@ def draw_questions(view: View) -> None:
     ANSWERS[asked](view)
 
 
-def _answer(figure: go.Figure | None, key: str, alt: str, facts: Iterable[str]) -> None:
+def _answer(view: View, draw: Callable[[], go.Figure] | None, key: str, alt: str, facts: Iterable[str]) -> None:
     left, right = st.columns([0.56, 0.44], gap="medium")
     with left:
-        if figure is None:
+        if draw is None:
             st.info(rotation_sentences.NOT_MEASURED)
         else:
-            chart(figure, key, alt)
+            chart(cache.figure((key, *view.shown), draw), key, alt)
     with right:
         st.html("".join(f"<p class='fact'>{fact}</p>" for fact in facts))
 
@@ -39,42 +40,43 @@ def _answer(figure: go.Figure | None, key: str, alt: str, facts: Iterable[str]) 
 def _which_map(view: View) -> None:
     here = view.site_result
     alt = f"How well each map predicts {view.source}'s rows from {view.target}'s, the token lookup and the controls."
-    _answer(figures.ladder(here, view.palette), "ladder", alt, [*rotation_sentences.maps(here), sentences.firing(here)])
+    facts = [*rotation_sentences.maps(here), sentences.firing(here)]
+    _answer(view, lambda: figures.ladder(here, view.palette), "ladder", alt, facts)
     refit(view)
 
 
 def _random(view: View) -> None:
     here = view.site_result
-    figure = figures_rotation.spectrum(here.rotation.spectrum, view.palette)
     alt = "Angles of R's eigenvalues beside those of Haar-random matrices."
-    _answer(figure, "spectrum", alt, rotation_sentences.matrix(view.pair, here))
+    facts = rotation_sentences.matrix(view.pair, here)
+    _answer(view, lambda: figures_rotation.spectrum(here.rotation.spectrum, view.palette), "spectrum", alt, facts)
 
 
 def _function(view: View) -> None:
     here, names = view.site_result, (view.source, view.target)
-    figure = None if here.stitch is None else figures_rotation.stitching(here, names, view.palette)
     alt = "Cross-entropy recovered when one model is continued by the other, by what passes the seam."
-    _answer(figure, "stitch", alt, rotation_sentences.function(view.pair, here))
+    draw = None if here.stitch is None else partial(figures_rotation.stitching, here, names, view.palette)
+    _answer(view, draw, "stitch", alt, rotation_sentences.function(view.pair, here))
 
 
 def _text(view: View) -> None:
     here = view.site_result
-    figure = figures_rotation.fit_curve(here.fit_curve, view.pair.d_model, view.palette)
     alt = "Explained variance on test text against the number of rows that the map was fitted on."
-    _answer(figure, "fit", alt, rotation_sentences.text_needed(view.pair, here))
+    draw = partial(figures_rotation.fit_curve, here.fit_curve, view.pair.d_model, view.palette)
+    _answer(view, draw, "fit", alt, rotation_sentences.text_needed(view.pair, here))
 
 
 def _depths(view: View) -> None:
-    figure = figures_rotation.cross_site(view.pair, view.palette, view.palette is DARK)
     alt = "Explained variance at each site through the R of each other site; the numbers stand in the cells."
-    _answer(figure, "depths", alt, rotation_sentences.depths(view.pair))
+    draw = partial(figures_rotation.cross_site, view.pair, view.palette, view.palette is DARK)
+    _answer(view, draw, "depths", alt, rotation_sentences.depths(view.pair))
 
 
 def _pairs(view: View) -> None:
     results: list[PairResult] = [cache.pair(view.where, p.source, p.target) for p in view.study.file.pairs]
-    figure = figures_rotation.pairs_by_site(results, view.palette, view.palette is DARK)
     alt = "Explained variance of R for every pair of the study at every site; the numbers stand in the cells."
-    _answer(figure, "pairs", alt, rotation_sentences.pairs(results))
+    draw = partial(figures_rotation.pairs_by_site, results, view.palette, view.palette is DARK)
+    _answer(view, draw, "pairs", alt, rotation_sentences.pairs(results))
 
 
 def _training(view: View) -> None:
@@ -82,9 +84,9 @@ def _training(view: View) -> None:
     if not rows:
         st.info("This study has no table over training. `python -m explorer train tales` makes one.")
         return
-    figure = figures_rotation.over_training(rows, view.palette)
     alt = "Explained variance at the middle site against training tokens; the numbers are in the table below."
-    _answer(figure, "training", alt, rotation_sentences.training(rows))
+    draw = partial(figures_rotation.over_training, rows, view.palette)
+    _answer(view, draw, "training", alt, rotation_sentences.training(rows))
     table = figures_rotation.training_frame(rows)
     st.dataframe(
         table,
