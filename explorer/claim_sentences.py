@@ -15,6 +15,6 @@ number. EV here is paper-style ($\mathrm{SAE}_A(f(x_B))$ against $f(x_B)$) and, 
 """
 
 POLY_PYTHIAS = (
-    "PolyPythias: the same Pythia trained from nine seeds. The command downloads both models once (it needs the network), "
-    "measures them, and writes a report and a study that opens here."
+    "PolyPythias: the same Pythia trained from nine seeds. The check downloads both models once (it needs the network), "
+    "measures them, and writes a report and a study that opens here. Prepare it on its page, or run the command."
 )

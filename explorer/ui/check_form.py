@@ -74,10 +74,11 @@ def _pythias() -> tuple[str, str, str]:
 def _fill_pythias() -> None:
     # Read here: the arguments of a callback are those of the last run, without an edit made just before the click.
     with suppress(InputError):
-        _fill(*_pythias())
+        fill(*_pythias())
 
 
-def _fill(source: str, target: str, revision: str) -> None:
+def fill(source: str, target: str, revision: str) -> None:
+    """Write a pair into the form, before it is drawn."""
     for key, value in (
         ("check_source", source),
         ("check_target", target),
@@ -89,7 +90,7 @@ def _fill(source: str, target: str, revision: str) -> None:
 
 def _fill_shipped() -> None:
     source, target = pair_presets.shipped_pair()
-    _fill(str(source), str(target), "")
+    fill(str(source), str(target), "")
 
 
 def _draw_options(source: str, target: str, text: str) -> Fields:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from explorer.claim_sentences import HELP, POLY_PYTHIAS
 from explorer.claims import TOY, Agreement, Reading, read_claims, read_on, summary
+from explorer.pair_presets import SEEDS, SIZES, pythia
 from explorer.study import shipped_studies
 from explorer.ui import cache
+from explorer.ui.check_form import fill
 from explorer.ui.claims_style import STYLE
 from explorer.ui.explain import verdict, what_is_this
 from explorer.ui.frame import View
@@ -18,8 +21,7 @@ from explorer.ui.share import keep
 
 MARKS = {Agreement.AGREES: "●", Agreement.PARTLY: "◐", Agreement.NO: "○", Agreement.NOT_MEASURED: "–"}
 """Shape beside the word, so that nobody needs its colour."""
-SIZES = ("14m", "31m", "70m", "160m", "410m")
-SEEDS = tuple(str(n) for n in range(1, 10))
+_CHECK = Path(__file__).resolve().parents[2] / "pages" / "check.py"
 
 
 def draw_claims(view: View) -> None:
@@ -68,13 +70,16 @@ def _poly_pythias() -> None:
     st.markdown("#### Check the paper's own models")
     st.html(f"<p class='fact'>{POLY_PYTHIAS}</p>")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        size = st.selectbox("Size", SIZES, index=2, key="poly_size", width=110)
-        a = st.selectbox("Source seed", SEEDS, index=0, key="poly_a", width=110)
-        b = st.selectbox("Target seed", [s for s in SEEDS if s != a], index=0, key="poly_b", width=110)
-    st.code(poly_command(str(size), str(a), str(b)), language="bash", wrap_lines=True)
+        size = str(st.selectbox("Size", [s.name for s in SIZES], index=2, key="poly_size", width=110))
+        a = int(st.selectbox("Source seed", SEEDS, index=0, key="poly_a", width=110))
+        b = int(st.selectbox("Target seed", [s for s in SEEDS if s != a], index=0, key="poly_b", width=110))
+        if st.button("Prepare this check", key="poly_prepare", help="Opens Check a pair with these two filled in."):
+            fill(pythia(size, a), pythia(size, b), "")
+            st.session_state["show"] = "new check"
+            st.switch_page(_CHECK)
+    st.code(poly_command(size, a, b), language="bash", wrap_lines=True)
 
 
-def poly_command(size: str, a: str, b: str) -> str:
+def poly_command(size: str, a: int, b: int) -> str:
     """The command that checks two seeds of a PolyPythia."""
-    models = [f"EleutherAI/pythia-{size}-seed{seed}" for seed in (a, b)]
-    return f"python -m explorer check {models[0]} {models[1]} --out pythia-{size}-{a}-{b}"
+    return f"python -m explorer check {pythia(size, a)} {pythia(size, b)} --out pythia-{size}-{a}-{b}"
