@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from explorer.device import choose_device
 from explorer.errors import InputError
+from explorer.training_text import has_own_text, held_out_of
 
 if TYPE_CHECKING:
     from explorer.training_text import TrainingText
@@ -68,7 +69,7 @@ def _make_tales(order: Order) -> None:
     for seed in order.seeds:
         make_dictionaries(workshop, f"seed{seed}", seed)
     if order.text is not None:
-        held_out = order.text.put_into(order.out)
+        held_out = held_out_of(order.out)
         first, second = (order.out / "models" / f"seed{seed}" for seed in order.seeds[:2])
         dictionaries = order.out / "dictionaries" / first.name
         order.log(f"next: python -m explorer check {first} {second} --text {held_out} --sae {dictionaries} --out DIR")
@@ -142,6 +143,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--out '{out}' is a file: name a folder")
     if out.exists() and any(out.iterdir()) and not options.resume:
         raise InputError(f"--out '{out}' is not empty: add --resume to go on with it, or name another folder")
+    if text is None and has_own_text(out):
+        raise InputError(f"'{out}' was begun with a text of its own: give the same --text again")
     (out / "work").mkdir(parents=True, exist_ok=True)
     if text is not None:
         text.put_into(out)

@@ -62,14 +62,20 @@ class TalesRecipe:
     """Training rows of the second phase: text that the first has not seen."""
     model: ModelRecipe = field(default_factory=ModelRecipe)
     """Shape of the language models."""
-    recall: Schedule | None = None
-    """First phase, in which a model learns to look names up (`explorer.emphasis`); the shipped seeds had none."""
+    recall: Schedule | None = field(
+        default_factory=lambda: Schedule(
+            steps=2200, rows=4, learning_rate=7e-4, warmup=100, last=1.0, beta2=0.99, emphasis=20.0
+        )
+    )
+    """First phase, in which a model learns to look names up (`explorer.emphasis`); faster rates prevent it."""
     schedule: Schedule = field(
-        default_factory=lambda: Schedule(steps=14_000, rows=4, learning_rate=3e-3, warmup=200, last=0.5)
+        default_factory=lambda: Schedule(
+            steps=14_000, rows=4, learning_rate=1.5e-3, warmup=100, last=0.5, beta2=0.99, emphasis=4.0
+        )
     )
     """Main phase: small batches, which learn most from each token."""
     polish: Schedule | None = field(
-        default_factory=lambda: Schedule(steps=2500, rows=16, learning_rate=3e-3, warmup=50)
+        default_factory=lambda: Schedule(steps=2500, rows=16, learning_rate=1.5e-3, warmup=50, beta2=0.99)
     )
     """Last phase on new text: larger batches, which leave less noise in the weights."""
     early: float = 0.05

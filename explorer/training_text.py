@@ -31,15 +31,24 @@ class TrainingText:
         """SHA-256 of all documents."""
         return hashlib.sha256("\0".join((*self.documents, *self.held_out)).encode()).hexdigest()
 
-    def put_into(self, study: Path) -> Path:
+    def put_into(self, study: Path) -> None:
         """Write the held-out text into the study's folder. Raises InputError if that was begun with another text."""
-        record, held_out = study / "work" / _DIGEST, study / _NAME
+        record = study / "work" / _DIGEST
         begun = (study / "work" / "tokenizer").exists()
         if begun and (not record.exists() or record.read_text(encoding="ascii").strip() != self.digest):
             raise InputError(f"'{study}' was begun with another text: name another folder with --out")
-        held_out.write_text(SEPARATOR.join(self.held_out), encoding="utf-8")
+        held_out_of(study).write_text(SEPARATOR.join(self.held_out), encoding="utf-8")
         record.write_text(self.digest + "\n", encoding="ascii")
-        return held_out
+
+
+def held_out_of(study: Path) -> Path:
+    """Where a study's held-out text lies."""
+    return study / _NAME
+
+
+def has_own_text(study: Path) -> bool:
+    """Whether a study's folder was begun with a text of one's own."""
+    return (study / "work" / _DIGEST).exists()
 
 
 def read_training_text(paths: Sequence[str], tokens: int) -> TrainingText:

@@ -23,6 +23,7 @@ TINY = replace(
     rows=120,
     polish_rows=60,
     model=ModelRecipe(d_model=16, n_layers=1, n_heads=2, d_mlp=16, context=32),
+    recall=None,
     schedule=STEPS,
     polish=STEPS,
     sae=SAERecipe(width=32, k=4, batch=64),
@@ -73,6 +74,8 @@ def test_two_seeds_from_the_command_line(
     assert STORIES[0].startswith(first[:40]), "the rows are of this text"
     assert load_sae(out / "dictionaries" / "seed1" / "blocks.0.hook_resid_post").d_in == 16
     # Another text does not go on with what this one has begun; Dyck-3 takes none.
+    assert main(["train", "tales", "--seeds", "0,1", "--out", str(out), "--resume"]) == 2
+    assert "give the same --text" in capsys.readouterr().err
     file.write_text(SEPARATOR.join(STORIES[1:]), encoding="utf-8")
     assert main([*command, "--resume"]) == 2
     assert "another text" in capsys.readouterr().err
