@@ -82,7 +82,7 @@ def tales_file(workshop: Workshop, names: list[str]) -> StudyFile:
     models = [replace(m, seed=int(m.name.removeprefix("seed"))) for m in models]
     models += [
         replace(model_entry(out, "seed0", "twin", "seed0 rotated by a known Q"), name="twin"),
-        model_entry(out, "early", "early", f"seed0 after {recipe.early:.0%} of its training"),
+        model_entry(out, "early", "early", f"seed0 after {recipe.early_of_all:.0%} of its training"),
         model_entry(out, "step0", "untrained", "seed0 before training"),
     ]
     # The first seed with every other, and one pair in both directions: all twelve would take 40 MB more.

@@ -11,6 +11,9 @@ from explorer.figures import base_layout
 from explorer.palette import Palette
 from explorer.results import DialCurve
 
+MOST_POINTS = 160
+"""Points drawn of a cloud: more look the same, and marks are what a browser is slow at."""
+
 
 def dial(
     curve: DialCurve,
@@ -26,7 +29,8 @@ def dial(
     """
     figure = make_subplots(cols=2, rows=1, column_widths=[0.44, 0.56], horizontal_spacing=0.15)
     t = list(curve.t)
-    a, b = np.round(source_cloud.astype(float), 2), np.round(target_cloud.astype(float), 2)
+    every = -(-len(source_cloud) // MOST_POINTS)
+    a, b = (np.round(cloud.astype(float), 2) for cloud in (source_cloud[::every], target_cloud[:, ::every]))
     colours = [_mix(palette.raw, palette.rotated, x) for x in t]
     figure.add_trace(
         go.Scatter(

@@ -57,9 +57,9 @@ def points(at: NDArray[np.float16], name: str, colour: str, symbol: str, size: i
 
 
 def journeys(a: NDArray[np.float16], b: NDArray[np.float16], palette: Palette) -> go.Scatter:
-    """Thin lines that join the same token in both models, for every fifth."""
-    ends = np.full((len(a[::5]), 3, 2), np.nan)
-    ends[:, 0], ends[:, 1] = a[::5], b[::5]
+    """Thin lines that join the same token in both models, for every third."""
+    ends = np.full((len(a[::3]), 3, 2), np.nan)
+    ends[:, 0], ends[:, 1] = a[::3], b[::3]
     x, y = np.round(ends.reshape(-1, 2), 2).T
     return go.Scatter(x=x, y=y, mode="lines", hoverinfo="skip", line={"color": palette.null, "width": 1.2}, opacity=0.7)
 

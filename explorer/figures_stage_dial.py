@@ -20,10 +20,7 @@ def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) ->
     """The dial of a pair, turning smoothly in the browser; axes span `others` too, so that scenes can be compared."""
     assert chapter.here.dial is not None and chapter.clouds is not None
     curve = chapter.here.dial
-    # Half the points: from the last row they are as good a cloud, and the scene is drawn in half the time.
-    source, target = chapter.clouds
-    clouds = source[::2], target[:, ::2]
-    figure = dial(curve, *clouds, (chapter.source, chapter.target), palette)
+    figure = dial(curve, *chapter.clouds, (chapter.source, chapter.target), palette)
     staged(figure, palette)
     figure.data[3].visible = False  # the direct fit is the last scene's idea
     ends = {"true pairs": (curve.dictionary[-1], palette.rotated), "shuffled pairs": (curve.shuffled[-1], palette.null)}
@@ -45,7 +42,7 @@ def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) ->
     )  # fmt: skip
     marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.raw, '◆')} {chapter.target}, turned by R"
     heading(figure, 0.0, f"the same tokens:   {marks}")
-    fill(figure, 1, *clouds)
+    fill(figure, 1, *chapter.clouds)
     figure.update_yaxes(
         row=1, col=2, title="dictionary explains", range=[low - 0.17 * (1.12 - low), 1.12]
     )  # room for the needle's number

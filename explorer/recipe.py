@@ -79,9 +79,9 @@ class TalesRecipe:
     )
     """Last phase on new text: larger batches, which leave less noise in the weights."""
     early: float = 0.05
-    """Share of seed 0's steps after which the early checkpoint is kept."""
+    """Share of seed 0's main phase after which the early checkpoint is kept."""
     checkpoints: tuple[float, ...] = (0.02, 0.05, 0.15, 0.4)
-    """Shares of every seed's steps after which a checkpoint is kept for the table over training (in `work`)."""
+    """Shares of every seed's main phase after which a checkpoint is kept for the table over training (in `work`)."""
     sae: SAERecipe = field(default_factory=lambda: SAERecipe(k=32))
     """Dictionaries, one for each site of each seed."""
     sae_rows: int = 2_000_000
@@ -94,6 +94,12 @@ class TalesRecipe:
         """The phases of every model's training, in their order."""
         found = (("recall", self.recall, 200), ("main", self.schedule, 0), ("polish", self.polish, 100))
         return tuple(Phase(name, schedule, order) for name, schedule, order in found if schedule is not None)
+
+    @property
+    def early_of_all(self) -> float:
+        """Share of all training rows that the early checkpoint has seen."""
+        rows = {p.name: p.schedule.steps * p.schedule.rows for p in self.phases}
+        return (rows.get("recall", 0) + self.early * rows["main"]) / sum(rows.values())
 
 
 @dataclass(frozen=True)
@@ -257,15 +263,20 @@ def train_phase(
 
 @torch.inference_mode()
 def document_loss(model: LanguageModel, texts: list[str]) -> tuple[float, float]:
-    """Mean loss in nats per document (between two end-of-text tokens), and tokens per document with the closing one.
+    """Mean loss in nats per document, and tokens per document with the end-of-text token that closes it.
 
-    Comparable with `tales.entropy`: both are −log P of whole documents, and no model can be below it.
+    Comparable with `tales.entropy`: both are −log P of whole documents, and no model can be below it. Documents are
+    read as in training, where a row starts with a document's first token: no model has met an end-of-text token there.
+    So the first token is predicted after another document's end, and the rest from the document alone, which by the
+    chain rule is a probability of documents, too.
     """
-    end = model.tokenizer.eos_token_id
+    end, tokenizer = model.tokenizer.eos_token_id, model.tokenizer
+    before = [*tokenizer(tales.document("train", 0).text, add_special_tokens=False)["input_ids"], end]
+    first = model.network(torch.tensor([before], device=model.device), use_cache=False).logits[0, -1].log_softmax(-1)
     total, tokens = 0.0, 0
-    for ids in model.tokenizer(texts, add_special_tokens=False)["input_ids"]:
-        row = torch.tensor([[end, *ids, end]], device=model.device)
-        total += float(next_token_loss(model.network, row)) * (len(ids) + 1)
+    for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]:
+        row = torch.tensor([[*ids, end]], device=model.device)
+        total += float(next_token_loss(model.network, row)) * len(ids) - float(first[ids[0]])
         tokens += len(ids) + 1
     return total / len(texts), tokens / len(texts)
 

@@ -100,6 +100,8 @@ def test_the_study_describes_itself(made: Any) -> None:
     workshop, _, study = made
     kinds = {m.name: m.kind for m in study.file.models}
     assert kinds == {"seed0": "seed", "seed1": "seed", "twin": "twin", "early": "early", "step0": "untrained"}
+    # 60 steps to recall and half of 120, of 300 in all, each of 8 rows.
+    assert study.model_entry("early").title == "seed0 after 40% of its training"
     losses = {m.name: m.loss for m in study.file.models}
     assert losses["twin"] == losses["seed0"] < losses["early"] < losses["step0"]
     assert study.file.text.entropy < min(losses.values()), "no model can beat the grammar"
@@ -122,13 +124,21 @@ def test_losses_are_those_of_a_direct_computation(made: Any) -> None:
     _, _, study = made
     model = study.load_model("seed1")
     texts = [d.text for d in tales.documents(build.HELD_OUT, 6)]
-    total, tokens = 0.0, 0
-    for text in texts:
-        ids = [0, *model.tokenizer(text, add_special_tokens=False)["input_ids"], 0]
+
+    def log_p(ids: list[int]) -> torch.Tensor:
         with torch.no_grad():
-            log_p = model.network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
-        total -= float(sum(log_p[i, ids[i + 1]] for i in range(len(ids) - 1)))
-        tokens += len(ids) - 1
+            return model.network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+
+    def encoded(text: str) -> list[int]:
+        return [*model.tokenizer(text, add_special_tokens=False)["input_ids"], 0]
+
+    total, tokens = 0.0, 0
+    start = log_p(encoded(tales.document("train", 0).text))[-1]
+    for text in texts:
+        ids = encoded(text)
+        rest = log_p(ids)
+        total -= float(start[ids[0]] + sum(rest[i, ids[i + 1]] for i in range(len(ids) - 1)))
+        tokens += len(ids)
     entry = study.model_entry("seed1")
     assert entry.loss == pytest.approx(total / tokens, rel=1e-4)
     assert document_loss(model, texts) == pytest.approx((total / 6, tokens / 6), rel=1e-4)
