@@ -143,6 +143,7 @@ def _buttons(view: View, request: Request, mine: Desk, key: object, known: bool,
             # No callback: it would get the request of the last run, and lose an edit made just before the click.
             if st.button(label, key="dose_measure"):
                 _start(view, request, mine, key, known, tells)
+                st.rerun()
             error = mine.task.error if mine.task is not None and mine.key == key else ""
             what = "every arm at ten doses, with 20 random directions"
             said = error or (

@@ -143,7 +143,8 @@ def _draw(view: View, request: Request, facts: str, polling: bool) -> None:
         stale,
         feature_cache.special_tokens(request.study),
     )
-    if mine.again or polling != mine.running:
+    # As drawn, not as it is by now: what has ended since then is still to be shown.
+    if mine.again or polling != (snapshot is not None and snapshot.busy):
         st.rerun()
 
 
