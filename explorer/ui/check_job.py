@@ -19,7 +19,7 @@ from explorer.estimate import needed
 from explorer.ui.frame import open_study_next
 
 POLL_SECONDS = 0.5
-_COOKIE, _KEY, _ERROR = "_streamlit_xsrf", "check_visitor", "check_error"
+_COOKIE, _KEY, _ERROR, _WANTED = "_streamlit_xsrf", "check_visitor", "check_error", "check_wanted"
 
 
 def visitor() -> str:
@@ -72,12 +72,19 @@ def draw_job() -> bool:
 
 def draw_start(fields: Fields) -> None:
     """The button, and why it did not start."""
-    # No callback: it would get the fields of the last run, and lose an edit that was made just before the click.
-    if st.button("Check this pair", type="primary", key="check_start"):
+    # The callback only notes the click. With arguments it would get the fields of the last run, without an edit made
+    # just before the click; and without a callback a run that is interrupted before this line would lose the click.
+    st.button("Check this pair", type="primary", key="check_start", on_click=_want)
+    if st.session_state.get(_WANTED):
         start(fields)
+        st.session_state[_WANTED] = False
         st.rerun()
     if message := st.session_state.get(_ERROR):
         st.error(message)
+
+
+def _want() -> None:
+    st.session_state[_WANTED] = True
 
 
 def _draw(job: Job, polling: bool) -> None:

@@ -97,8 +97,8 @@ def draw_bench(view: View, request: Request) -> None:
         st.html(f"<p class='fact'>{escape(str(error))}</p>")
         return
     if mine.again or mine.asked:
-        mine.again = mine.asked = False
         mine.start(request)
+        mine.again = mine.asked = False
     running = mine.running
     st.fragment(_draw, run_every=POLL_SECONDS if running else None)(view, request, facts, running)
 
@@ -116,8 +116,8 @@ def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
 def _draw(view: View, request: Request, facts: str, polling: bool) -> None:
     mine = bench()
     if mine.asked:
-        mine.asked = False
         mine.start(request)
+        mine.asked = False
     snapshot = mine.snapshot()
     stale = mine.request is not None and mine.request != request
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
