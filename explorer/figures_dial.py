@@ -15,6 +15,14 @@ MOST_POINTS = 160
 """Points drawn of a cloud: more look the same, and marks are what a browser is slow at."""
 
 
+def thinned(
+    source_cloud: Float[np.ndarray, "n 2"], target_cloud: Float[np.ndarray, "t n 2"]
+) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, "t m 2"]]:
+    """The same points of both clouds, evenly left out until at most `MOST_POINTS` are there."""
+    every = -(-len(source_cloud) // MOST_POINTS)
+    return source_cloud[::every], target_cloud[:, ::every]
+
+
 def dial(
     curve: DialCurve,
     source_cloud: Float[np.ndarray, "n 2"],
@@ -29,8 +37,7 @@ def dial(
     """
     figure = make_subplots(cols=2, rows=1, column_widths=[0.44, 0.56], horizontal_spacing=0.15)
     t = list(curve.t)
-    every = -(-len(source_cloud) // MOST_POINTS)
-    a, b = (np.round(cloud.astype(float), 2) for cloud in (source_cloud[::every], target_cloud[:, ::every]))
+    a, b = (np.round(cloud.astype(float), 2) for cloud in thinned(source_cloud, target_cloud))
     colours = [_mix(palette.raw, palette.rotated, x) for x in t]
     figure.add_trace(
         go.Scatter(

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from explorer.figures_dial import thinned
 from explorer.figures_stage import (
     LARGE,
     SMALLEST,
@@ -49,7 +50,7 @@ def twin(story: Story, palette: Palette) -> go.Figure:
     assert story.twin is not None and story.twin.clouds is not None
     figure = make_subplots(cols=2, rows=1, column_widths=[0.56, 0.44], horizontal_spacing=0.08)
     _answers(figure, story.twin, WORDS_BESIDE, palette)
-    a, b = story.twin.clouds[0][::2], story.twin.clouds[1][:, ::2]
+    a, b = thinned(*story.twin.clouds)
     figure.add_trace(journeys(a, b[0], palette), row=1, col=2)
     figure.add_trace(points(a, story.twin.source, palette.source, "circle-open", 11), row=1, col=2)
     figure.add_trace(points(b[0], story.twin.target, palette.raw, "diamond", 9), row=1, col=2)
