@@ -88,10 +88,20 @@ def visit(browser: Browser, url: str, scheme: str = "light") -> Iterator[Page]:
     context.close()
 
 
+IDLE = """() => {
+    const app = document.querySelector('[data-testid=stApp]');
+    if (app?.dataset.testScriptState !== 'notRunning') { window.idleSince = null; return false; }
+    window.idleSince ??= performance.now();
+    return performance.now() - window.idleSince > 300;
+}"""
+"""No script has run for a while: one that a click asked for begins only after a moment."""
+
+
 def settled(page: Page) -> None:
     """Wait until the page has drawn and no script is running; fail on an error box."""
     page.wait_for_selector("[data-testid='stMain'] h4, [data-testid='stMain'] .verdict", timeout=SLOW)
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=SLOW)
+    page.evaluate("window.idleSince = null")
+    page.wait_for_function(IDLE, timeout=SLOW)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -16,6 +16,7 @@ from test_live import site_maps
 
 from explorer import contrasts
 from explorer.dose_response import DoseResponse
+from explorer.errors import InputError
 from explorer.live import NORM_DOCUMENTS
 from explorer.pair_files import save_tensors
 from explorer.sites import all_sites
@@ -136,6 +137,19 @@ def test_the_dose_response_of_the_chosen_vector_is_shown_or_measured(page: AppTe
     names = {t["name"] for t in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]}
     assert {"random", "native", "rotated", "raw", "affine", "shuffled"} <= names
     assert len(page.get("plotly_chart")) == 2, "the shares of generations stand beside it"
+
+
+def test_what_cannot_be_measured_is_told_beside_the_button(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise InputError("no classes of this vector")
+
+    page.query_params["vector"] = "contrast:recipe"
+    page.run()
+    monkeypatch.setattr("explorer.ui.dose_panel.class_tokens", refuse)
+    page.button(key="dose_measure").click().run()
+    assert not page.exception and "no classes of this vector" in html(page)
+    page.multiselect(key="steer_vectors").set_value(["contrast:log"]).run()
+    assert "no classes of this vector" not in html(page)
 
 
 def test_on_the_twin_the_rotated_lane_is_that_of_the_source(page: AppTest) -> None:

@@ -45,11 +45,30 @@ class Desk:
     """What it measures."""
     kept: dict[object, Measured] = field(default_factory=dict)
     """What was measured in this session."""
+    asked: bool = False
+    """Whether the next run, of the page or of the panel alone, starts what it shows."""
+    refused: str = ""
+    """Why the last measurement could not be started."""
+
+    def ask(self) -> None:
+        """Start what the next run shows: this one's request may lack an edit made just before the click."""
+        self.asked = True
 
     def start(self, key: object, work: Callable[[Callable[[float], None]], Measured]) -> None:
         """Measure something else."""
         self.cancel()
-        self.task, self.key = Task(work), key
+        self.task, self.key, self.refused = Task(work), key, ""
+
+    def refuse(self, key: object, why: str) -> None:
+        """Say why something cannot be measured, until something else is asked for."""
+        self.cancel()
+        self.task, self.key, self.refused = None, key, why
+
+    def error(self, key: object) -> str:
+        """What went wrong with something; empty where nothing did."""
+        if self.key != key:
+            return ""
+        return self.refused or (self.task.error if self.task is not None else "")
 
     def cancel(self) -> None:
         """End what is running."""
@@ -72,6 +91,9 @@ def desk() -> Desk:
 def draw_dose(view: View, request: Request, stored: list[DoseResponse]) -> None:
     """The section; polls while something is being measured."""
     key = (request.study, request.source, request.target, view.site.index, request.vectors)
+    mine = desk()
+    if mine.asked:
+        _start(view, request, mine, key, _response(view, request, stored, mine, key) is not None)
     st.fragment(_draw, run_every=POLL_SECONDS if _running(key) else None)(view, request, stored, key, _running(key))
 
 
@@ -80,12 +102,18 @@ def _running(key: object) -> bool:
     return mine.task is not None and mine.key == key and mine.task.look()[0]
 
 
-def _draw(view: View, request: Request, stored: list[DoseResponse], key: object, polling: bool) -> None:
-    mine = desk()
+def _response(view: View, request: Request, stored: list[DoseResponse], mine: Desk, key: object) -> DoseResponse | None:
     name = str(request.vectors[0]) if len(request.vectors) == 1 else ""
     known = next((r for r in stored if r.vector == name and r.site == view.site.name), None)
     found = mine.found(key)
-    response = known or (found.response if found else None)
+    return known or (found.response if found else None)
+
+
+def _draw(view: View, request: Request, stored: list[DoseResponse], key: object, polling: bool) -> None:
+    mine = desk()
+    found, response = mine.found(key), _response(view, request, stored, mine, key)
+    if mine.asked:
+        _start(view, request, mine, key, response is not None)
     if response is None:
         _buttons(view, request, mine, key, False, found)
     else:
@@ -128,9 +156,7 @@ def _shares(view: View, found: Measured | None) -> None:
 
 def _buttons(view: View, request: Request, mine: Desk, key: object, known: bool, found: Measured | None) -> None:
     running = _running(key)
-    contrast = request.vectors[0].name.contrast if len(request.vectors) == 1 else None
-    tells = contrast is not None and view.study.file.text.kind == "tales"
-    if known and (found is not None or not tells) and not running:
+    if known and (found is not None or _told(view, request) is None) and not running:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="dose_buttons"):
         label = "Count what it writes" if known else "Measure the dose–response"
@@ -140,30 +166,32 @@ def _buttons(view: View, request: Request, mine: Desk, key: object, known: bool,
             st.button("Cancel", key="dose_cancel", on_click=mine.cancel)
             st.progress(share, f"{ahead} before you" if ahead else f"measuring, {share:.0%}", width=420)
         else:
-            # No callback: it would get the request of the last run, and lose an edit made just before the click.
-            if st.button(label, key="dose_measure"):
-                _start(view, request, mine, key, known, tells)
-                st.rerun()
-            error = mine.task.error if mine.task is not None and mine.key == key else ""
+            st.button(label, key="dose_measure", on_click=mine.ask)
             what = "every arm at ten doses, with 20 random directions"
-            said = error or (
+            said = mine.error(key) or (
                 f"{16 * 4 * 5} continuations: how many read as what it steers to?" if known else f"Not stored: {what}."
             )
             st.html(f"<p class='fact quiet'>{escape(said)}</p>")
 
 
-def _start(view: View, request: Request, mine: Desk, key: object, known: bool, tells: bool) -> None:
+def _told(view: View, request: Request) -> str | None:
+    """The contrast whose label the grammar reads in what is written, if one steers alone."""
+    tales = view.study.file.text.kind == "tales" and len(request.vectors) == 1
+    return request.vectors[0].name.contrast if tales else None
+
+
+def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -> None:
     """Prepare here, where caches are; what the thread does knows nothing of Streamlit."""
+    mine.asked = False
     try:
         only = Request(**{**vars(request), "sites": (view.site.index,), "arms": ("native",)})
         parts = ingredients(only)[0]
         study, typical = view.study, class_tokens(only)
     except InputError as error:
-        st.session_state["dose_error"] = str(error)
+        mine.refuse(key, str(error))
         return
     chunks = study.chunks(NORM_DOCUMENTS)
-    name = request.vectors[0].name
-    contrast = name.contrast if tells else None
+    contrast = _told(view, request)
 
     def work(report: Callable[[float], None]) -> Measured:
         steered = Steered(parts.target, view.site, study.file.text, study.folder, chunks)
