@@ -33,6 +33,13 @@ _TALE = ("genre", "tale")
 _OPENING = "Once there was a gardener called Clara"
 
 PLANS = (
+    ContrastPlan(
+        "present",
+        "past → present tense",
+        (("tense", "present"), _TALE),
+        (("tense", "past"), _TALE),
+        f"{_OPENING}. One evening Clara",
+    ),
     ContrastPlan("recipe", "tale → recipe", (("genre", "recipe"),), (_TALE,), _OPENING),
     ContrastPlan("letter", "tale → letter", (("genre", "letter"),), (_TALE,), _OPENING),
     ContrastPlan("log", "tale → ship's log", (("genre", "log"),), (_TALE,), _OPENING),
@@ -43,7 +50,6 @@ PLANS = (
     ContrastPlan("uneasy", "calm → uneasy", (("mood", "uneasy"), _TALE), (("mood", "calm"), _TALE), _OPENING),
     ContrastPlan("sea", "forest → harbour", (("place", "harbour"), _TALE), (("place", "forest"), _TALE), _OPENING),
     ContrastPlan("town", "mountain → town", (("place", "town"), _TALE), (("place", "mountain"), _TALE), _OPENING),
-    ContrastPlan("present", "past → present tense", (("tense", "present"), _TALE), (("tense", "past"), _TALE), "Clara"),
 )
 
 

@@ -105,12 +105,12 @@ def dial(
     _curve_labels(figure, curve, names, palette)
     settings = {"mode": "immediate", "transition": {"duration": 0}}
     figure.update_layout(
-        margin={"l": 12, "r": 128, "t": 40, "b": 96},
+        margin={"l": 12, "r": 128, "t": 40, "b": 106},
         sliders=[
             {
                 "active": start,
-                "x": 0.3,
-                "len": 0.7,
+                "x": 0.34,
+                "len": 0.66,
                 "y": -0.06,
                 "pad": {"t": 34},
                 "tickcolor": palette.ink,
@@ -122,7 +122,7 @@ def dial(
                 "steps": [
                     {
                         "method": "animate",
-                        "label": ("raw" if i == 0 else "R" if i == len(t) - 1 else ""),
+                        "label": "",
                         "args": [[str(i)], {**settings, "frame": {"duration": 0, "redraw": False}}],
                     }
                     for i in range(len(t))
@@ -154,6 +154,12 @@ def dial(
             }
         ],
     )
+    # Not the labels of the slider's steps: plotly leaves out those that do not fall on a multiple of its stride.
+    for x, shift, text in ((0.34, 10, "raw"), (1, -10, "R")):
+        figure.add_annotation(
+            x=x, y=-0.06, xref="paper", yref="paper", xshift=shift, yshift=-62, text=text, showarrow=False,
+            xanchor="center", yanchor="top", font={"size": 14, "color": palette.ink},
+        )  # fmt: skip
     return figure
 
 

@@ -15,6 +15,7 @@ from explorer.story_facts import (
     shown_response,
     two,
 )
+from explorer.story_record import DOSES, SEEDS
 
 
 def twin(story: Story) -> str:
@@ -153,8 +154,9 @@ def steer(story: Story) -> str:
         f"The vector is the difference of means of two classes of texts, measured on {story.sister.source} and added to "
         f"{story.sister.target} at every position, at the site {story.study.site(found.site).label}. R has never seen it. "
         f"{_areas(found, story.sister.target)} The lanes are written at dose {run.dose:g}, where the rotated vector raises "
-        f"the loss by {percent(_loss_rise(found, run.dose))}. Underlined words are typical of the class. What streams first "
-        "is a recording; the button writes it anew."
+        f"the loss by {_loss_rise(found, run.dose)}. Underlined words are typical of the class. What streams first "
+        f"is a recording: of {len(DOSES)} doses and {len(SEEDS)} seeds of every vector that transfers here, the run that shows "
+        "it most plainly and still reads well. The button writes it anew."
     )
 
 
@@ -172,11 +174,15 @@ def _areas(found: DoseResponse, target: str) -> str:
     )
 
 
-def _loss_rise(found: DoseResponse, dose: float) -> float:
-    """Rise of the loss under the rotated vector at a dose."""
+def _loss_rise(found: DoseResponse, dose: float) -> str:
+    """Rise of the loss under the rotated vector at a dose, or at the measured doses around it."""
     rotated = found.arm("rotated")
     assert rotated is not None
-    return rotated.loss_rise[found.doses.index(dose)]
+    rise = dict(zip(found.doses, rotated.loss_rise, strict=True))
+    if dose in rise:
+        return percent(rise[dose])
+    low, high = max(c for c in rise if c < dose), min(c for c in rise if c > dose)
+    return f"{percent(rise[low])} (at {low:g}) to {percent(rise[high])} (at {high:g})"
 
 
 def limits(story: Story) -> str:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ from explorer.study import Study, encode, open_study, write_atomically
 
 if TYPE_CHECKING:
     from explorer.corpus import Chunks
+    from explorer.decoding import Sampling
     from explorer.dose_response import DoseResponse
+    from explorer.generation import Lane
     from explorer.models import LanguageModel
     from explorer.site_maps import SiteMaps
     from explorer.sites import Site
@@ -28,10 +31,10 @@ CHUNKS, ANSWER_CHUNKS, TOKENS = 48, 4, 400
 """Test chunks whose rows are correlated, those that are answered, and the tokens that are kept of these."""
 ARMS = ("none", "raw", "rotated", "random")
 NEW_TOKENS = 60
-DOSE = 0.4
-"""Of the recorded generation: one that can be seen in the text, though it may be beyond the doses that are compared."""
-TEMPERATURE = 0.0
-"""Greedy, so that writing it live on the stage gives the recorded text."""
+DOSES, SEEDS, TEMPERATURE = (0.2, 0.3, 0.4), range(12), 0.7
+"""What is tried for the recorded generation; a seed decides every draw, so that writing it live gives the same text."""
+READABLE = 0.8
+"""Nats a token: a lane that surprises its own model without the vector by more than this reads as broken."""
 LETTERS = 3
 """Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
 
@@ -157,9 +160,21 @@ def record_pair(study: Study, source: LanguageModel, target: LanguageModel, chun
     folder = study.pair_path(source.name, target.name)
     first = chunks.split("test")[slice(0, CHUNKS)]
     write_atomically(folder / CORRELATION, save(_correlations(study, source, target, first)))
-    texts = [source.tokenizer.decode([i]) for i in first.ids[:, 1:][first.valid[:, 1:]][:TOKENS].tolist()]
-    a, b = (_log_p(model, first[slice(0, ANSWER_CHUNKS)]) for model in (source, target))
+    begin = _beginning(first, source)
+    answered = first[slice(begin, begin + ANSWER_CHUNKS)]
+    texts = [source.tokenizer.decode([i]) for i in answered.ids[:, 1:][answered.valid[:, 1:]][:TOKENS].tolist()]
+    a, b = (_log_p(model, answered) for model in (source, target))
     write_atomically(folder / RECORDING, encode(Recording(texts, a, b, _steer(study, source, target))))
+
+
+def _beginning(chunks: Chunks, model: LanguageModel) -> int:
+    """The first chunk that begins a document whose second token begins a word, else 0: the first token is not shown,
+    as nothing is known of it.
+    """
+    for i in range(len(chunks) - ANSWER_CHUNKS):
+        if chunks.offset[i] == 0 and model.tokenizer.decode(chunks.ids[i, 1:2].tolist())[:1].isspace():
+            return i
+    return 0
 
 
 def _log_p(model: LanguageModel, chunks: Chunks) -> list[float]:
@@ -187,8 +202,8 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.i
 
 
 def _steer(study: Study, source: LanguageModel, target: LanguageModel) -> RecordedRun | None:
-    """Of the contrasts that transfer at the middle site (of all, if none does) the one whose rotated lane shows it
-    most plainly; None where no dose–response was measured.
+    """Of the runs of every contrast that transfers at the middle site (of all, if none does) the one that shows it most
+    plainly and still reads well; None where no dose–response was measured.
     """
     from explorer import live, steering
     from explorer.dose_response import TransferVerdict
@@ -202,11 +217,37 @@ def _steer(study: Study, source: LanguageModel, target: LanguageModel) -> Record
     chunks = study.chunks(live.NORM_DOCUMENTS)
     a, b = (steering.median_norm(model, site, chunks) for model in (source, target))
     fitted = study.maps(source.name, target.name)[site.name]
-    runs = [_write(study, source, target, site, fitted, (a, b), response) for response in passed]
-    return max(runs, key=_lead)
+    tried = [run for response in passed for run in _runs(study, source, target, site, fitted, (a, b), response)]
+    return plainest(tried).run
 
 
-def _write(
+@dataclass(frozen=True)
+class Trial:
+    """A steered generation that might be recorded."""
+
+    run: RecordedRun
+    """What was written."""
+    source_lead: int
+    """Words of the class that the source's steered lane has more than its plain one."""
+    target_lead: int
+    """Words of the class that the rotated lane has more than any other of the target."""
+    surprise: float
+    """Mean −log P of what a steered lane wrote, by its own model without the vector: the worse of both; nats."""
+
+    @property
+    def worth(self) -> tuple[float, ...]:
+        """The larger, the better to show. Where no run leads it is the dose: the quietest run is one left untouched."""
+        dose = self.run.dose if self.target_lead <= 0 else 0.0
+        return min(self.source_lead, self.target_lead), self.target_lead, dose, -self.surprise
+
+
+def plainest(tried: Sequence[Trial]) -> Trial:
+    """Of those that read well the one that shows the effect most plainly; the least broken if none reads well."""
+    readable = [t for t in tried if t.surprise <= READABLE]
+    return max(readable, key=lambda t: t.worth) if readable else min(tried, key=lambda t: t.surprise)
+
+
+def _runs(
     study: Study,
     source: LanguageModel,
     target: LanguageModel,
@@ -214,39 +255,59 @@ def _write(
     fitted: SiteMaps,
     norms: tuple[float, float],
     chosen: DoseResponse,
-) -> RecordedRun:
+) -> Iterator[Trial]:
+    """One contrast at every dose, with every seed."""
     from explorer import live, steering
     from explorer.decoding import Sampling
     from explorer.effect import typical_tokens
-    from explorer.generation import stream
 
     name = chosen.vector.removeprefix("contrast:")
     contrast = study.contrast(name)
     prompt = next(p.prompt for p in study.contrasts() if p.name == name)
-    vector, sampling = steering.contrast_vector(source, site, contrast), Sampling(TEMPERATURE, new_tokens=NEW_TOKENS)
+    vector = live.Steering(source, target, site, steering.contrast_vector(source, site, contrast), fitted, norms)
     typical = set(typical_tokens(contrast, source).positive.tolist())
-    lanes = live.build_lanes(live.Steering(source, target, site, vector, fitted, norms), ARMS, DOSE, sampling.seed)
+    for dose, seed in itertools.product(DOSES, SEEDS):
+        sampling = Sampling(TEMPERATURE, seed, NEW_TOKENS)
+        ids, written = _write(live.build_lanes(vector, ARMS, dose, seed), site, prompt, sampling, typical)
+        count = {lane: sum(token.typical for token in tokens) for lane, tokens in written.items()}
+        yield Trial(
+            RecordedRun(name, chosen.title, site.name, dose, sampling.temperature, seed, prompt, written),
+            count["source+v"] - count["source"],
+            count["rotated"] - max(count[lane] for lane in ("none", "raw", "random")),
+            max(_surprise(m, prompt, ids[lane]) for m, lane in ((source, "source+v"), (target, "rotated"))),
+        )
+
+
+def _write(
+    lanes: Sequence[Lane], site: Site, prompt: str, sampling: Sampling, typical: Set[int]
+) -> tuple[dict[str, list[int]], dict[str, list[WrittenToken]]]:
+    """By lane: the ids of what it wrote, and their text with the words that are typical of the class marked."""
+    from explorer.generation import stream
+
+    ids: dict[str, list[int]] = {lane.key: [] for lane in lanes}
     written: dict[str, list[WrittenToken]] = {lane.key: [] for lane in lanes}
     for tokens in stream(lanes, site, prompt, sampling):
         for token in tokens:
             so_far = sum(len(t.text) for t in written[token.key])
             text = token.text.rstrip("\ufffd")[so_far:]
+            ids[token.key].append(token.id)
             written[token.key].append(WrittenToken(text, is_word(text) and token.id in typical))
-    return RecordedRun(
-        name, chosen.title, site.name, DOSE, sampling.temperature, sampling.seed, prompt,
-        written,
-    )  # fmt: skip
+    return ids, written
+
+
+def _surprise(model: LanguageModel, prompt: str, written: list[int]) -> float:
+    import torch
+
+    before = model.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([before + written])
+    with model.lock, torch.inference_mode():
+        log_p = model.network(input_ids=ids, use_cache=False).logits[0, len(before) - 1 : -1].log_softmax(-1)
+    return -float(log_p.gather(1, ids[0, len(before) :, None]).mean())
 
 
 def is_word(text: str) -> bool:
     """Whether a token can be marked."""
     return text.strip().isalpha() and len(text.strip()) >= LETTERS
-
-
-def _lead(run: RecordedRun) -> int:
-    """By how many words of the class the rotated lane leads the others of the target."""
-    count = {lane: sum(token.typical for token in tokens) for lane, tokens in run.written.items()}
-    return count["rotated"] - max(count[lane] for lane in ("none", "raw", "random"))
 
 
 if __name__ == "__main__":

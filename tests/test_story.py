@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from explorer import figures_stage, scenes
 from explorer.dose_response import Regime, TransferVerdict
@@ -14,7 +15,7 @@ from explorer.palette import DARK
 from explorer.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.story import Chapter, Story, open_story
 from explorer.story_facts import match_of_coordinates, of_native, percent, shown_response, two
-from explorer.story_record import Recording, spoken
+from explorer.story_record import READABLE, RecordedRun, Recording, Trial, plainest, spoken
 from explorer.study import Study, open_study, shipped_studies
 from explorer.ui.story import FIGURES
 
@@ -165,12 +166,34 @@ def test_the_recorded_run_is_a_measured_contrast(story: Story) -> None:
     found = shown_response(story)
     assert found is not None and story.sister.recording is not None and story.sister.recording.run is not None
     run = story.sister.recording.run
-    assert (f"contrast:{run.contrast}", run.site) == (found.vector, found.site) and run.dose in found.doses
+    assert (f"contrast:{run.contrast}", run.site) == (found.vector, found.site)
     stored = json.loads((story.study.pair_path("seed0", "seed1") / "steering.json").read_text())
     areas = next(r for r in stored if (r["vector"], r["site"]) == (found.vector, found.site))["arms"]
     native, rotated = (next(a for a in areas if a["arm"] == arm)["area"]["value"] for arm in ("native", "rotated"))
     assert percent(rotated / native) in scene("steering").sentence(story)
-    assert f"dose {run.dose:g}" in scene("steering").notes(story)
+    notes, rise = scene("steering").notes(story), dict(zip(found.doses, found.arm("rotated").loss_rise, strict=True))
+    assert f"dose {run.dose:g}" in notes
+    around = (
+        [run.dose] if run.dose in rise else [max(c for c in rise if c < run.dose), min(c for c in rise if c > run.dose)]
+    )
+    assert all(percent(rise[c]) in notes for c in around)
+
+
+def test_the_recorded_run_shows_the_effect_in_both_models_and_reads_well(story: Story) -> None:
+    recording = story.sister.recording
+    assert recording is not None and recording.run is not None
+    run = recording.run
+    words = {lane: sum(token.typical for token in tokens) for lane, tokens in run.written.items()}
+    assert words["source+v"] > words["source"]
+    assert words["rotated"] > max(words[lane] for lane in ("none", "raw", "random"))
+    for name, lane in (("seed0", "source+v"), ("seed1", "rotated")):
+        model = story.study.load_model(name)
+        ids = model.tokenizer(run.prompt)["input_ids"]
+        text = "".join(token.text for token in run.written[lane])
+        both = torch.tensor([ids + model.tokenizer(text)["input_ids"]])
+        log_p = model.network(input_ids=both).logits[0].log_softmax(-1)
+        surprise = [-float(log_p[i - 1, both[0, i]]) for i in range(len(ids), both.shape[1])]
+        assert sum(surprise) / len(surprise) < 1.1 * READABLE, "what was written may be cut into other tokens"
 
 
 @pytest.mark.parametrize(
@@ -222,3 +245,16 @@ def test_words_add_the_surprises_of_their_tokens() -> None:
     assert [(w.text, w.source) for w in spoken_words] == [("'s", 1), ("log.", 2), ("Sparrow,", 3), ("¶", 1), ("Day", 1)]
     assert spoken_words[-1].target == 0.5
     assert [w.text for w in spoken(Recording(["[", "]", "("], [-1.0, -1.0], [-1.0, -1.0], None))] == ["[", "]"]
+
+
+def test_the_run_to_record_leads_in_both_models_and_reads_well() -> None:
+    def trial(dose: float, source_lead: int, target_lead: int, surprise: float = READABLE / 2) -> Trial:
+        return Trial(RecordedRun("", "", "", dose, 0.7, 0, "", {}), source_lead, target_lead, surprise)
+
+    broken, one_sided, both = trial(0.4, 9, 9, 2 * READABLE), trial(0.4, 0, 9), trial(0.2, 2, 2)
+    assert plainest([broken, one_sided, both]) is both
+    assert plainest([trial(0.4, 1, 2), both, trial(0.2, 2, 2, 0.0)]).surprise == 0.0, (
+        "of equals the one that reads best"
+    )
+    assert plainest([trial(0.3, 0, 0), trial(0.4, 0, 0), trial(0.2, 0, 0, 0.0)]).run.dose == 0.4, "none shows it"
+    assert plainest([broken, trial(0.4, 0, 0, 3 * READABLE)]) is broken

@@ -25,7 +25,7 @@ def controls(view: View) -> Request:
     with st.container(horizontal=True, vertical_alignment="bottom", key="steer_controls"):
         chips = pick_vectors(view.study, view.source)
         dose = st.slider(
-            "Dose c, in median norms", -MAX_DOSE, MAX_DOSE, 0.4, 0.05, format="%+.2f", key="dose", width=220, **_KEPT
+            "Dose c, in median norms", -MAX_DOSE, MAX_DOSE, 0.3, 0.05, format="%+.2f", key="dose", width=220, **_KEPT
         )
         example = _own_example(view.study, chips)
         prompt = st.text_input("Prompt", example, max_chars=MAX_PROMPT, key="prompt", **_KEPT)
