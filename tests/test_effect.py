@@ -99,5 +99,5 @@ def test_held_out_prompts_are_others() -> None:
         assert not a & b
     assert not set(made.positive) & set(made.negative)
     assert contrasts.ready_contrast("sea") is made
-    with pytest.raises(InputError, match="no ready contrast 'wind': there are recipe, letter"):
+    with pytest.raises(InputError, match="no ready contrast 'wind': there are present, recipe"):
         contrasts.plan("wind")
