@@ -15,7 +15,6 @@ from explorer.story_facts import (
     shown_response,
     two,
 )
-from explorer.story_record import DOSES, SEEDS
 
 
 def twin(story: Story) -> str:
@@ -155,8 +154,7 @@ def steer(story: Story) -> str:
         f"{story.sister.target} at every position, at the site {story.study.site(found.site).label}. R has never seen it. "
         f"{_areas(found, story.sister.target)} The lanes are written at dose {run.dose:g}, where the rotated vector raises "
         f"the loss by {_loss_rise(found, run.dose)}. Underlined words are typical of the class. What streams first "
-        f"is a recording: of {len(DOSES)} doses and {len(SEEDS)} seeds of every vector that transfers here, the run that shows "
-        "it most plainly and still reads well. The button writes it anew."
+        "is a recording, picked from several runs as the one that shows it most plainly; the button writes it anew."
     )
 
 
