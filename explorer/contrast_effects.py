@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer import effect
+from explorer.contrast import ReadyContrast
 from explorer.corpus import Chunks
 from explorer.effect import ContrastEffect, Typical
 from explorer.maps import haar
@@ -16,7 +17,7 @@ from explorer.models import LanguageModel
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import contrast_vector, median_norm, unit
-from explorer.study_text import ReadyContrast, TextEntry
+from explorer.study_text import TextEntry
 
 DOSE = 0.4
 RANDOM_DIRECTIONS = 20

@@ -6,27 +6,21 @@ from dataclasses import dataclass
 from functools import cache
 
 from explorer import tales
+from explorer.contrast import Contrast, ReadyContrast
 from explorer.errors import InputError
-from explorer.steering import Contrast
 
 PROMPTS = 64
 """Documents of each class from which a vector is made; as many others are held out for scoring."""
 
 
 @dataclass(frozen=True)
-class ContrastPlan:
+class ContrastPlan(ReadyContrast):
     """Which latent variables distinguish the two classes of a contrast; everything else varies freely."""
 
-    name: str
-    """Short name."""
-    title: str
-    """What turns into what."""
     positive: tuple[tuple[str, str], ...]
     """Latent variables of the positive class."""
     negative: tuple[tuple[str, str], ...]
     """Latent variables of the negative class."""
-    prompt: str
-    """A prompt of the negative class on which the effect is easy to see."""
 
 
 _TALE = ("genre", "tale")
@@ -36,20 +30,20 @@ PLANS = (
     ContrastPlan(
         "present",
         "past → present tense",
+        f"{_OPENING}. One evening Clara",
         (("tense", "present"), _TALE),
         (("tense", "past"), _TALE),
-        f"{_OPENING}. One evening Clara",
     ),
-    ContrastPlan("recipe", "tale → recipe", (("genre", "recipe"),), (_TALE,), _OPENING),
-    ContrastPlan("letter", "tale → letter", (("genre", "letter"),), (_TALE,), _OPENING),
-    ContrastPlan("log", "tale → ship's log", (("genre", "log"),), (_TALE,), _OPENING),
-    ContrastPlan("weather", "tale → weather report", (("genre", "weather"),), (_TALE,), _OPENING),
-    ContrastPlan("news", "tale → news", (("genre", "news"),), (_TALE,), _OPENING),
-    ContrastPlan("dialogue", "narration → dialogue", (("genre", "dialogue"),), (_TALE,), _OPENING),
-    ContrastPlan("merry", "sad → merry", (("mood", "merry"), _TALE), (("mood", "sad"), _TALE), _OPENING),
-    ContrastPlan("uneasy", "calm → uneasy", (("mood", "uneasy"), _TALE), (("mood", "calm"), _TALE), _OPENING),
-    ContrastPlan("sea", "forest → harbour", (("place", "harbour"), _TALE), (("place", "forest"), _TALE), _OPENING),
-    ContrastPlan("town", "mountain → town", (("place", "town"), _TALE), (("place", "mountain"), _TALE), _OPENING),
+    ContrastPlan("recipe", "tale → recipe", _OPENING, (("genre", "recipe"),), (_TALE,)),
+    ContrastPlan("letter", "tale → letter", _OPENING, (("genre", "letter"),), (_TALE,)),
+    ContrastPlan("log", "tale → ship's log", _OPENING, (("genre", "log"),), (_TALE,)),
+    ContrastPlan("weather", "tale → weather report", _OPENING, (("genre", "weather"),), (_TALE,)),
+    ContrastPlan("news", "tale → news", _OPENING, (("genre", "news"),), (_TALE,)),
+    ContrastPlan("dialogue", "narration → dialogue", _OPENING, (("genre", "dialogue"),), (_TALE,)),
+    ContrastPlan("merry", "sad → merry", _OPENING, (("mood", "merry"), _TALE), (("mood", "sad"), _TALE)),
+    ContrastPlan("uneasy", "calm → uneasy", _OPENING, (("mood", "uneasy"), _TALE), (("mood", "calm"), _TALE)),
+    ContrastPlan("sea", "forest → harbour", _OPENING, (("place", "harbour"), _TALE), (("place", "forest"), _TALE)),
+    ContrastPlan("town", "mountain → town", _OPENING, (("place", "town"), _TALE), (("place", "mountain"), _TALE)),
 )
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from explorer import dyck
+from explorer.contrast import Contrast, ReadyContrast
 from explorer.dyck_heads import COPY, DEPTH, VALIDITY
 from explorer.errors import InputError
-from explorer.steering import Contrast
 
 DOCUMENTS = 256
 """Documents from which a vector is made; as many others are held out for scoring."""
@@ -28,21 +28,15 @@ _Where = Callable[[Int[np.ndarray, "n t"], dyck.Labels], Bool[np.ndarray, "n t"]
 
 
 @dataclass(frozen=True)
-class DyckPlan:
+class DyckPlan(ReadyContrast):
     """Which tokens a contrast compares, and which labels it should raise and lower."""
 
-    name: str
-    """Short name."""
-    title: str
-    """What turns into what."""
     positive: _Where
     """Tokens of the positive class, given token ids and labels."""
     negative: _Where
     """Tokens of the negative class."""
     outcome: tuple[tuple[int, ...], tuple[int, ...]]
     """Label tokens whose probability is to rise and to fall."""
-    prompt: str
-    """A prompt on which the effect is easy to see."""
 
 
 def _ids(part: slice) -> tuple[int, ...]:
@@ -53,26 +47,26 @@ PLANS = (
     DyckPlan(
         "deeper",
         "depth 4 → 5",
+        "([{(",
         lambda tokens, labels: ~labels.broken & (labels.depth == 5) & (tokens > 0),
         lambda tokens, labels: ~labels.broken & (labels.depth == 4) & (tokens > 0),
         (_ids(DEPTH)[5:], _ids(DEPTH)[:5]),
-        "([{(",
     ),
     DyckPlan(
         "broken",
         "valid → broken",
+        "([{}]",
         lambda tokens, labels: labels.broken & (labels.depth == _MATCHED) & (tokens > 0),
         lambda tokens, labels: ~labels.broken & (labels.depth == _MATCHED) & (tokens > 0),
         (_ids(VALIDITY)[1:], _ids(VALIDITY)[:1]),
-        "([{}]",
     ),
     DyckPlan(
         "closer",
         "opener → closer",
+        "([{",
         lambda tokens, labels: ~labels.broken & (tokens > 0) & (tokens % 2 == 0),
         lambda tokens, labels: ~labels.broken & (tokens % 2 == 1),
         (_ids(COPY)[1::2], _ids(COPY)[::2]),
-        "([{",
     ),
 )
 

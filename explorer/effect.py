@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from explorer.activations import edit_residual
+from explorer.contrast import Contrast
 from explorer.corpus import Chunks, chunk_documents
 from explorer.models import LanguageModel
 from explorer.sites import Site
-from explorer.steering import Contrast
 
 TYPICAL_TOKENS = 40
 

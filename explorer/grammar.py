@@ -29,115 +29,49 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from explorer.grammar_reader import read_into
-from explorer.symbols import (
-    Alternative,
+from explorer.grammar_declarations import Declarations
+from explorer.grammar_nodes import (
     Assign,
     Capital,
     Derivation,
     GrammarError,
     Lit,
+    Node,
     Record,
     Ref,
     Span,
     State,
-    Symbol,
     Tag,
     Tense,
     Use,
-    Variable,
 )
+from explorer.grammar_parser import parse
 
-Option = tuple[float, tuple[Symbol, ...], State]
-Stack = tuple[Symbol, "Stack"] | None
+Option = tuple[float, tuple[Node, ...], State]
+Stack = tuple[Node, "Stack"] | None
 Hypothesis = tuple[Stack, State]
 
 
 @dataclass
-class Grammar:
-    """A parsed grammar. `parse` makes one from text; `sample` and `log_probability` use it."""
+class Grammar(Declarations):
+    """A grammar whose declarations fit together. `parse` makes one from text; documents are drawn and scored by it."""
 
-    lists: dict[str, tuple[Record, ...]] = field(default_factory=dict)
-    variables: dict[str, Variable] = field(default_factory=dict)
-    rules: dict[str, tuple[Alternative, ...]] = field(default_factory=dict)
     index: dict[str, int] = field(default_factory=dict)
+    """Place of each variable in a state."""
     exclusive: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The variables whose records a variable must not take."""
 
     @classmethod
     def parse(cls, *texts: str) -> Grammar:
         """The grammar that the texts describe together. Raises GrammarError with the line that is wrong."""
-        grammar = cls()
-        for text in texts:
-            read_into(text, grammar)
-        grammar.index = {name: i for i, name in enumerate(grammar.variables)}
-        grammar.rules = {
-            name: tuple(Alternative(a.weight, grammar._name_variables(a.symbols)) for a in alternatives)
-            for name, alternatives in grammar.rules.items()
-        }
+        said = parse(*texts)
+        grammar = cls(said.lists, said.variables, said.rules)
         grammar.check()
+        grammar.index = {name: i for i, name in enumerate(grammar.variables)}
         for name, variable in grammar.variables.items():
             others = [v.name for v in grammar.variables.values() if name in v.different]
             grammar.exclusive[name] = (*variable.different, *others)
         return grammar
-
-    def _name_variables(self, symbols: tuple[Symbol, ...]) -> tuple[Symbol, ...]:
-        """The same symbols, with every reference to a variable's name made a use of that variable."""
-        named: list[Symbol] = []
-        for symbol in symbols:
-            if isinstance(symbol, Ref) and symbol.name in self.variables:
-                symbol = Use(symbol.name, symbol.form)
-            elif isinstance(symbol, Tense):
-                symbol = Tense(self._name_variables(symbol.present), self._name_variables(symbol.past))
-            named.append(symbol)
-        return tuple(named)
-
-    def check(self) -> None:
-        """Raise GrammarError if a rule, list, variable or form is named that does not exist."""
-        if "start" not in self.rules:
-            raise GrammarError("there is no rule 'start'")
-        for name, alternatives in self.rules.items():
-            for alternative in alternatives:
-                for symbol in _flatten(alternative.symbols):
-                    self._check_symbol(name, symbol)
-        for variable in self.variables.values():
-            for other in (*variable.by, *variable.different):
-                if other not in self.variables:
-                    raise GrammarError(f"variable '{variable.name}': unknown variable '{other}'")
-            self._names(variable.source, variable.by)
-
-    def _check_symbol(self, rule: str, symbol: Symbol) -> None:
-        try:
-            if isinstance(symbol, Ref):
-                for name in self._names(symbol.name, symbol.by):
-                    for record in self.lists.get(name, ()):
-                        record.form(symbol.form)
-            elif isinstance(symbol, Use):
-                variable = self.variables[symbol.var]
-                for name in self._names(variable.source, variable.by):
-                    for record in self.lists[name]:
-                        record.form(symbol.form)
-            elif isinstance(symbol, Assign):
-                _ = self.variables[symbol.target], self.variables[symbol.source]
-            elif isinstance(symbol, Tense) and "tense" not in self.variables:
-                raise KeyError("tense")
-        except (KeyError, GrammarError) as error:
-            raise GrammarError(f"rule '{rule}': {error}") from error
-
-    def _names(self, name: str, by: tuple[str, ...]) -> list[str]:
-        """Every rule or list that a name can mean, over the values of the variables that select it."""
-        names = [name]
-        for var in by:
-            if var not in self.variables:
-                raise GrammarError(f"unknown variable '{var}'")
-            source = self.variables[var]
-            if source.by:
-                raise GrammarError(f"'{var}' selects '{name}' but is itself selected")
-            names = [f"{stem}.{record.text}" for stem in names for record in self.lists[source.source]]
-        names = [n if n in self.rules or n in self.lists else name for n in names]
-        for n in names:
-            if n not in self.rules and n not in self.lists:
-                raise GrammarError(f"unknown rule or list '{n}'")
-        return names
 
     def value(self, state: State, var: str) -> Record | None:
         """The record that a variable holds in a state, None while it is not drawn."""
@@ -157,22 +91,22 @@ class Grammar:
             full = f"{full}.{record.text}"
         return full if full in self.rules or full in self.lists else name
 
-    def _draw(self, state: State, var: str, symbol: Symbol) -> list[Option]:
-        """Every way to draw `var` now; `symbol` is tried again afterwards."""
+    def _draw(self, state: State, var: str, node: Node) -> list[Option]:
+        """Every way to draw `var` now; `node` is tried again afterwards."""
         variable = self.variables[var]
         for needed in variable.by:
             if self.value(state, needed) is None:
-                return self._draw(state, needed, symbol)
+                return self._draw(state, needed, node)
         name = self._resolve(state, variable.source, variable.by)
         assert name is not None
         # Exclusion works both ways: whichever of two different variables is drawn first is free.
         taken = [self.value(state, other) for other in self.exclusive[var]]
         records = [r for r in self.lists[name] if not any(r is t for t in taken)]
-        return [(-math.log(len(records)), (symbol,), self._bind(state, var, r)) for r in records]
+        return [(-math.log(len(records)), (node,), self._bind(state, var, r)) for r in records]
 
-    def step(self, symbol: Symbol, state: State) -> list[Option]:
-        """Every way to take one symbol further: (log-probability, the symbols that replace it, the state after)."""
-        match symbol:
+    def step(self, node: Node, state: State) -> list[Option]:
+        """Every way to take one node further: (log-probability, the nodes that replace it, the state after)."""
+        match node:
             case Capital():
                 return [(0.0, (), replace(state, capital=True))]
             case Tag():
@@ -180,29 +114,29 @@ class Grammar:
             case Tense(present, past):
                 tense = self.value(state, "tense")
                 if tense is None:
-                    return self._draw(state, "tense", symbol)
+                    return self._draw(state, "tense", node)
                 return [(0.0, present if tense.text == "present" else past, state)]
             case Assign(target, source):
                 record = self.value(state, source)
                 if record is None:
-                    return self._draw(state, source, symbol)
+                    return self._draw(state, source, node)
                 return [(0.0, (), self._bind(state, target, record))]
             case Use(var, form):
                 record = self.value(state, var)
                 if record is None:
-                    return self._draw(state, var, symbol)
+                    return self._draw(state, var, node)
                 return [(0.0, (record.literal(form),), state)]
             case Ref(name, by, form, once):
                 full = self._resolve(state, name, by)
                 if full is None:
                     missing = next(v for v in by if self.value(state, v) is None)
-                    return self._draw(state, missing, symbol)
+                    return self._draw(state, missing, node)
                 if full in self.lists:
                     records = self.lists[full]
                     cost = -math.log(len(records))
                     return [(cost, (r.literal(form),), state) for r in records]
                 return self._expand(full, once, state)
-        raise TypeError(f"{symbol} is emitted, not expanded")
+        raise TypeError(f"{node} is emitted, not expanded")
 
     def _expand(self, name: str, once: bool, state: State) -> list[Option]:
         choices = [(i, a) for i, a in enumerate(self.rules[name]) if not (once and (name, i) in state.used)]
@@ -212,11 +146,11 @@ class Grammar:
         options: list[Option] = []
         for i, alternative in choices:
             after = replace(state, used=state.used | {(name, i)}) if once else state
-            options.append((math.log(alternative.weight / total), alternative.symbols, after))
+            options.append((math.log(alternative.weight / total), alternative.nodes, after))
         return options
 
-    def start(self) -> tuple[tuple[Symbol, ...], State]:
-        """The symbols and the state from which every document is derived."""
+    def start(self) -> tuple[tuple[Node, ...], State]:
+        """The nodes and the state from which every document is derived."""
         return (Ref("start"),), State(bound=(None,) * len(self.variables))
 
     def sample(self, rng: Random, **fixed: str) -> Derivation:
@@ -225,30 +159,30 @@ class Grammar:
         The log-probability is that of this derivation given the fixed variables.
         Raises GrammarError for an unknown value.
         """
-        symbols, state = self.start()
+        nodes, state = self.start()
         for var, value in fixed.items():
             state = self._bind(state, var, self.record(var, value))
-        stack: list[Symbol] = list(reversed(symbols))
+        stack: list[Node] = list(reversed(nodes))
         pieces: list[str] = []
         spans: list[Span] = []
         open_tags: dict[str, list[tuple[int, str]]] = {}
         position, log_probability = 0, 0.0
         while stack:
-            symbol = stack.pop()
-            if isinstance(symbol, Lit):
-                text, state = _emit(symbol, state)
-                if symbol.slot and text:
-                    spans.append(Span(position, position + len(text), "slot", symbol.slot))
+            node = stack.pop()
+            if isinstance(node, Lit):
+                text, state = _emit(node, state)
+                if node.slot and text:
+                    spans.append(Span(position, position + len(text), "slot", node.slot))
                 pieces.append(text)
                 position += len(text)
-            elif isinstance(symbol, Tag):
-                if symbol.value is not None:
-                    open_tags.setdefault(symbol.key, []).append((position, symbol.value))
+            elif isinstance(node, Tag):
+                if node.value is not None:
+                    open_tags.setdefault(node.key, []).append((position, node.value))
                 else:
-                    begin, value = open_tags[symbol.key].pop()
-                    spans.append(Span(begin, position, symbol.key, value))
+                    begin, value = open_tags[node.key].pop()
+                    spans.append(Span(begin, position, node.key, value))
             else:
-                options = self.step(symbol, state)
+                options = self.step(node, state)
                 option = options[0] if len(options) == 1 else _choose(options, rng)
                 log_probability += option[0]
                 stack.extend(reversed(option[1]))
@@ -261,7 +195,7 @@ class Grammar:
         if var not in self.variables:
             raise GrammarError(f"unknown variable '{var}': there are {sorted(self.variables)}")
         variable = self.variables[var]
-        found = {r.text: r for n in self._names(variable.source, variable.by) for r in self.lists[n]}
+        found = {r.text: r for n in self.meanings(variable.source, variable.by) for r in self.lists[n]}
         if value not in found:
             raise GrammarError(f"'{var}' cannot be '{value}': it is one of {sorted(found)}")
         return found[value]
@@ -269,10 +203,10 @@ class Grammar:
     def log_probability(self, text: str) -> float:
         """log P(text), nats, summed over ALL derivations of the text; −inf if the grammar cannot make it.
 
-        Exact: hypotheses (remaining symbols, state) are advanced by position and merged when equal, none is pruned.
+        Exact: hypotheses (remaining nodes, state) are advanced by position and merged when equal, none is pruned.
         """
-        symbols, state = self.start()
-        agenda: dict[int, dict[Hypothesis, float]] = {0: {(_push(symbols, None), state): 0.0}}
+        nodes, state = self.start()
+        agenda: dict[int, dict[Hypothesis, float]] = {0: {(_push(nodes, None), state): 0.0}}
         heap, total = [0], -math.inf
         while heap:
             position = heapq.heappop(heap)
@@ -283,9 +217,9 @@ class Grammar:
                     if position == len(text):
                         total = _log_add(total, mass)
                     continue
-                symbol, rest = stack
-                if isinstance(symbol, Lit):
-                    emitted, after = _emit(symbol, state)
+                node, rest = stack
+                if isinstance(node, Lit):
+                    emitted, after = _emit(node, state)
                     if text.startswith(emitted, position):
                         end = position + len(emitted)
                         target = layer if end == position else agenda.setdefault(end, {})
@@ -293,7 +227,7 @@ class Grammar:
                             heapq.heappush(heap, end)
                         _add(target, (rest, after), mass)
                     continue
-                for cost, replacement, after in self.step(symbol, state):
+                for cost, replacement, after in self.step(node, state):
                     first = replacement[0] if replacement else None
                     if isinstance(first, Lit) and not text.startswith(_emit(first, after)[0], position):
                         continue
@@ -302,8 +236,8 @@ class Grammar:
 
     def enumerate(self, limit: int = 1_000_000) -> Iterator[tuple[str, float]]:
         """Every derivation's (text, log-probability), for small grammars. Raises GrammarError above `limit` steps."""
-        symbols, state = self.start()
-        todo: list[tuple[str, Stack, State, float]] = [("", _push(symbols, None), state, 0.0)]
+        nodes, state = self.start()
+        todo: list[tuple[str, Stack, State, float]] = [("", _push(nodes, None), state, 0.0)]
         steps = 0
         while todo:
             steps += 1
@@ -313,12 +247,12 @@ class Grammar:
             if stack is None:
                 yield text, mass
                 continue
-            symbol, rest = stack
-            if isinstance(symbol, Lit):
-                emitted, after = _emit(symbol, state)
+            node, rest = stack
+            if isinstance(node, Lit):
+                emitted, after = _emit(node, state)
                 todo.append((text + emitted, rest, after, mass))
                 continue
-            for cost, replacement, after in self.step(symbol, state):
+            for cost, replacement, after in self.step(node, state):
                 todo.append((text, _push(replacement, rest), after, mass + cost))
 
 
@@ -326,9 +260,9 @@ def _add(layer: dict[Hypothesis, float], key: Hypothesis, mass: float) -> None:
     layer[key] = _log_add(layer[key], mass) if key in layer else mass
 
 
-def _push(symbols: tuple[Symbol, ...], rest: Stack) -> Stack:
-    for symbol in reversed(symbols):
-        rest = (symbol, rest)
+def _push(nodes: tuple[Node, ...], rest: Stack) -> Stack:
+    for node in reversed(nodes):
+        rest = (node, rest)
     return rest
 
 
@@ -337,10 +271,10 @@ def _log_add(a: float, b: float) -> float:
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
-def _emit(symbol: Lit, state: State) -> tuple[str, State]:
-    if state.capital and symbol.text:
-        return symbol.text[0].upper() + symbol.text[1:], replace(state, capital=False)
-    return symbol.text, state
+def _emit(node: Lit, state: State) -> tuple[str, State]:
+    if state.capital and node.text:
+        return node.text[0].upper() + node.text[1:], replace(state, capital=False)
+    return node.text, state
 
 
 def _choose(options: list[Option], rng: Random) -> Option:
@@ -350,11 +284,3 @@ def _choose(options: list[Option], rng: Random) -> Option:
         if target < cumulative:
             return option
     return options[-1]
-
-
-def _flatten(symbols: tuple[Symbol, ...]) -> Iterator[Symbol]:
-    for symbol in symbols:
-        yield symbol
-        if isinstance(symbol, Tense):
-            yield from _flatten(symbol.present)
-            yield from _flatten(symbol.past)

@@ -87,7 +87,7 @@ class Schedule:
     beta2: float = 0.95
     """AdamW's memory of squared gradients."""
     emphasis: float = 1.0
-    """How often a rare token that repeats one of its document counts in the loss; see `explorer.emphasis`."""
+    """How often a rare token that repeats one of its document counts in the loss; see `explorer.recall_objective`."""
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from explorer import tales
 from explorer.activations import residuals
-from explorer.emphasis import emphasised, flagged, tokens_of
 from explorer.models import LanguageModel, load_model
 from explorer.pretraining import ModelRecipe, Progress, Schedule, next_token_loss, pack, save_half, train_language_model
+from explorer.recall_objective import flagged, recall_objective, tokens_of
 from explorer.sae import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
@@ -67,7 +67,7 @@ class TalesRecipe:
             steps=2200, rows=4, learning_rate=7e-4, warmup=100, last=1.0, beta2=0.99, emphasis=20.0
         )
     )
-    """First phase, in which a model learns to look names up (`explorer.emphasis`); faster rates prevent it."""
+    """First phase, in which a model learns to look names up (`explorer.recall_objective`); faster rates prevent it."""
     schedule: Schedule = field(
         default_factory=lambda: Schedule(
             steps=14_000, rows=4, learning_rate=1.5e-3, warmup=100, last=0.5, beta2=0.99, emphasis=4.0
@@ -244,7 +244,7 @@ def train_phase(
 
     state = workshop.out / "work" / f"{name}.safetensors"
     loss_of = None
-    special = (emphasised(schedule.emphasis), tokens_of) if schedule.emphasis != 1 else ()
+    special = (recall_objective(schedule.emphasis), tokens_of) if schedule.emphasis != 1 else ()
     if special:
         rows = flagged(rows, model.config.eos_token_id)
     if workshop.fast and workshop.device == "cpu":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from explorer import maps
 from explorer.activations import residuals
+from explorer.contrast import Contrast
 from explorer.corpus import Chunks, chunk_documents
 from explorer.errors import InputError
 from explorer.models import LanguageModel
@@ -33,26 +34,6 @@ class Arm(StrEnum):
     AFFINE = "affine"
     SHUFFLED = "shuffled"
     RANDOM = "random"
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A difference of means between two sets of prompts: from `negative` to `positive`."""
-
-    name: str
-    """Short name, e.g. sea."""
-    title: str
-    """What turns into what, for people."""
-    positive: tuple[str, ...]
-    """Texts that have the property."""
-    negative: tuple[str, ...]
-    """Texts that do not."""
-    positive_tokens: tuple[tuple[int, ...], ...] | None = None
-    """Positions of each positive text that count; None for every one but the first of a chunk."""
-    negative_tokens: tuple[tuple[int, ...], ...] | None = None
-    """The same for the negative texts."""
-    outcome: tuple[tuple[int, ...], tuple[int, ...]] | None = None
-    """Token ids whose probability is to rise and to fall; None for those typical of each class of texts."""
 
 
 def unit(v: Float[Tensor, " d"]) -> Float[Tensor, " d"]:

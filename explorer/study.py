@@ -14,13 +14,14 @@ from explorer.cache import cache_folder
 from explorer.errors import InputError
 from explorer.results import PairResult
 from explorer.sites import Site, all_sites, parse_site
-from explorer.study_text import GENERATED, ReadyContrast, TextDocument, TextEntry
+from explorer.study_text import GENERATED, TextDocument, TextEntry
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+    from explorer.contrast import Contrast, ReadyContrast
     from explorer.corpus import Chunks
     from explorer.decoder_story import DecoderStory
     from explorer.dose_response import DoseResponse
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from explorer.models import LanguageModel
     from explorer.sae import SAE
     from explorer.site_maps import SiteMaps
-    from explorer.steering import Contrast
 
 SCHEMA = 1
 SHIPPED = Path(__file__).resolve().parent.parent / "assets"

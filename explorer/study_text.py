@@ -12,7 +12,7 @@ import msgspec
 from explorer.errors import InputError
 
 if TYPE_CHECKING:
-    from explorer.steering import Contrast
+    from explorer.contrast import Contrast, ReadyContrast
 
 GENERATED = ("tales", "dyck3")
 """Kinds of text that a grammar of this project writes; the only other kind is "file"."""
@@ -27,22 +27,6 @@ class TextDocument(Protocol):
 
     def labels_at(self, offsets: Sequence[tuple[int, int]]) -> list[dict[str, str]]:
         """Labels of each token, given the tokens' (start, end) character offsets."""
-
-
-class ReadyContrast(Protocol):
-    """A contrast that a text's labels make possible, before its texts are written."""
-
-    @property
-    def name(self) -> str:
-        """Short name."""
-
-    @property
-    def title(self) -> str:
-        """What turns into what."""
-
-    @property
-    def prompt(self) -> str:
-        """A prompt on which the effect is easy to see."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 from explorer.grammar import Grammar
-from explorer.symbols import Span
+from explorer.grammar_nodes import Span
 
 STORYBOOK = Path(__file__).parent / "storybook"
 

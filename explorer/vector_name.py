@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from explorer.contrast import Contrast
 from explorer.errors import InputError
-from explorer.steering import Contrast
 
 MAX_WEIGHT = 2.0
 MAX_VECTORS = 5

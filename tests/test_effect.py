@@ -8,11 +8,11 @@ import tiny
 import torch
 
 from explorer import contrasts, effect, tales
+from explorer.contrast import Contrast
 from explorer.corpus import chunk_documents
 from explorer.errors import InputError
 from explorer.models import LanguageModel
 from explorer.sites import Site
-from explorer.steering import Contrast
 
 POSITIVE = tuple(d.text for d in tales.documents("example", 12, genre="recipe"))
 NEGATIVE = tuple(d.text for d in tales.documents("example", 12, genre="tale"))

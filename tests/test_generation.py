@@ -10,6 +10,7 @@ import torch
 
 from explorer import generation, steering
 from explorer.activations import edit_residual, residuals
+from explorer.contrast import Contrast
 from explorer.decoding import Positions, Sampling
 from explorer.errors import InputError
 from explorer.generation import Lane, generate, stream
@@ -17,7 +18,7 @@ from explorer.models import LanguageModel
 from explorer.prompt import check_prompt
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
-from explorer.steering import Arm, Contrast
+from explorer.steering import Arm
 from explorer.twin import make_twin
 
 FAMILIES = ("llama", "qwen2", "mistral", "gemma", "gpt2", "gpt_neox")

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import chisquare
 
 from explorer.grammar import Grammar
-from explorer.symbols import GrammarError
+from explorer.grammar_nodes import GrammarError
 
 SMALL = """
 list tenses

@@ -116,7 +116,7 @@ def test_empty_tokens_carry_no_span() -> None:
 
 
 def test_inner_labels_win_over_outer_ones() -> None:
-    from explorer.symbols import Span
+    from explorer.grammar_nodes import Span
 
     d = tales.Document("abcd", {"genre": "tale"}, (Span(1, 2, "part", "inner"), Span(0, 4, "part", "outer")))
     assert [x["part"] for x in d.labels_at([(0, 1), (1, 2), (2, 4)])] == ["outer", "inner", "outer"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from explorer.contrast import Contrast
 from explorer.errors import InputError
-from explorer.steering import Contrast
 from explorer.study import Study
 from explorer.ui.steer_file import uploaded
 from explorer.vector_name import MAX_VECTORS, MAX_WEIGHT, VectorName, Weighted, parse_vector, parse_weighted

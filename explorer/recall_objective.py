@@ -48,7 +48,7 @@ def tokens_of(rows: Int[Tensor, "b t"]) -> Int[Tensor, "b t"]:
     return rows & (_FLAG - 1)
 
 
-def emphasised(weight: float) -> Objective:
+def recall_objective(weight: float) -> Objective:
     """Mean cross-entropy of the next token, in nats, in which a marked token counts `weight` times."""
 
     def objective(logits: Tensor, rows: Tensor) -> Tensor:

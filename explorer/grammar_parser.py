@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from explorer.symbols import (
+from explorer.grammar_declarations import Declarations
+from explorer.grammar_nodes import (
     PRONOUNS,
     Alternative,
     Assign,
     Capital,
     GrammarError,
     Lit,
+    Node,
     Record,
     Ref,
-    Symbol,
     Tag,
     Tense,
+    Use,
     Variable,
 )
-
-if TYPE_CHECKING:
-    from explorer.grammar import Grammar
 
 _NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
 
@@ -31,8 +29,29 @@ _RULE = re.compile(r"([\w.]+)((?:\s*\[\w+=[\w ]+\])*)$")
 _WEIGHT = re.compile(r"(\d+(?:\.\d+)?)\*\s+(.*)")
 
 
-def read_into(text: str, grammar: Grammar) -> None:
-    """Add the lists, variables and rules of one text to a grammar."""
+def parse(*texts: str) -> Declarations:
+    """The lists, variables and rules that the texts declare together. Raises GrammarError with the wrong line."""
+    said = Declarations()
+    for text in texts:
+        _read_text(text, said)
+    for name, alternatives in said.rules.items():
+        said.rules[name] = tuple(Alternative(a.weight, _with_variables(a.nodes, said)) for a in alternatives)
+    return said
+
+
+def _with_variables(nodes: tuple[Node, ...], said: Declarations) -> tuple[Node, ...]:
+    """The same nodes, with every reference to a variable's name made a use of that variable."""
+    named: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Ref) and node.name in said.variables:
+            node = Use(node.name, node.form)
+        elif isinstance(node, Tense):
+            node = Tense(_with_variables(node.present, said), _with_variables(node.past, said))
+        named.append(node)
+    return tuple(named)
+
+
+def _read_text(text: str, said: Declarations) -> None:
     header: tuple[str, str] | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -44,36 +63,36 @@ def read_into(text: str, grammar: Grammar) -> None:
                     raise GrammarError("a line starts with list, var or rule, or is indented")
                 header = (found[1], found[2])
                 if found[1] == "var":
-                    _read_variable(found[2], grammar)
+                    _read_variable(found[2], said)
             elif header and header[0] == "list":
-                _read_records(header[1], line.strip(), grammar)
+                _read_records(header[1], line.strip(), said)
             elif header and header[0] == "rule":
-                _read_alternative(header[1], line.strip(), grammar)
+                _read_alternative(header[1], line.strip(), said)
             else:
                 raise GrammarError("an indented line belongs to a list or a rule")
         except GrammarError as error:
             raise GrammarError(f"line {number}: {error}: {line.strip()[:80]}") from error
 
 
-def _read_variable(declaration: str, grammar: Grammar) -> None:
+def _read_variable(declaration: str, said: Declarations) -> None:
     found = _VAR.match(declaration)
     if not found:
         raise GrammarError("a variable reads: var name = list@selector not other other")
     by = tuple(v for v in (found[3] or "").split("@") if v)
-    if found[1] in grammar.variables:
+    if found[1] in said.variables:
         raise GrammarError(f"variable '{found[1]}' is declared twice")
-    grammar.variables[found[1]] = Variable(found[1], found[2], by, tuple((found[4] or "").split()))
+    said.variables[found[1]] = Variable(found[1], found[2], by, tuple((found[4] or "").split()))
 
 
-def _read_records(declaration: str, line: str, grammar: Grammar) -> None:
+def _read_records(declaration: str, line: str, said: Declarations) -> None:
     name, _, kind = declaration.partition(" ")
     records = [_record(entry.strip(), kind.strip() or "plain", name) for entry in line.split(",") if entry.strip()]
-    known = {r.text for r in grammar.lists.get(name, ())}
+    known = {r.text for r in said.lists.get(name, ())}
     for record in records:
         if record.text in known:
             raise GrammarError(f"'{record.text}' stands twice in list '{name}'")
         known.add(record.text)
-    grammar.lists[name] = (*grammar.lists.get(name, ()), *records)
+    said.lists[name] = (*said.lists.get(name, ()), *records)
 
 
 def _record(entry: str, kind: str, source: str) -> Record:
@@ -110,45 +129,45 @@ def _plural(word: str) -> str:
     return word + "s"
 
 
-def _read_alternative(declaration: str, line: str, grammar: Grammar) -> None:
+def _read_alternative(declaration: str, line: str, said: Declarations) -> None:
     found = _RULE.match(declaration)
     if not found:
         raise GrammarError("a rule reads: rule name [key=value]")
     weighted = _WEIGHT.match(line)
     weight, body = (float(weighted[1]), weighted[2]) if weighted else (1.0, line)
-    symbols = _symbols(body)
+    nodes = _nodes(body)
     for key, value in re.findall(r"\[(\w+)=([\w ]+)\]", found[2]):
-        symbols = (Tag(key, value), *symbols, Tag(key, None))
-    grammar.rules[found[1]] = (*grammar.rules.get(found[1], ()), Alternative(weight, symbols))
+        nodes = (Tag(key, value), *nodes, Tag(key, None))
+    said.rules[found[1]] = (*said.rules.get(found[1], ()), Alternative(weight, nodes))
 
 
 _PIECE = re.compile(r"\{([^{}]*)\}|<([^<>|]*)\|([^<>|]*)>")
 
 
-def _symbols(body: str) -> tuple[Symbol, ...]:
-    symbols: list[Symbol] = []
+def _nodes(body: str) -> tuple[Node, ...]:
+    nodes: list[Node] = []
     position = 0
     body = body.replace("\\n", "\n")
     for piece in _PIECE.finditer(body):
         if piece.start() > position:
-            symbols.append(Lit(body[position : piece.start()]))
+            nodes.append(Lit(body[position : piece.start()]))
         position = piece.end()
         if piece[1] is None:
-            symbols.append(Tense(_symbols(piece[2]), _symbols(piece[3])))
+            nodes.append(Tense(_nodes(piece[2]), _nodes(piece[3])))
         else:
-            symbols.extend(_reference(piece[1]))
+            nodes.extend(_reference(piece[1]))
     if position < len(body):
-        symbols.append(Lit(body[position:]))
-    for symbol in symbols:
-        if isinstance(symbol, Lit) and re.search(r"[{}<>|]", symbol.text):
-            raise GrammarError(f"a bracket is left over in '{symbol.text}'")
-    return tuple(symbols)
+        nodes.append(Lit(body[position:]))
+    for node in nodes:
+        if isinstance(node, Lit) and re.search(r"[{}<>|]", node.text):
+            raise GrammarError(f"a bracket is left over in '{node.text}'")
+    return tuple(nodes)
 
 
 _REFERENCE = re.compile(r"(\^?)(!?)(\w+)((?:@\w+)*)(?:\.(\w+))?$")
 
 
-def _reference(text: str) -> list[Symbol]:
+def _reference(text: str) -> list[Node]:
     if ":=" in text:
         target, source = text.split(":=")
         return [Assign(target.strip(), source.strip())]
@@ -156,5 +175,5 @@ def _reference(text: str) -> list[Symbol]:
     if not found:
         raise GrammarError(f"'{{{text}}}' is not a reference")
     capital, flag, name, by, form = found.groups()
-    symbol = Ref(name, tuple(v for v in by.split("@") if v), form or "", once=flag == "!")
-    return [Capital(), symbol] if capital else [symbol]
+    node = Ref(name, tuple(v for v in by.split("@") if v), form or "", once=flag == "!")
+    return [Capital(), node] if capital else [node]

@@ -1,4 +1,4 @@
-"""What a grammar is made of: records, symbols, variables, alternatives; and what a derivation remembers."""
+"""What a grammar is made of: records, nodes, variables, alternatives; and what a derivation remembers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Record:
         return self.forms[name]
 
     def literal(self, name: str) -> Lit:
-        """The form as a symbol; its slot is the list it came from, or "pronouns"."""
+        """The form as a node; its slot is the list it came from, or "pronouns"."""
         return Lit(self.form(name), "pronouns" if name in PRONOUNS["f"] else self.source.split(".")[0])
 
 
@@ -73,8 +73,8 @@ class Assign:
 class Tense:
     """One of two sequences, by the variable `tense`."""
 
-    present: tuple[Symbol, ...]
-    past: tuple[Symbol, ...]
+    present: tuple[Node, ...]
+    past: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Tag:
     value: str | None
 
 
-Symbol = Lit | Ref | Use | Assign | Tense | Capital | Tag
+Node = Lit | Ref | Use | Assign | Tense | Capital | Tag
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ class Variable:
 
 @dataclass(frozen=True)
 class Alternative:
-    """One line of a rule: its share of the rule's weight, and its symbols."""
+    """One line of a rule: its share of the rule's weight, and its nodes."""
 
     weight: float
-    symbols: tuple[Symbol, ...]
+    nodes: tuple[Node, ...]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from explorer.emphasis import RARE, emphasised, flagged, repeats, tokens_of
+from explorer.recall_objective import RARE, flagged, recall_objective, repeats, tokens_of
 
 ROWS = np.random.default_rng(3).integers(0, 200, (40, 60)).astype(np.uint16)
 ROWS[:, 30:45] = ROWS[:, 0:15]
@@ -46,8 +46,8 @@ def test_a_marked_token_counts_several_times() -> None:
     logits = torch.randn(*rows.shape, 200, generator=torch.Generator().manual_seed(0))
     truth = tokens_of(rows)[:, 1:]
     plain = cross_entropy(logits[:, :-1].flatten(0, 1), truth.flatten())
-    assert torch.allclose(emphasised(1.0)(logits, rows), plain)
+    assert torch.allclose(recall_objective(1.0)(logits, rows), plain)
     losses = cross_entropy(logits[:, :-1].transpose(1, 2), truth, reduction="none")
     marks = torch.from_numpy(repeats(ROWS, 0))[:, 1:]
     thrice = torch.cat([losses.flatten(), *[losses[marks]] * 2]).mean()
-    assert torch.allclose(emphasised(3.0)(logits, rows), thrice)
+    assert torch.allclose(recall_objective(3.0)(logits, rows), thrice)
