@@ -23,6 +23,7 @@ from explorer.dose_files import CHUNKS as RESPONSE_CHUNKS
 from explorer.dose_files import NAME, measure_responses
 from explorer.effect import ContrastEffect
 from explorer.feature_files import write_catalogue, write_layouts, write_pair
+from explorer.files import write_json
 from explorer.labels import LabelMatrix, label_tokens
 from explorer.measure import Pair, measure_pair
 from explorer.models import LanguageModel, digest
@@ -33,17 +34,7 @@ from explorer.results import PairResult
 from explorer.sae import SAE
 from explorer.sites import Site
 from explorer.story_record import record_study
-from explorer.study import (
-    SCHEMA,
-    DictionaryEntry,
-    ModelEntry,
-    PairEntry,
-    Study,
-    StudyFile,
-    encode,
-    open_study,
-    write_atomically,
-)
+from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, Study, StudyFile, open_study
 from explorer.study_text import TextEntry
 
 HELD_OUT = "held-out"
@@ -162,7 +153,7 @@ def measure_again(study: Study, log: Callable[[str], None]) -> None:
         folder = study.pair_path(pair.source, pair.target)
         measured = builder.measured(pair.source, pair.target)
         save_tensors(folder, measured.maps, measured.clouds)
-        write_atomically(folder / "result.json", encode(measured.result))
+        write_json(folder / "result.json", measured.result)
 
 
 class _Builder:
@@ -222,8 +213,8 @@ class _Builder:
             self.report("correspondences of features", 0.0)
             dictionaries, known = (own, self.dictionaries(target)), self.study.features(source)
             write_pair(folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels)
-        write_atomically(folder / "result.json", encode(measured.result))
-        write_atomically(folder / "effects.json", encode(self.effects(source, target, measured)))
+        write_json(folder / "result.json", measured.result)
+        write_json(folder / "effects.json", self.effects(source, target, measured))
 
     def measured(self, source: str, target: str) -> Pair:
         """A pair, measured with all its controls."""
@@ -251,7 +242,7 @@ class _Builder:
                 self.model(target), site, fitted, own, text, self.study.folder, self.chunks[slice(0, RESPONSE_CHUNKS)],
                 partial(self.report, "dose–response of contrasts"),
             )  # fmt: skip
-            write_atomically(self.study.pair_path(source, target) / NAME, encode(found))
+            write_json(self.study.pair_path(source, target) / NAME, found)
         return carried_effects(
             self.model(target), site, fitted, *own, report=partial(self.report, f"contrasts of {source} in {target}")
         )
@@ -267,7 +258,7 @@ class _Builder:
         dictionaries = tuple(self._scored(d) for d in file.dictionaries)
         text = replace(file.text, entropy=yardstick.entropy)
         file = replace(file, models=models, dictionaries=dictionaries, text=text)
-        write_atomically(self.study.folder / "study.json", encode(file))
+        write_json(self.study.folder / "study.json", file)
         self.log(f"entropy {yardstick.entropy}; losses " + ", ".join(f"{m.name} {m.loss:.4f}" for m in models))
 
     def _scored(self, entry: DictionaryEntry) -> DictionaryEntry:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from explorer.files import write_bytes, write_tensors
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -41,7 +43,7 @@ class Cache:
     def tensors(self, kind: str, key: Mapping[str, Any], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """Named tensors: read if they are there and whole, else made and kept."""
         from safetensors import SafetensorError
-        from safetensors.torch import load_file, save
+        from safetensors.torch import load_file
 
         path = self.path(kind, key, ".safetensors")
         if path is not None and path.is_file():
@@ -51,7 +53,7 @@ class Cache:
                 pass  # Damaged from outside: made again below.
         made = make()
         if path is not None:
-            self._write(path, save({name: t.contiguous() for name, t in made.items()}))
+            write_tensors(path, made, shared=True)
         return made
 
     def value(self, kind: str, key: Mapping[str, Any], type_: type[T], make: Callable[[], T]) -> T:
@@ -64,16 +66,8 @@ class Cache:
                 pass  # Damaged from outside: made again below.
         made = make()
         if path is not None:
-            self._write(path, msgspec.json.encode(made))
+            write_bytes(path, msgspec.json.encode(made), shared=True)
         return made
-
-    @staticmethod
-    def _write(path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The process id keeps two runs apart that make the same result at the same time.
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_bytes(data)
-        os.replace(partial, path)
 
 
 def cache_folder() -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import msgspec
 from explorer import cache as cache_module
 from explorer.check_plan import Plan, Report
 from explorer.errors import InputError
+from explorer.files import encode, replacing, write_json, write_tensors
 from explorer.report import Circumstances, ModelFacts, Models, make_report, sites_csv
 from explorer.report import Report as PairReport
 from explorer.results import PairResult
@@ -122,32 +123,21 @@ def check(
 
 
 def _write_outputs(folder: Path, work: _Work, made: PairReport, result: PairResult) -> None:
-    """All outputs into a temporary folder, then each into place by one rename."""
-    from safetensors.torch import save_file
-
+    """All outputs beside their places, then each into place by one rename, report.json last."""
     from explorer.report_html import report_html
-    from explorer.study import encode
 
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-    try:
-        (partial / "report.json").write_bytes(encode(made))
-        (partial / "sites.csv").write_text(sites_csv(made), encoding="utf-8")
-        (partial / "report.html").write_text(report_html(made, result), encoding="utf-8")
+    with ExitStack() as stack:
+        partial = {name: stack.enter_context(replacing(folder / name)) for name in OUTPUTS}
+        partial["report.json"].write_bytes(encode(made))
+        partial["sites.csv"].write_text(sites_csv(made), encoding="utf-8")
+        partial["report.html"].write_text(report_html(made, result), encoding="utf-8")
         tensors = {}
         for site, m in work.study().maps("A", "B").items():
-            tensors[f"{site}.R"] = m.rotated.matrix.contiguous()
-            tensors[f"{site}.mean_source"] = m.rotated.mean_source.contiguous()
-            tensors[f"{site}.mean_target"] = m.rotated.mean_target.contiguous()
-        save_file(tensors, partial / "rotations.safetensors")
-        shutil.copytree(work.folder / "study", partial / "study")
-        for name in OUTPUTS:
-            old = folder / name
-            if old.is_dir():
-                shutil.rmtree(old)
-            os.replace(partial / name, old)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            tensors[f"{site}.R"] = m.rotated.matrix
+            tensors[f"{site}.mean_source"] = m.rotated.mean_source
+            tensors[f"{site}.mean_target"] = m.rotated.mean_target
+        write_tensors(partial["rotations.safetensors"], tensors)
+        shutil.copytree(work.folder / "study", partial["study"])
 
 
 class _Work:
@@ -196,7 +186,6 @@ class _Work:
         from explorer.build import Yardstick, library_versions, measure_study
         from explorer.device import choose_device
         from explorer.models import load_model
-        from explorer.study import encode, write_atomically
         from explorer.text_source import read_text
 
         options, out = self.options, self.folder / "study"
@@ -237,7 +226,7 @@ class _Work:
         note = "" if options.text else "; for models that were trained on other text, give --text"
         words = f"{text.title} ({entry.documents} documents, chunks of {options.context} tokens{note})"
         circumstances = Circumstances(Models(facts[0], facts[1]), words, "", library_versions(), 0.0)
-        write_atomically(self.folder / "circumstances.json", encode(circumstances))
+        write_json(self.folder / "circumstances.json", circumstances)
 
     def _text(self, text: TextSource, models: list[LanguageModel], out: Path) -> tuple[TextEntry, list[str]]:
         """The study's entry for the text, and its documents as far as the tokens reach."""

@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """Check every target; the worst exit code of them."""
     from explorer.check import CheckOptions, Checkpoint, check
     from explorer.device import choose_device
+    from explorer.files import encode
     from explorer.overview import Checked, folder_names, write_overview
-    from explorer.study import encode
     from explorer.verdict import exit_code
 
     out = Path(options.out).expanduser()

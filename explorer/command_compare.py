@@ -18,8 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; 0 if the verdicts agree, 1 if not."""
+    from explorer.files import encode
     from explorer.overview import compare, read_report
-    from explorer.study import encode
 
     left, right = (read_report(Path(p).expanduser()) for p in (options.left, options.right))
     found = compare(left, right)

@@ -15,8 +15,9 @@ import msgspec
 from explorer.dose_measure import Measurer
 from explorer.dose_response import DoseResponse
 from explorer.errors import InputError
+from explorer.files import write_bytes
 from explorer.models import LanguageModel
-from explorer.study import Study, open_study, write_atomically
+from explorer.study import Study, open_study
 
 NAME = "steering.json"
 CHUNKS = 400
@@ -62,7 +63,7 @@ def measure_responses(
         began = time.monotonic()
         fitted = study.maps(pair.source, pair.target)
         found = measurer.pair(model(pair.source), model(pair.target), fitted, dictionaries[pair.source])
-        write_atomically(study.pair_path(pair.source, pair.target) / NAME, msgspec.json.encode(found))
+        write_bytes(study.pair_path(pair.source, pair.target) / NAME, msgspec.json.encode(found))
         seconds = time.monotonic() - began
         log(f"steering {pair.source} → {pair.target}: {len(found)} vectors and sites, {seconds:.0f} s")
 

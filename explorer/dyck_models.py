@@ -12,6 +12,7 @@ from explorer import dyck
 from explorer.dyck_heads import VOCABULARY, HeadAccuracy, head_accuracy
 from explorer.dyck_recipe import DyckWorkshop, initial_seed
 from explorer.dyck_training import objective, save_tokenizer, tokens_of, training_rows
+from explorer.files import replacing
 from explorer.models import load_model
 from explorer.pretraining import Progress, save_half, train_language_model
 from explorer.training_loss import best_loss, fast_loss
@@ -53,8 +54,8 @@ def _train(workshop: DyckWorkshop, name: str, stop_after: int | None) -> bool:
             break
         # The next phase starts from the weights as they are stored, so that an interrupted run ends alike.
         model = recipe.model.load(folder)
-    shutil.copytree(folder, partial := workshop.model_folder(f"{name}.partial"), dirs_exist_ok=True)
-    partial.rename(workshop.model_folder(name))
+    with replacing(workshop.model_folder(name)) as partial:
+        shutil.copytree(folder, partial)
     return True
 
 

@@ -13,10 +13,11 @@ from explorer.build import HELD_OUT, Yardstick, library_versions, measure_study,
 from explorer.dyck_heads import HeadAccuracy, head_accuracy
 from explorer.dyck_recipe import DyckWorkshop
 from explorer.feature_files import write_layouts
+from explorer.files import write_json
 from explorer.measure import measure_pair
 from explorer.models import LanguageModel
 from explorer.results import DictionaryScores
-from explorer.study import SCHEMA, DictionaryEntry, PairEntry, Study, StudyFile, encode, open_study, write_atomically
+from explorer.study import SCHEMA, DictionaryEntry, PairEntry, Study, StudyFile, open_study
 from explorer.study_text import TextEntry
 
 LOSS_DOCUMENTS = 1000
@@ -68,7 +69,7 @@ def build_study(workshop: DyckWorkshop) -> None:
     study = open_study(workshop.out)
     if not (study.folder / "dyck.json").exists():
         workshop.log("dyck.json: accuracies, ReLU dictionaries")
-        write_atomically(study.folder / "dyck.json", encode(facts(study, workshop.recipe.names)))
+        write_json(study.folder / "dyck.json", facts(study, workshop.recipe.names))
 
 
 def yardstick(study: Study) -> Yardstick:

@@ -8,9 +8,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from explorer.atlas import has_labels, has_partners
+from explorer.files import encode
 from explorer.palette import LIGHT
 from explorer.results import ARMS
 
@@ -76,7 +75,7 @@ def card_json(
             for c in found
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(data), indent=1) + b"\n"
+    return encode(data)
 
 
 def card_svg(

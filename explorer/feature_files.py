@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.catalogue import catalogue
 from explorer.correspondence import correspond
+from explorer.files import write_parquet
 from explorer.readings import readings
 from explorer.twin_layout import site_layout
 
@@ -28,15 +28,12 @@ if TYPE_CHECKING:
 CORRESPONDENCE, READINGS, LAYOUT = "features.parquet", "readings.parquet", "layout.parquet"
 """Files of a pair's folder. The first is needed; pages do without the others."""
 HALF = ("x", "y", "raw_x", "raw_y")
-"""Columns that three digits are enough for."""
+"""Columns of a layout: three digits are enough for them."""
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table into place by one rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    frame.astype({c: "float16" for c in HALF if c in frame}).to_parquet(partial, index=False, compression="zstd")
-    os.replace(partial, path)
+def write_layout(path: Path, frame: pd.DataFrame) -> None:
+    """Write the layout of a pair."""
+    write_parquet(path, frame.astype({column: "float16" for column in HALF}))
 
 
 def write_catalogue(
@@ -48,7 +45,7 @@ def write_catalogue(
 ) -> pd.DataFrame:
     """Measure a model's features on the test text and write its catalogue, features/<model>.parquet."""
     found = catalogue(model, test, dictionaries, labels)
-    write_parquet(found, path)
+    write_parquet(path, found)
     return found
 
 
@@ -70,9 +67,9 @@ def write_pair(
     (source, target), (own, theirs) = models, dictionaries
     say = report or _silent
     say("corresponding features", 0.0)
-    write_parquet(correspond(source, target, test, fitted, fires, own, theirs), folder / CORRESPONDENCE)
+    write_parquet(folder / CORRESPONDENCE, correspond(source, target, test, fitted, fires, own, theirs))
     say("reading the target's rows under every map", 0.3)
-    write_parquet(readings(source, target, test, fitted, own, known, labels), folder / READINGS)
+    write_parquet(folder / READINGS, readings(source, target, test, fitted, own, known, labels))
 
 
 def lay_out(
@@ -98,7 +95,7 @@ def write_layouts(study: Study, log: Callable[[str], None] = lambda _line: None)
         )
         fitted, known = study.maps(pair.source, pair.target), study.features(pair.source)
         frames = [lay_out(site, fitted, own, theirs, known) for site in own]
-        write_parquet(pd.concat(frames, ignore_index=True), folder / LAYOUT)
+        write_layout(folder / LAYOUT, pd.concat(frames, ignore_index=True))
 
 
 def read_optional(path: Path, site: Site, columns: list[str] | None = None) -> pd.DataFrame | None:

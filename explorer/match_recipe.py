@@ -22,12 +22,13 @@ from torch import Tensor
 
 from explorer.activations import residuals
 from explorer.errors import InputError
+from explorer.files import encode, write_bytes, write_json
 from explorer.models import LanguageModel
 from explorer.recipe import Log, Workshop, make_corpus
 from explorer.sae import SAE, save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
-from explorer.study import Study, encode, open_study, write_atomically
+from explorer.study import Study, open_study
 
 RELU = {"relu": "light", "relu_sparse": "strong"}
 """Families of ReLU dictionaries, and the penalty of the recipe that makes each."""
@@ -123,7 +124,7 @@ def make_decoder_story(bench: Bench, rows: Int[np.ndarray, "n t"], log: Log, sto
     _remove_stale(bench, log)
     if _train(bench, rows, log, stop_after):
         log("decoder_match.json: cosines, EV, L0, dead features")
-        write_atomically(study.folder / "decoder_match.json", encode(decoder_story(bench)))
+        write_json(study.folder / "decoder_match.json", decoder_story(bench))
 
 
 def make_match_dictionaries(workshop: Workshop, recipe: MatchRecipe | None = None, every_site: bool = False) -> None:
@@ -140,7 +141,7 @@ def _remove_stale(bench: Bench, log: Log) -> None:
         log("match: the ReLU dictionaries are of other models or another recipe: made anew")
         shutil.rmtree(old)
     (bench.study.folder / "decoder_match.json").unlink(missing_ok=True)
-    write_atomically(bench.note, bench.fingerprint())
+    write_bytes(bench.note, bench.fingerprint())
 
 
 def _train(bench: Bench, rows: Int[np.ndarray, "n t"], log: Log, stop_after: int | None) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from explorer.errors import InputError
+from explorer.files import write_bytes, write_json
 from explorer.report import SCHEMA, Report, flat
 
 
@@ -88,12 +89,11 @@ def folder_names(targets: Sequence[str]) -> list[str]:
 def write_overview(out: Path, source: str, found: Sequence[Checked], command: str) -> Overview:
     """overview.json and overview.html."""
     from explorer.report_html import overview_html
-    from explorer.study import encode, write_atomically
 
     rows = tuple(_row(c) for c in found)
     overview = Overview(SCHEMA, source, rows, command)
-    write_atomically(out / "overview.json", encode(overview))
-    write_atomically(out / "overview.html", overview_html(overview).encode())
+    write_json(out / "overview.json", overview)
+    write_bytes(out / "overview.html", overview_html(overview).encode())
     return overview
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer import maps
+from explorer.files import write_tensors
 from explorer.maps import MapKind, ResidualMap
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[str, Cloud]) -> None:
     """Write maps.safetensors and clouds.safetensors (float32 for R, float16 where three digits do)."""
-    from safetensors.torch import save
-
-    from explorer.study import write_atomically
-
     tensors: dict[str, Tensor] = {}
     for site, m in fitted.items():
         tensors[f"{site}.R"] = m.rotated.matrix
@@ -35,11 +32,9 @@ def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[s
             tensors[f"{site}.shuffled_special"] = m.shuffled_special.matrix
         tensors[f"{site}.affine"] = m.affine.matrix.half()
         tensors[f"{site}.affine_forward"] = m.affine.forward.half()
-    write_atomically(folder / "maps.safetensors", save({k: v.contiguous() for k, v in tensors.items()}))
-    points = {
-        f"{s}.{side}": getattr(c, side).half().contiguous() for s, c in clouds.items() for side in ("source", "target")
-    }
-    write_atomically(folder / "clouds.safetensors", save(points))
+    write_tensors(folder / "maps.safetensors", tensors)
+    points = {f"{s}.{side}": getattr(c, side).half() for s, c in clouds.items() for side in ("source", "target")}
+    write_tensors(folder / "clouds.safetensors", points)
 
 
 def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:

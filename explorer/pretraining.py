@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Int
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+
+from explorer.files import replacing, write_tensors
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
@@ -195,18 +196,12 @@ def train_language_model(
 
 def save_half(model: LlamaForCausalLM, folder: Path) -> None:
     """Save a model as float16 safetensors (half the size; read back as float32), into place by one rename."""
-    import shutil
-
-    partial = folder.with_name(folder.name + ".partial")
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(partial, ignore_errors=True)
-    weights = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in model.state_dict().items()}
+    weights = {k: v.detach().to("cpu", torch.float16) for k, v in model.state_dict().items()}
     if not all(torch.isfinite(v).all() for v in weights.values()):
         raise ValueError(f"{folder.name}: weights are not finite in float16; training diverged")
-    model.config.save_pretrained(partial)
-    save_file(weights, partial / "model.safetensors", metadata={"format": "pt"})
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    with replacing(folder) as partial:
+        model.config.save_pretrained(partial)
+        write_tensors(partial / "model.safetensors", weights, {"format": "pt"})
 
 
 def _save_state(
@@ -218,14 +213,11 @@ def _save_state(
     losses: list[tuple[int, float]],
     path: Path,
 ) -> None:
-    tensors = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     for i, p in enumerate(p for g in optimiser.param_groups for p in g["params"]):
         tensors |= {f"optimiser.{i}.{k}": v for k, v in optimiser.state[p].items()}
     header = {"step": step, "losses": losses, "schedule": asdict(schedule), "seed": seed}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"state": json.dumps(header)})
-    os.replace(partial, path)
+    write_tensors(path, tensors, {"state": json.dumps(header)})
 
 
 def _resume(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from explorer import tales
 from explorer.activations import residuals
+from explorer.files import replacing
 from explorer.models import LanguageModel, load_model
 from explorer.pretraining import ModelRecipe, Progress, Schedule, next_token_loss, pack, save_half, train_language_model
 from explorer.recall_objective import flagged, recall_objective, tokens_of
@@ -154,10 +154,9 @@ def make_corpus(workshop: Workshop, polish: bool = False) -> Int[np.ndarray, "n 
     count = recipe.polish_rows if polish else recipe.rows
     if not workshop.tokenizer_folder.exists():
         workshop.log(f"tokenizer: training on {recipe.tokenizer_documents} documents")
-        partial = workshop.tokenizer_folder.with_name("tokenizer.partial")
         texts = itertools.islice(_texts(workshop, 0), recipe.tokenizer_documents)
-        train_tokenizer(texts, recipe.vocabulary, partial)
-        partial.rename(workshop.tokenizer_folder)
+        with replacing(workshop.tokenizer_folder) as partial:
+            train_tokenizer(texts, recipe.vocabulary, partial)
     if path.exists():
         return np.load(path, allow_pickle=False)
     workshop.log(f"corpus: packing {count} rows of {recipe.model.context} tokens")
@@ -169,9 +168,8 @@ def make_corpus(workshop: Workshop, polish: bool = False) -> Int[np.ndarray, "n 
             yield from tokenizer(some, add_special_tokens=False)["input_ids"]
 
     rows = pack(encoded(), count, recipe.model.context, tokenizer.eos_token_id)
-    partial = path.with_name(f"{path.stem}.partial.npy")
-    np.save(partial, rows)
-    os.replace(partial, path)
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.save(file, rows)
     return rows
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from explorer.errors import InputError
+from explorer.files import replacing, write_json, write_tensors
 
 ARCHITECTURES = ("topk", "standard", "jumprelu")
 SAELENS_VERSION = "6.54.12"
@@ -118,8 +117,6 @@ class SAE:
 
 def save_sae(sae: SAE, folder: Path, model_name: str, context: int, dtype: torch.dtype = torch.float16) -> None:
     """Write a SAELens folder (cfg.json, sae_weights.safetensors) into place by one rename."""
-    from safetensors.torch import save_file
-
     config: dict[str, Any] = {
         "d_in": sae.d_in,
         "d_sae": sae.n_features,
@@ -139,12 +136,8 @@ def save_sae(sae: SAE, folder: Path, model_name: str, context: int, dtype: torch
     }
     if sae.k is not None:
         config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    (partial / SAELENS_CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     names = ("W_enc", "b_enc", "W_dec", "b_dec", *(("threshold",) if sae.threshold is not None else ()))
-    tensors = {name: getattr(sae, name).detach().to(dtype).contiguous() for name in names}
-    save_file(tensors, partial / SAELENS_WEIGHTS)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    tensors = {name: getattr(sae, name).detach().to(dtype) for name in names}
+    with replacing(folder) as partial:
+        write_json(partial / SAELENS_CONFIG, config)
+        write_tensors(partial / SAELENS_WEIGHTS, tensors)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from explorer.errors import InputError
+from explorer.files import encode
 
 SCHEMA = 1
 MOST = 2000
@@ -52,7 +53,7 @@ class StarList:
 
 def export_stars(stars: Iterable[Star]) -> bytes:
     """The list as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(StarList(SCHEMA, tuple(stars))), indent=1) + b"\n"
+    return encode(StarList(SCHEMA, tuple(stars)))
 
 
 def import_stars(data: bytes) -> tuple[Star, ...]:

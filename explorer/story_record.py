@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.study import Study, encode, open_study, write_atomically
+from explorer.files import write_bytes, write_json
+from explorer.study import Study, open_study
 
 if TYPE_CHECKING:
     from explorer.corpus import Chunks
@@ -159,12 +160,12 @@ def record_pair(study: Study, source: LanguageModel, target: LanguageModel, chun
 
     folder = study.pair_path(source.name, target.name)
     first = chunks.split("test")[slice(0, CHUNKS)]
-    write_atomically(folder / CORRELATION, save(_correlations(study, source, target, first)))
+    write_bytes(folder / CORRELATION, save(_correlations(study, source, target, first)))
     begin = _beginning(first, source)
     answered = first[slice(begin, begin + ANSWER_CHUNKS)]
     texts = [source.tokenizer.decode([i]) for i in answered.ids[:, 1:][answered.valid[:, 1:]][:TOKENS].tolist()]
     a, b = (_log_p(model, answered) for model in (source, target))
-    write_atomically(folder / RECORDING, encode(Recording(texts, a, b, _steer(study, source, target))))
+    write_json(folder / RECORDING, Recording(texts, a, b, _steer(study, source, target)))
 
 
 def _beginning(chunks: Chunks, model: LanguageModel) -> int:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from explorer.errors import InputError
-from explorer.study import encode, open_study, shipped_studies, studies_folder, write_atomically
+from explorer.files import write_json
+from explorer.study import open_study, shipped_studies, studies_folder
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 """What a study of one's own may be called: it is a folder's name and a word in links."""
@@ -152,4 +153,4 @@ def adopt(folder: Path, wish: str) -> OwnStudy:
 def _write_name(folder: Path, name: str) -> None:
     path = folder / "study"
     study = open_study(path)
-    write_atomically(path / "study.json", encode(replace(study.file, name=name)))
+    write_json(path / "study.json", replace(study.file, name=name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -303,16 +302,3 @@ def shipped_studies() -> list[str]:
 def studies_folder() -> Path:
     """Where the user's own studies lie, each in a folder of its name; it may not exist yet."""
     return cache_folder() / "studies"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file by way of a temporary one, so that no reader ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
-
-
-def encode(result: object) -> bytes:
-    """A result or study file as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"

@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from explorer.errors import InputError
+from explorer.files import encode
 from explorer.studies import OwnStudy, adopt, unfinished_folder
-from explorer.study import StudyFile, encode, open_study
+from explorer.study import StudyFile, open_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from explorer.errors import InputError
+from explorer.files import write_bytes
 
 if TYPE_CHECKING:
     from explorer.contrast import Contrast, ReadyContrast
@@ -101,9 +102,7 @@ class TextEntry:
 
 def write_texts(path: Path, texts: Sequence[str]) -> None:
     """Write the file of a study's text: one record a line."""
-    from explorer.study import write_atomically
-
-    write_atomically(path, b"".join(msgspec.json.encode({"text": text}) + b"\n" for text in texts))
+    write_bytes(path, b"".join(msgspec.json.encode({"text": text}) + b"\n" for text in texts))
 
 
 def read_texts(path: Path) -> list[PlainDocument]:

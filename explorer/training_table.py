@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from explorer import tales
 from explorer.contrast_effects import carried_effects, read_own
 from explorer.corpus import Chunks, chunk_documents
+from explorer.files import write_json
 from explorer.measure import measure_pair
 from explorer.models import LanguageModel, find_blocks
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.recipe import Workshop, activation_batches, document_loss, make_corpus, train_phase
 from explorer.sae import SAE
 from explorer.sae_training import SAERecipe, train_sae
-from explorer.study import encode, write_atomically
 from explorer.study_text import TextEntry
 from explorer.training_rows import FILE, TrainingRow
 
@@ -69,7 +69,7 @@ def make_training_table(workshop: Workshop) -> None:
     make_trials(workshop, PAIR)
     measurer = _Measurer(workshop)
     rows = [measurer.row(*place) for place in (*_checkpoints(workshop), *_trials(workshop))]
-    write_atomically(path, encode(rows))
+    write_json(path, rows)
 
 
 def make_trials(workshop: Workshop, seeds: tuple[int, ...]) -> None:

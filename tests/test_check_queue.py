@@ -11,8 +11,9 @@ import pytest
 
 from explorer.check_queue import CheckQueue, Job, Progress, Report, Stage, Work, time_left
 from explorer.errors import InputError
+from explorer.files import write_json
 from explorer.studies import own_names
-from explorer.study import SCHEMA, StudyFile, encode, studies_folder, write_atomically
+from explorer.study import SCHEMA, StudyFile, studies_folder
 from explorer.study_text import TextEntry
 
 PATIENCE = 20.0
@@ -25,7 +26,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def write_study(folder: Path) -> None:
     file = StudyFile(SCHEMA, "?", "title", 8, 1, (), (), TextEntry("file", "text.jsonl", 0, 8), (), {}, {})
-    write_atomically(folder / "study" / "study.json", encode(file))
+    write_json(folder / "study" / "study.json", file)
 
 
 class Gate:

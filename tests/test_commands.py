@@ -14,20 +14,12 @@ from test_sae import random_sae
 
 from explorer import cli
 from explorer.command_steer import ARMS
+from explorer.files import write_json
 from explorer.maps import haar
 from explorer.pair_files import save_tensors
 from explorer.sae import save_sae
 from explorer.sites import all_sites
-from explorer.study import (
-    SCHEMA,
-    DictionaryEntry,
-    ModelEntry,
-    PairEntry,
-    StudyFile,
-    TextEntry,
-    encode,
-    write_atomically,
-)
+from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile, TextEntry
 from explorer.twin import twin_rotation
 
 D, LAYERS = tiny.SHAPE["hidden_size"], tiny.SHAPE["num_hidden_layers"]
@@ -55,7 +47,7 @@ def study(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = TextEntry("tales", "held-out", 40, 48, 0.9)
     pairs = (PairEntry("seed0", "twin"), PairEntry("seed0", "seed1"))
     file = StudyFile(SCHEMA, "mine", "A tiny study", D, LAYERS, tuple(models), (dictionary,), text, pairs, {}, {})
-    write_atomically(folder / "study.json", encode(file))
+    write_json(folder / "study.json", file)
     return folder
 
 

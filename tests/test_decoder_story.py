@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.decoder_match import decoder_match
 from explorer.decoder_story import DecoderStory, FamilyMatch, MatchedDictionary, SiteMatch
-from explorer.study import SHIPPED, encode, shipped_studies
+from explorer.files import encode
+from explorer.study import SHIPPED, shipped_studies
 
 pytestmark = pytest.mark.skipif("tales" not in shipped_studies(), reason="the shipped study is not made yet")
 SITE = "blocks.0.hook_resid_pre"

@@ -14,6 +14,7 @@ from explorer import match_recipe
 from explorer.activations import residuals
 from explorer.decoder_match import decoder_match
 from explorer.errors import InputError
+from explorer.files import write_json
 from explorer.match_recipe import Bench, MatchRecipe, collect, make_decoder_story, starting_rows, train_relu
 from explorer.measure import measure_pair
 from explorer.metrics import explained_variance
@@ -22,7 +23,7 @@ from explorer.pair_files import save_tensors
 from explorer.sae import save_sae
 from explorer.sae_files import load_sae
 from explorer.sae_training import SAERecipe
-from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, Study, StudyFile, encode, open_study, write_atomically
+from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, Study, StudyFile, open_study
 from explorer.study_text import TextEntry
 
 RECIPE = MatchRecipe(width=40, batch=32, batches=30, text_rows=12, light=1e-3, strong=5e-2)
@@ -41,7 +42,7 @@ def study_at(folder: Path, tokenizer: Any, seeds: tuple[int, int] = (0, 1)) -> S
         dictionaries.append(DictionaryEntry(name, SITE, place, 0.5, 4.0, 1.0))
     text = TextEntry("tales", "held-out", 30, 24, 0.1)
     file = StudyFile(SCHEMA, "tiny", "Tiny", 24, 3, tuple(models), tuple(dictionaries), text, (), {}, {})
-    write_atomically(folder / "study.json", encode(file))
+    write_json(folder / "study.json", file)
     study = open_study(folder)
     a, b = study.load_model("seed0"), study.load_model("seed1")
     measured = measure_pair(a, b, study.chunks(), study.sites, {})

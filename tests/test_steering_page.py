@@ -18,10 +18,11 @@ from test_live import site_maps
 from explorer import contrasts
 from explorer.dose_response import DoseResponse
 from explorer.errors import InputError
+from explorer.files import write_bytes, write_json
 from explorer.live import NORM_DOCUMENTS
 from explorer.pair_files import save_tensors
 from explorer.sites import all_sites
-from explorer.study import SCHEMA, ModelEntry, PairEntry, StudyFile, TextEntry, encode, write_atomically
+from explorer.study import SCHEMA, ModelEntry, PairEntry, StudyFile, TextEntry
 from explorer.twin import twin_rotation
 
 APP = Path(__file__).parent.parent / "explorer" / "app.py"
@@ -52,13 +53,13 @@ def assets(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.save("llama", tokenizer, folder / "models" / "seed0", seed=1)
     pair = folder / "pairs" / "seed0-twin"
     save_tensors(pair, {site.name: site_maps(twin_rotation(D, 0).T) for site in all_sites(LAYERS)}, {})
-    write_atomically(pair / "steering.json", msgspec.json.encode(STORED))
+    write_bytes(pair / "steering.json", msgspec.json.encode(STORED))
     entry = ModelEntry("seed0", "seed", "independent seed 0", "models/seed0", "0" * 64, 0, 5.0)
     twin = ModelEntry("twin", "twin", "seed0 rotated", "models/seed0", "0" * 64, 0, 5.0)
     text = TextEntry("tales", "held-out", NORM_DOCUMENTS, 48, 0.9)
     pairs = (PairEntry("seed0", "twin"),)
     file = StudyFile(SCHEMA, "tales", "A tiny study", D, LAYERS, (entry, twin), (), text, pairs, {}, {})
-    write_atomically(folder / "study.json", encode(file))
+    write_json(folder / "study.json", file)
     return folder.parent
 
 

@@ -15,10 +15,11 @@ import tiny
 
 from explorer import studies
 from explorer.errors import InputError
+from explorer.files import write_bytes, write_json
 from explorer.models import digest
 from explorer.roots import allowed_path
 from explorer.studies import own_names, own_studies, own_study
-from explorer.study import SCHEMA, SHIPPED, ModelEntry, StudyFile, encode, open_study, studies_folder, write_atomically
+from explorer.study import SCHEMA, SHIPPED, ModelEntry, StudyFile, open_study, studies_folder
 from explorer.study_archive import archive_size, export_study, import_study
 from explorer.study_text import TextEntry, write_texts
 
@@ -43,9 +44,9 @@ def make(model: Path, name: str = "first", title: str = "A pair") -> studies.Own
     entry = ModelEntry("A", "checked", "first of the pair", str(model), digest(model), 0, 3.0)
     text = TextEntry("file", "text.jsonl", 2, 16)
     file = StudyFile(SCHEMA, "?", title, 24, 3, (entry,), (), text, (), {"seed": 0}, {})
-    write_atomically(folder / "study" / "study.json", encode(file))
-    write_atomically(folder / "report.json", b'{"schema": 1}\n')
-    write_atomically(folder / "report.html", b"<p>report</p>")
+    write_json(folder / "study" / "study.json", file)
+    write_bytes(folder / "report.json", b'{"schema": 1}\n')
+    write_bytes(folder / "report.html", b"<p>report</p>")
     return studies.adopt(folder, name)
 
 

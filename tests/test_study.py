@@ -9,17 +9,8 @@ import pytest
 
 from explorer import study
 from explorer.errors import InputError
-from explorer.study import (
-    DictionaryEntry,
-    ModelEntry,
-    PairEntry,
-    Study,
-    StudyFile,
-    TextEntry,
-    encode,
-    open_study,
-    write_atomically,
-)
+from explorer.files import encode, write_bytes
+from explorer.study import DictionaryEntry, ModelEntry, PairEntry, Study, StudyFile, TextEntry, open_study
 
 
 def example() -> StudyFile:
@@ -40,7 +31,7 @@ def example() -> StudyFile:
 
 def write(folder: Path, content: bytes | dict[str, Any] | StudyFile) -> Path:
     data = content if isinstance(content, bytes) else encode(content)
-    write_atomically(folder / "study.json", data)
+    write_bytes(folder / "study.json", data)
     return folder
 
 
@@ -112,24 +103,24 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
 def test_damaged_results_of_a_pair(tmp_path: Path) -> None:
     opened = open_study(write(tmp_path, example()))
     for content in (b"{", b"{}", b'{"source": 3}'):
-        write_atomically(opened.pair_path("seed0", "seed1") / "result.json", content)
+        write_bytes(opened.pair_path("seed0", "seed1") / "result.json", content)
         with pytest.raises(InputError, match=r"result\.json' is damaged"):
             opened.pair("seed0", "seed1")
 
 
 def test_writes_are_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "deep" / "file"
-    write_atomically(path, b"old")
+    write_bytes(path, b"old")
 
     def full_disk(_self: Path, _data: bytes) -> int:
         raise OSError("no space left")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="no space"):
-        write_atomically(path, b"new")
+        write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
     monkeypatch.undo()
-    write_atomically(path, b"new")
+    write_bytes(path, b"new")
     assert path.read_bytes() == b"new"
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 

@@ -96,7 +96,7 @@ def _work(
 ) -> None:
     import pandas as pd
 
-    from explorer.feature_files import lay_out, write_parquet
+    from explorer.feature_files import lay_out, write_layout
 
     try:
         for number, site in enumerate(own):
@@ -105,7 +105,7 @@ def _work(
         # The project's own folder is not written to, and some studies cannot be: they keep theirs in memory.
         if not path.is_relative_to(SHIPPED):
             with suppress(OSError):
-                write_parquet(pd.concat([job.done[s.index] for s in sorted(own)], ignore_index=True), path)
+                write_layout(path, pd.concat([job.done[s.index] for s in sorted(own)], ignore_index=True))
     except Exception as error:  # the page says so; a thread's traceback would reach nobody
         job.error = str(error).splitlines()[0] if str(error) else type(error).__name__
 

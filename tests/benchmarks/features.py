@@ -28,10 +28,11 @@ def make(folder: Path) -> Any:
     """Write the study; return its maps."""
 
     from explorer import build, study_text, tales
+    from explorer.files import write_json
     from explorer.pretraining import ModelRecipe
     from explorer.sae import SAE, save_sae
     from explorer.sites import Site
-    from explorer.study import SCHEMA, PairEntry, StudyFile, encode, open_study, write_atomically
+    from explorer.study import SCHEMA, PairEntry, StudyFile, open_study
     from explorer.tokenizer import train_tokenizer
 
     texts = [d.text for d in tales.documents("example", DOCUMENTS)]
@@ -60,7 +61,7 @@ def make(folder: Path) -> Any:
         {},
         build.library_versions(),
     )
-    write_atomically(folder / "study.json", encode(file))
+    write_json(folder / "study.json", file)
     return measure(folder, open_study(folder), site)
 
 
