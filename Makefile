@@ -1,10 +1,12 @@
-# Two commands: `make run` starts the app, `make test` is all of CI. Each sets up .venv/ by itself.
+# `make run` starts the app, `make check` is the fast loop, `make test` is all of CI. Each sets up .venv/ by itself.
 PORT ?= 8501
 HEADLESS ?=
 ARGS ?=
 CODE := $(wildcard explorer pages tests)
 TYPED := explorer $(if $(wildcard pages/*.py),pages)
 PY := .venv/bin/python
+# A worker for each core; tests/conftest.py says which tests stay together on one, and which come first.
+PYTEST := $(PY) -m pytest -n logical --maxprocesses 8 --dist loadscope --no-loadscope-reorder
 
 # Installs the requirement files $2… into .venv and remembers them in .venv/.ready-$1.
 # Nothing happens when that memory is fresh; a broken or half-made environment is made anew.
@@ -70,21 +72,30 @@ rm -f "$$half"
 endef
 export SETUP
 
-.PHONY: run test format
+.PHONY: run check test format
 run:
 	@bash -c "$$SETUP" setup run requirements.txt
 	@exec $(PY) -m streamlit run explorer/app.py --server.port $(PORT) --server.address localhost \
 		--server.fileWatcherType none --server.showEmailPrompt false --browser.gatherUsageStats false \
 		$(if $(filter-out 0 false no,$(HEADLESS)),--server.headless true)
 
-# ARGS goes to pytest: make test ARGS='-k maps -x'
+define LINT
+$(PY) -m ruff format --check $(CODE)
+$(PY) -m ruff check $(CODE)
+$(PY) -m mypy $(TYPED)
+endef
+
+# ARGS goes to pytest: make check ARGS='-k maps -x -n0'
+check:
+	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
+	$(LINT)
+	$(PYTEST) -m "not browser and not saelens and not slow" $(ARGS)
+
 test:
 	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
 	@bash tests/browser.sh >/dev/null
-	$(PY) -m ruff format --check $(CODE)
-	$(PY) -m ruff check $(CODE)
-	$(PY) -m mypy $(TYPED)
-	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PY) -m pytest $(ARGS)
+	$(LINT)
+	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PYTEST) $(ARGS)
 
 format:
 	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt

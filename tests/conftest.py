@@ -20,6 +20,7 @@ import tiny
 import torch
 from hypothesis import settings
 from playwright.sync_api import expect
+from xdist.scheduler import LoadScopeScheduling
 
 from explorer import tales
 from explorer.tokenizer import train_tokenizer
@@ -28,6 +29,25 @@ settings.register_profile("explorer", deadline=None, derandomize=True, max_examp
 settings.load_profile("explorer")
 # A page that is right but late on a busy machine is right.
 expect.set_options(timeout=90_000)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: ("browser" not in item.keywords, "slow" not in item.keywords))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """A worker gets whole files, so that no fixture of a module is built twice, and one of them all browser tests."""
+    return Files(config, log)
+
+
+class Files(LoadScopeScheduling):
+    """Hands out tests by file; those of the browser together, so that one browser and one server work at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "browser" if "browser" in file else file
 
 
 @pytest.fixture(autouse=True)

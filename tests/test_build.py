@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer import build, catalogue, contrast_effects, contrasts, measure, tales, tally, twin_layout
+from explorer import build, catalogue, contrast_effects, contrasts, measure, story_record, tales, tally, twin_layout
 from explorer.models import digest
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.recipe import (
@@ -56,6 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(contrasts, "PROMPTS", 8)
         patch.setattr(contrasts, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
         patch.setattr(build, "ENTROPY_DOCUMENTS", 6)
+        patch.setattr(story_record, "SEEDS", range(1))
         make_models(workshop, (0,), stop_after=20)
         assert not workshop.model_folder("seed0").exists(), "interrupted before the first saved step"
         make_models(workshop, (0,), stop_after=50)

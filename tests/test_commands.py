@@ -157,6 +157,7 @@ def transfer(study: Path, dictionary: Path, out: Path, **options: object) -> lis
     return ["transfer", str(study), *(f"--{name}={value}" for name, value in chosen.items())]
 
 
+@pytest.mark.saelens
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("architecture", ["topk", "standard", "jumprelu"])
 def test_the_carried_dictionary_is_the_map_around_it_in_saelens(

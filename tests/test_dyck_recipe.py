@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer import dyck, dyck_contrasts, dyck_study, twin_layout
+from explorer import dyck, dyck_contrasts, dyck_study, story_record, twin_layout
 from explorer.corpus import chunk_documents
 from explorer.dyck_models import make_models
 from explorer.dyck_recipe import DyckRecipe, DyckWorkshop, activation_batches, make_dictionaries
@@ -46,6 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(dyck_contrasts, "DOCUMENTS", 64)
         patch.setattr(dyck_study, "ACCURACY_DOCUMENTS", 100)
         patch.setattr(dyck_study, "pairs", lambda _cohorts: PAIRS)
+        patch.setattr(story_record, "SEEDS", range(1))
         make_models(workshop, stop_after=50)
         assert not workshop.model_folder("A0").exists(), "interrupted half-way"
         make_models(workshop)

@@ -68,6 +68,7 @@ def test_save_and_load_give_the_same_output(sae: SAE, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "half"]
 
 
+@pytest.mark.saelens
 def test_saelens_reads_our_folder(sae: SAE, tmp_path: Path) -> None:
     from sae_lens import SAE as Theirs
 

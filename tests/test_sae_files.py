@@ -19,6 +19,7 @@ from explorer.sites import Site, residual_index
 D, F = 12, 40
 
 
+@pytest.mark.saelens
 @pytest.mark.parametrize("rescale", [False, True])
 @pytest.mark.parametrize("centred", [False, True])
 def test_we_read_what_saelens_writes(centred: bool, rescale: bool, tmp_path: Path) -> None:
@@ -39,6 +40,7 @@ def test_we_read_what_saelens_writes(centred: bool, rescale: bool, tmp_path: Pat
             np.testing.assert_allclose(ours.encode(x), theirs.encode(x), atol=1e-3)
 
 
+@pytest.mark.saelens
 @pytest.mark.parametrize("rescale", [False, True])
 def test_batchtopk_is_read_as_saelens_uses_it(rescale: bool, tmp_path: Path) -> None:
     from sae_lens import SAE as Theirs
