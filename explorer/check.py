@@ -21,7 +21,7 @@ from explorer.files import encode, replacing, write_json, write_tensors
 from explorer.report import Circumstances, ModelFacts, Models, make_report, sites_csv
 from explorer.report import Report as PairReport
 from explorer.results import PairResult
-from explorer.sites import Site, parse_sites
+from explorer.sites import Site, parse_sites, residual_index
 from explorer.study_text import TextEntry, write_texts
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ class _Work:
         plan: Plan,
     ) -> tuple[DictionaryEntry, ...]:
         """A model's: trained, loaded, or none; each written into the study as a SAELens folder."""
-        from explorer.sae import save_sae
+        from explorer.sae_format_saelens import save_sae
         from explorer.study import DictionaryEntry, Study
 
         found: dict[Site, SAE] = {}
@@ -373,7 +373,7 @@ def _dictionary_sites(sites: list[Site]) -> list[Site]:
 
 
 def _loaded(path: str, model: LanguageModel, sites: list[Site]) -> dict[Site, SAE]:
-    from explorer.sae_files import at_site, load_saes, residual_index
+    from explorer.sae_formats import at_site, load_saes
 
     found: dict[Site, SAE] = {}
     for sae in load_saes(path):

@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from explorer.pair_maps import pair_maps
-    from explorer.sae import save_sae
-    from explorer.sae_files import at_site, load_sae
+    from explorer.sae_format_saelens import save_sae
+    from explorer.sae_formats import at_site, load_sae
     from explorer.study import open_study
 
     study = open_study(options.study)

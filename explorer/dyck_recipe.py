@@ -19,7 +19,7 @@ from explorer import dyck
 from explorer.activations import residuals
 from explorer.models import LanguageModel, load_model
 from explorer.pretraining import ModelRecipe, Schedule
-from explorer.sae import save_sae
+from explorer.sae_format_saelens import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
 

@@ -25,7 +25,8 @@ from explorer.errors import InputError
 from explorer.files import encode, write_bytes, write_json
 from explorer.models import LanguageModel
 from explorer.recipe import Log, Workshop, make_corpus
-from explorer.sae import SAE, save_sae
+from explorer.sae import SAE
+from explorer.sae_format_saelens import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
 from explorer.study import Study, open_study

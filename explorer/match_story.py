@@ -14,7 +14,7 @@ from explorer.decoder_story import DecoderMatch, DecoderStory, FamilyMatch, Matc
 from explorer.match_recipe import RELU, Bench, Plan, starting_rows
 from explorer.paired_rows import NormLimits, paired_rows
 from explorer.sae import SAE
-from explorer.sae_files import load_sae
+from explorer.sae_formats import load_sae
 from explorer.sites import Site
 
 

@@ -22,7 +22,7 @@ from explorer.files import replacing
 from explorer.models import LanguageModel, load_model
 from explorer.pretraining import ModelRecipe, Progress, Schedule, next_token_loss, pack, save_half, train_language_model
 from explorer.recall_objective import flagged, recall_objective, tokens_of
-from explorer.sae import save_sae
+from explorer.sae_format_saelens import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.sites import Site
 from explorer.tokenizer import train_tokenizer

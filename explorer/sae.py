@@ -1,25 +1,16 @@
-"""Sparse dictionaries of the residual stream (SAEs): encode, decode, carry to another model, save for SAELens."""
+"""Sparse dictionaries of the residual stream (SAEs): encode, decode, carry to another model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.files import replacing, write_json, write_tensors
 
 ARCHITECTURES = ("topk", "standard", "jumprelu")
-SAELENS_VERSION = "6.54.12"
-"""The format that is written; SAELens drops the metadata of a file without a version of 6 or later."""
-
-SAELENS_WEIGHTS, SAELENS_CONFIG = "sae_weights.safetensors", "cfg.json"
-
-
 GROUPS_OF = 8
 
 
@@ -113,31 +104,3 @@ class SAE:
             W_dec=(self.W_dec.double() @ r.T).float(),
             b_dec=((self.b_dec.double() - source) @ r.T + target).float(),
         )
-
-
-def save_sae(sae: SAE, folder: Path, model_name: str, context: int, dtype: torch.dtype = torch.float16) -> None:
-    """Write a SAELens folder (cfg.json, sae_weights.safetensors) into place by one rename."""
-    config: dict[str, Any] = {
-        "d_in": sae.d_in,
-        "d_sae": sae.n_features,
-        "dtype": "float32",
-        "device": "cpu",
-        "apply_b_dec_to_input": True,
-        "normalize_activations": "none",
-        "reshape_activations": "none",
-        "metadata": {
-            "sae_lens_version": SAELENS_VERSION,
-            "model_name": model_name,
-            "hook_name": sae.site,
-            "context_size": context,
-            "prepend_bos": False,
-        },
-        "architecture": sae.architecture,
-    }
-    if sae.k is not None:
-        config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
-    names = ("W_enc", "b_enc", "W_dec", "b_dec", *(("threshold",) if sae.threshold is not None else ()))
-    tensors = {name: getattr(sae, name).detach().to(dtype) for name in names}
-    with replacing(folder) as partial:
-        write_json(partial / SAELENS_CONFIG, config)
-        write_tensors(partial / SAELENS_WEIGHTS, tensors)

@@ -173,7 +173,7 @@ class Study:
         """A model's dictionary at a site, None if the study has none. A twin's is its original's, rotated."""
         import torch
 
-        from explorer.sae_files import load_sae
+        from explorer.sae_formats import load_sae
         from explorer.twin import twin_rotation
 
         entry = self.model_entry(model)

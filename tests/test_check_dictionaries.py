@@ -20,7 +20,8 @@ from explorer.controls import controls
 from explorer.correspondence import nearest_partners
 from explorer.measure import measure_pair
 from explorer.results import VERDICTS
-from explorer.sae import SAE, save_sae
+from explorer.sae import SAE
+from explorer.sae_format_saelens import save_sae
 from explorer.study import open_study
 
 FORMATS = ("saelens", "sparsify", "dictionary_learning", "plain")

@@ -17,7 +17,7 @@ from explorer.command_steer import ARMS
 from explorer.files import write_json
 from explorer.maps import haar
 from explorer.pair_files import save_tensors
-from explorer.sae import save_sae
+from explorer.sae_format_saelens import save_sae
 from explorer.sites import all_sites
 from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile, TextEntry
 from explorer.twin import twin_rotation
@@ -113,7 +113,7 @@ def test_without_json_the_text_is_printed_with_its_prompt(study: Path, capsys: p
 
 
 def test_a_vector_from_a_file(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from explorer.sae_files import load_sae
+    from explorer.sae_formats import load_sae
 
     np.save(tmp_path / "v.npy", load_sae(study / "dictionaries" / "a").W_dec[17].numpy())
     for target, arm in (("seed0", "raw"), ("twin", "rotated"), ("seed1", "random")):

@@ -75,7 +75,7 @@ def test_a_study_without_the_story_says_so(study: Path) -> None:
 
 
 def test_the_shipped_story_is_of_the_shipped_models() -> None:
-    from explorer.sae_files import load_sae
+    from explorer.sae_formats import load_sae
     from explorer.study import open_study
 
     study = open_study("tales")

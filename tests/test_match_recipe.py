@@ -20,8 +20,8 @@ from explorer.measure import measure_pair
 from explorer.metrics import explained_variance
 from explorer.models import digest
 from explorer.pair_files import save_tensors
-from explorer.sae import save_sae
-from explorer.sae_files import load_sae
+from explorer.sae_format_saelens import save_sae
+from explorer.sae_formats import load_sae
 from explorer.sae_training import SAERecipe
 from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, Study, StudyFile, open_study
 from explorer.study_text import TextEntry

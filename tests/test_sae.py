@@ -12,8 +12,9 @@ from torch import Tensor
 from explorer import metrics
 from explorer.errors import InputError
 from explorer.maps import ResidualMap, haar
-from explorer.sae import SAE, save_sae, top_k
-from explorer.sae_files import load_sae
+from explorer.sae import SAE, top_k
+from explorer.sae_format_saelens import save_sae
+from explorer.sae_formats import load_sae
 from explorer.sae_training import SAERecipe, SAETrainer, train_sae
 
 ARCHITECTURES: list[tuple[str, int | None]] = [("topk", 5), ("standard", None), ("jumprelu", None)]

@@ -12,8 +12,8 @@ from test_sae import random_sae
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.sae import save_sae
-from explorer.sae_files import at_site, load_sae, load_saes
+from explorer.sae_format_saelens import save_sae
+from explorer.sae_formats import at_site, load_sae, load_saes
 from explorer.sites import Site, residual_index
 
 D, F = 12, 40

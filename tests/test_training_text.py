@@ -11,7 +11,7 @@ from explorer import recipe, tales
 from explorer.cli import main
 from explorer.errors import InputError
 from explorer.pretraining import ModelRecipe, Schedule
-from explorer.sae_files import load_sae
+from explorer.sae_formats import load_sae
 from explorer.sae_training import SAERecipe
 from explorer.text_source import SEPARATOR, read_text
 from explorer.training_text import read_training_text

@@ -30,7 +30,8 @@ def make(folder: Path) -> Any:
     from explorer import build, study_text, tales
     from explorer.files import write_json
     from explorer.pretraining import ModelRecipe
-    from explorer.sae import SAE, save_sae
+    from explorer.sae import SAE
+    from explorer.sae_format_saelens import save_sae
     from explorer.sites import Site
     from explorer.study import SCHEMA, PairEntry, StudyFile, open_study
     from explorer.tokenizer import train_tokenizer
