@@ -6,6 +6,7 @@ heads included) loaded and frozen. Cohort B is independent throughout.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer import dyck
-from explorer.activations import residuals
+from explorer.activation_buffer import Part, shuffled_batches
 from explorer.models import LanguageModel, load_model
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.sae_format_saelens import save_sae
@@ -128,22 +129,6 @@ def _architecture(recipe: SAERecipe) -> str:
 
 def activation_batches(model: LanguageModel, batch: int, count: int) -> Iterator[dict[Site, Float[Tensor, "b d"]]]:
     """`count` batches of shuffled residual rows at every site, one for each bracket of training documents."""
-    rng = np.random.default_rng(11)
-    pool_batches, made, start = 100, 0, 0
-    while made < count:
-        need = min(pool_batches, count - made) * batch
-        pools: dict[Site, list[Tensor]] = {site: [] for site in model.sites}
-        found = 0
-        while found < need:
-            ids = torch.from_numpy(dyck.rows("train", 128, start))
-            start += 128
-            bracket = ids > 0
-            for site, rows in residuals(model, ids, model.sites).items():
-                pools[site].append(rows[bracket])
-            found += int(bracket.sum())
-        joined = {site: torch.cat(parts) for site, parts in pools.items()}
-        shuffle = torch.from_numpy(rng.permutation(found))
-        for i in range(need // batch):
-            chosen = shuffle[i * batch : (i + 1) * batch]
-            yield {site: rows[chosen] for site, rows in joined.items()}
-            made += 1
+    ids = (torch.from_numpy(dyck.rows("train", 128, start)) for start in itertools.count(0, 128))
+    text = (Part(some, some > 0) for some in ids)
+    return shuffled_batches(model, text, model.sites, batch, count, 100, np.random.default_rng(11))

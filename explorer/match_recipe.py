@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explorer.activations import residuals
+from explorer.activation_buffer import after_first, read_rows
 from explorer.errors import InputError
 from explorer.files import encode, write_bytes, write_json
 from explorer.models import LanguageModel
@@ -169,15 +169,10 @@ def _train(bench: Bench, rows: Int[np.ndarray, "n t"], log: Log, stop_after: int
     return True
 
 
-@torch.inference_mode()
 def collect(model: LanguageModel, rows: Int[np.ndarray, "n t"], sites: list[Site]) -> dict[Site, Float[Tensor, "m d"]]:
     """The residual rows of some text at some sites, in the text's order, without position 0 of each row."""
-    parts: dict[Site, list[Tensor]] = {s: [] for s in sites}
-    for i in range(0, len(rows), 32):
-        ids = torch.from_numpy(rows[i : i + 32].astype(np.int64))
-        for site, found in residuals(model, ids, sites).items():
-            parts[site].append(found[:, 1:].flatten(0, 1).cpu())
-    return {site: torch.cat(found) for site, found in parts.items()}
+    parts = (after_first(rows[i : i + 32]) for i in range(0, len(rows), 32))
+    return {site: found.cpu() for site, found in read_rows(model, parts, sites).items()}
 
 
 def train_relu(recipe: SAERecipe, rows: Float[Tensor, "n d"], batches: int, start: int, site: str = "") -> SAE:

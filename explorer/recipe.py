@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from explorer import tales
-from explorer.activations import residuals
+from explorer.activation_buffer import after_first, shuffled_batches
 from explorer.files import replacing
 from explorer.models import LanguageModel, load_model
 from explorer.pretraining import ModelRecipe, Progress, Schedule, next_token_loss, pack, save_half, train_language_model
@@ -284,25 +283,12 @@ def activation_batches(
 ) -> Iterator[dict[Site, Float[Tensor, "b d"]]]:
     """`count` batches of shuffled residual rows at every site: one forward pass of each text row serves all sites.
 
-    A pool of 64 batches is filled and emptied in random order; position 0 of each row is left out.
+    Position 0 of each row is left out.
     """
     rng = np.random.default_rng([seed, 11])
     order = itertools.cycle(rng.permutation(len(rows)))
-    per_row = rows.shape[1] - 1
-    made, pool_batches = 0, 64
-    while made < count:
-        need = min(pool_batches, count - made) * batch
-        pools: dict[Site, list[Tensor]] = {site: [] for site in sites}
-        for _ in range(math.ceil(need / per_row / 32)):
-            ids = torch.from_numpy(rows[[next(order) for _ in range(32)]].astype(np.int64))
-            for site, found in residuals(model, ids, sites).items():
-                pools[site].append(found[:, 1:].flatten(0, 1))
-        joined = {site: torch.cat(parts) for site, parts in pools.items()}
-        shuffle = torch.from_numpy(rng.permutation(len(next(iter(joined.values()))))).to(model.device)
-        for i in range(need // batch):
-            chosen = shuffle[i * batch : (i + 1) * batch]
-            yield {site: joined[site][chosen] for site in sites}
-            made += 1
+    text = (after_first(rows[list(itertools.islice(order, 32))]) for _ in itertools.count())
+    return shuffled_batches(model, text, sites, batch, count, 64, rng)
 
 
 def make_dictionaries(workshop: Workshop, name: str, seed: int) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer import metrics
-from explorer.activations import residuals
+from explorer.activation_buffer import Part, read_rows
 from explorer.corpus import Chunks
 from explorer.errors import InputError
 from explorer.models import LanguageModel
@@ -47,7 +47,7 @@ def fit_dictionary(
     count = ROWS // recipe.batch
     looked, trainer, last = sample(chunks.split("validation"), 4096), None, -1.0
     limits = NormLimits(factor=massive)
-    truth = torch.cat(list(_rows(model, site, looked, limits)))[:4096]
+    truth = _rows(model, site, looked, limits)[:4096]
     step = f"dictionary at {site.label}"
     for done, rows in enumerate(_batches(model, site, chunks.split("fit"), recipe.batch, count, seed, limits)):
         if trainer is None:
@@ -68,10 +68,9 @@ def fit_dictionary(
     return trainer.finish()
 
 
-def _rows(model: LanguageModel, site: Site, chunks: Chunks, limits: NormLimits) -> Iterator[Float[Tensor, "n d"]]:
-    for batch in chunks.batches(BATCH):
-        found = residuals(model, batch.ids, [site])[site].cpu()
-        yield found[batch.scored & limits.within("A", site, found, batch.scored)].clone()
+def _rows(model: LanguageModel, site: Site, chunks: Chunks, limits: NormLimits) -> Float[Tensor, "n d"]:
+    parts = (Part(batch.ids, batch.scored) for batch in chunks.batches(BATCH))
+    return read_rows(model, parts, [site], limits=limits)[site].cpu()
 
 
 def _batches(
@@ -86,7 +85,7 @@ def _batches(
     while made < count:
         if made == 0 or pools > 1:
             start = at % pools * per_pool
-            pool = torch.cat(list(_rows(model, site, order[start : start + per_pool], limits)))
+            pool = _rows(model, site, order[start : start + per_pool], limits)
             at += 1
             if len(pool) < batch:
                 raise InputError(f"not assessable: {len(pool)} rows to train a dictionary on: give more text")
