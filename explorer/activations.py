@@ -23,7 +23,10 @@ Edit = Callable[[Float[Tensor, "b t d"]], Float[Tensor, "b t d"] | None]
 
 @contextmanager
 def edit_residual(model: LanguageModel, site: Site, edit: Edit) -> Iterator[None]:
-    """While open, `edit` sees the residual stream at a site and may return another in its place (None keeps it)."""
+    """While open, `edit` sees the residual stream at a site and may return another in its place (None keeps it).
+
+    Other threads that want to run the model wait until it is closed: a thread must not wait for another within it.
+    """
     last = site.index == site.n_layers
 
     def before(
@@ -43,14 +46,54 @@ def edit_residual(model: LanguageModel, site: Site, edit: Edit) -> Iterator[None
             return None
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
-    if last:
-        handle = model.blocks[-1].register_forward_hook(after)
-    else:
-        handle = model.blocks[site.index].register_forward_pre_hook(before, with_kwargs=True)
+    with model.forward_lock:
+        if last:
+            handle = model.blocks[-1].register_forward_hook(after)
+        else:
+            handle = model.blocks[site.index].register_forward_pre_hook(before, with_kwargs=True)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+@contextmanager
+def start_at(model: LanguageModel, site: Site, hidden: Float[Tensor, "b t d"]) -> Iterator[None]:
+    """While open, a forward pass begins at the site with `hidden`: the blocks before it do nothing.
+
+    The token ids of the pass give its shape only. Other threads wait as for `edit_residual`.
+    """
+    skipped = model.blocks[: site.index]
+    with model.forward_lock:
+        tuples = len(skipped) > 0 and _returns_tuples(model)
+
+        def pass_on(states: Tensor, *_: Any, **__: Any) -> Any:
+            return (states,) if tuples else states
+
+        for block in skipped:
+            block.forward = pass_on
+        try:
+            with edit_residual(model, site, lambda _: hidden):
+                yield
+        finally:
+            for block in skipped:
+                del block.forward
+
+
+def _returns_tuples(model: LanguageModel) -> bool:
+    found: list[bool] = []
+
+    def first(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        found.append(isinstance(output, tuple))
+        raise _ForwardDone
+
+    handle = model.blocks[0].register_forward_hook(first)
     try:
-        yield
+        with suppress(_ForwardDone):
+            model.run_blocks(torch.zeros(1, 1, dtype=torch.long))
     finally:
         handle.remove()
+    return found[0]
 
 
 @torch.inference_mode()
@@ -69,9 +112,9 @@ def residuals(
 
         return read
 
-    with model.lock, ExitStack() as stack:
+    with ExitStack() as stack:
         for site in sites:
             stack.enter_context(edit_residual(model, site, reader(site)))
         with suppress(_ForwardDone):
-            model.network.base_model(input_ids=ids.to(model.device), attention_mask=mask, use_cache=False)
+            model.run_blocks(ids, mask)
     return found

@@ -48,7 +48,7 @@ def logit_effect(model: LanguageModel, directions: Float[Tensor, "n d"]) -> Floa
 
     Direct path only, before the norm's data-dependent scale.
     """
-    effect = (directions * norm_gain(model)) @ model.network.get_output_embeddings().weight.detach().T
+    effect = (directions * norm_gain(model)) @ model.unembedding.T
     return effect - effect.mean(1, keepdim=True)
 
 

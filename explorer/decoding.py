@@ -98,15 +98,15 @@ class Batch:
 
     @torch.inference_mode()
     def logits(self) -> Float[Tensor, "rows v"]:
-        """Run what the rows were given last; the logits after it. The lock is free again between two calls."""
-        with self.model.lock, ExitStack() as stack:
+        """Run what the rows were given last; the logits after it. Other threads may run the model between two calls."""
+        with ExitStack() as stack:
             for site, vector in zip(self.steered, self.vectors, strict=True):
                 if (added := self._added(vector)) is not None:
                     edit = lambda x, a=added: x + a.to(x.dtype)  # noqa: E731
                     stack.enter_context(edit_residual(self.model, site, edit))
-            out = self.model.network(input_ids=self.input, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            logits = self.model.next_logits(self.input, self.cache)
         self.seen += self.input.shape[1]
-        return out.logits[:, -1].float()
+        return logits.float()
 
     @property
     def full(self) -> bool:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explorer.activations import edit_residual, residuals
+from explorer.activations import residuals, start_at
 from explorer.corpus import Chunks
 from explorer.effect import Typical
 from explorer.models import LanguageModel
@@ -45,24 +43,6 @@ class Readings:
     """Share of tokens whose label each head says rightly; no columns without heads."""
 
 
-@contextmanager
-def _from_site(model: LanguageModel, site: Site, hidden: Float[Tensor, "b t d"], tuples: bool) -> Iterator[None]:
-    """While open, a forward pass begins at the site with `hidden`: the blocks before it do nothing."""
-
-    def pass_on(states: Tensor, *_: Any, **__: Any) -> Any:
-        return (states,) if tuples else states
-
-    skipped = model.blocks[: site.index]
-    for block in skipped:
-        block.forward = pass_on
-    try:
-        with edit_residual(model, site, lambda _: hidden):
-            yield
-    finally:
-        for block in skipped:
-            del block.forward
-
-
 class SteeredPrompts:
     """Some prompts of one model, run up to one site."""
 
@@ -76,7 +56,6 @@ class SteeredPrompts:
         self.model, self.site, self.prompts, self.heads = model, site, prompts, tuple(heads)
         self.on_batch: Callable[[int], None] = lambda _vectors: None
         self._start = residuals(model, prompts.ids, [site])[site]
-        self._tuples = _returns_tuples(model)
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -87,9 +66,8 @@ class SteeredPrompts:
         k, (n, t) = len(vectors), self.prompts.ids.shape
         hidden = (self._start[None] + vectors[:, None, None]).reshape(k * n, t, -1)
         ids = torch.zeros(k * n, t, dtype=torch.long)
-        with self.model.lock, _from_site(self.model, self.site, hidden, self._tuples):
-            out = self.model.network(input_ids=ids, use_cache=False).logits
-        return out.reshape(k, n, t, -1)
+        with start_at(self.model, self.site, hidden):
+            return self.model.logits(ids).reshape(k, n, t, -1)
 
     @torch.inference_mode()
     def batches(self, vectors: Float[Tensor, "k d"]) -> Iterator[Float[Tensor, "some n t v"]]:
@@ -132,15 +110,3 @@ class SteeredPrompts:
         ]
         accuracy = torch.stack(right, dim=1) if right else torch.zeros(len(logits), 0)
         return m, loss, accuracy
-
-
-@torch.inference_mode()
-def _returns_tuples(model: LanguageModel) -> bool:
-    found: list[bool] = []
-    handle = model.blocks[0].register_forward_hook(lambda _m, _a, out: found.append(isinstance(out, tuple)))
-    try:
-        with model.lock:
-            model.network.base_model(input_ids=torch.zeros(1, 1, dtype=torch.long), use_cache=False)
-    finally:
-        handle.remove()
-    return found[0]

@@ -56,7 +56,7 @@ def head_accuracy(
     right, n = torch.zeros(3), torch.zeros(3)
     for i in range(0, len(tokens), batch):
         ids = torch.from_numpy(tokens[i : i + batch])
-        logits = model.network(input_ids=ids, use_cache=False).logits
+        logits = model.logits(ids)
         bracket = ids > 0
         depth, broken = (torch.from_numpy(x[i : i + batch]) for x in (labels.depth, labels.broken))
         heads = ((COPY, ids - 1, bracket), (DEPTH, depth, bracket & ~broken), (VALIDITY, broken, bracket))

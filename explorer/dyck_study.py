@@ -88,7 +88,7 @@ def next_token_loss(model: LanguageModel, texts: list[str]) -> float:
         row[: len(text)] = torch.from_numpy(dyck.encode(text))
     for ids in rows.split(256):
         counted = torch.cat([torch.ones(len(ids), 1, dtype=torch.bool), ids[:, 1:-1] > 0], 1)
-        log_p = model.network(input_ids=ids, use_cache=False).logits[:, :-1].log_softmax(-1)
+        log_p = model.logits(ids)[:, :-1].log_softmax(-1)
         total -= float(log_p.gather(2, ids[:, 1:, None])[..., 0][counted].sum())
         tokens += int(counted.sum())
     return total / tokens

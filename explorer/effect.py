@@ -102,12 +102,12 @@ def read_effect(
     A vector of shape d is added everywhere; with several sites the first axis is the site, and what follows it
     broadcasts against (position, d).
     """
-    with model.lock, ExitStack() as stack:
+    with ExitStack() as stack:
         if vector is not None:
             pairs = [(site, vector)] if isinstance(site, Site) else list(zip(site, vector, strict=True))
             for where, added in pairs:
                 stack.enter_context(edit_residual(model, where, lambda x, a=added: x + a))  # type: ignore[misc]
-        logits = model.network(input_ids=prompts.ids, use_cache=False).logits[:, :-1]
+        logits = model.logits(prompts.ids)[:, :-1]
     valid = prompts.valid[:, 1:]
     log_p = logits[valid].log_softmax(-1)
     m = log_p[:, typical.positive].logsumexp(-1) - log_p[:, typical.negative].logsumexp(-1)

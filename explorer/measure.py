@@ -53,7 +53,7 @@ def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunk
     for i, batch in enumerate(part.batches(size)):
         report("comparing predictions", min(1.0, (i + 1) * size / len(part)))
         predicted = batch.valid[:, 1:]
-        a, b = (m.network(input_ids=batch.ids, use_cache=False).logits[:, :-1][predicted] for m in (source, target))
+        a, b = (m.logits(batch.ids)[:, :-1][predicted] for m in (source, target))
         truth = batch.ids[:, 1:][predicted]
         cross = torch.nn.functional.cross_entropy
         values = (
@@ -77,7 +77,7 @@ def check_comparable(source: LanguageModel, target: LanguageModel, chunks: Chunk
         raise InputError(
             f"not assessable: depths differ ({source.name} {source.n_layers}, {target.name} {target.n_layers} blocks)"
         )
-    rows = [m.network.get_output_embeddings().weight.shape[0] for m in (source, target)]
+    rows = [len(m.unembedding) for m in (source, target)]
     if rows[0] != rows[1]:
         raise InputError(
             f"not assessable: vocabularies differ ({source.name} {rows[0]}, {target.name} {rows[1]} tokens); "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 import warnings
@@ -10,21 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
 from explorer.errors import InputError
 from explorer.hub import model_folder
 from explorer.sites import Site, all_sites
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import DynamicCache, PreTrainedTokenizerBase
+    from transformers.modeling_utils import PreTrainedModel
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 
 
 @dataclass
 class LanguageModel:
-    """A causal language model with its tokenizer. Hold `lock` while hooks are on it: one copy serves many sessions."""
+    """A causal language model with its tokenizer. One copy serves many sessions, so only its methods and
+    `explorer.activations` run the network or put hooks on it: they take its lock, and no thread sees another's hooks.
+    """
 
     name: str
     """What the study or the user calls it."""
@@ -34,8 +39,8 @@ class LanguageModel:
     """Its tokenizer."""
     blocks: nn.ModuleList
     """The transformer blocks, in order."""
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    """Guards the hooks."""
+    forward_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    """Held during each forward pass, and for as long as a thread has hooks on the network."""
 
     @property
     def d_model(self) -> int:
@@ -56,6 +61,35 @@ class LanguageModel:
     def sites(self) -> list[Site]:
         """Every site of this model."""
         return all_sites(self.n_layers)
+
+    @property
+    def unembedding(self) -> Float[Tensor, "v d"]:
+        """The weights that turn a normalised row into logits, a row for each token."""
+        return self.network.get_output_embeddings().weight.detach()
+
+    @torch.inference_mode()
+    def logits(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
+        """The logits at every position."""
+        with self.forward_lock:
+            return self.network(input_ids=ids.to(self.device), use_cache=False).logits
+
+    @torch.inference_mode()
+    def next_logits(self, ids: Int[Tensor, "b t"], cache: DynamicCache) -> Float[Tensor, "b v"]:
+        """The logits after the last of `ids`, which follow what is in the cache and are added to it."""
+        with self.forward_lock:
+            out = self.network(input_ids=ids.to(self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return out.logits[:, -1]
+
+    @torch.inference_mode()
+    def run_blocks(self, ids: Int[Tensor, "b t"], mask: Int[Tensor, "b t"] | None = None) -> None:
+        """Run everything before the unembedding, for the hooks that are on the blocks."""
+        with self.forward_lock:
+            self.network.base_model(input_ids=ids.to(self.device), attention_mask=mask, use_cache=False)
+
+    def copy_network(self) -> PreTrainedModel:
+        """A copy of the network, without the hooks of other threads."""
+        with self.forward_lock:
+            return copy.deepcopy(self.network)
 
     @property
     def final_norm(self) -> nn.Module:

@@ -19,7 +19,7 @@ from explorer import tales
 from explorer.activation_buffer import after_first, shuffled_batches
 from explorer.files import replacing
 from explorer.models import LanguageModel, load_model
-from explorer.pretraining import ModelRecipe, Progress, Schedule, next_token_loss, pack, save_half, train_language_model
+from explorer.pretraining import ModelRecipe, Progress, Schedule, pack, save_half, train_language_model
 from explorer.recall_objective import flagged, recall_objective, tokens_of
 from explorer.sae_format_saelens import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
@@ -269,11 +269,12 @@ def document_loss(model: LanguageModel, texts: list[str]) -> tuple[float, float]
     """
     end, tokenizer = model.tokenizer.eos_token_id, model.tokenizer
     before = [*tokenizer(tales.document("train", 0).text, add_special_tokens=False)["input_ids"], end]
-    first = model.network(torch.tensor([before], device=model.device), use_cache=False).logits[0, -1].log_softmax(-1)
+    first = model.logits(torch.tensor([before]))[0, -1].log_softmax(-1)
     total, tokens = 0.0, 0
     for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]:
-        row = torch.tensor([[*ids, end]], device=model.device)
-        total += float(next_token_loss(model.network, row)) * len(ids) - float(first[ids[0]])
+        row = torch.tensor([*ids, end], device=model.device)
+        loss = torch.nn.functional.cross_entropy(model.logits(row[None])[0, :-1], row[1:])
+        total += float(loss) * len(ids) - float(first[ids[0]])
         tokens += len(ids) + 1
     return total / len(texts), tokens / len(texts)
 

@@ -27,7 +27,7 @@ ARMS = {"translation": "translated", "orthogonal": "rotated", "affine": "affine"
 
 def batch_size(model: LanguageModel, chunks: Chunks) -> int:
     """Chunks whose logits fit into memory beside each other."""
-    vocabulary = model.network.get_output_embeddings().weight.shape[0]
+    vocabulary = len(model.unembedding)
     return max(1, min(BATCH, LOGITS // (vocabulary * chunks.ids.shape[1])))
 
 
@@ -87,8 +87,7 @@ class Stitcher:
         # Evenly spaced, so that every part of the test text is there.
         self.sample = test[torch.linspace(0, len(test) - 1, count).round().long().unique()]
         self.source, self.target, self.n_documents, self.limits = source, target, n_documents, limits
-        vocabulary = source.network.get_output_embeddings().weight.shape[0]
-        self.unigram = unigram(fit, vocabulary)
+        self.unigram = unigram(fit, len(source.unembedding))
         self.size = batch_size(source, test)
         self.own: dict[tuple[str, int], Tensor] = {}
 
@@ -134,8 +133,8 @@ class Stitcher:
                 return None
             return torch.where(keep[..., None].to(hidden.device), rows.to(hidden), hidden)
 
-        with receiver.lock, edit_residual(receiver, site, edit):
-            logits = receiver.network(input_ids=batch.ids.to(receiver.device), use_cache=False).logits[:, :-1]
+        with edit_residual(receiver, site, edit):
+            logits = receiver.logits(batch.ids)[:, :-1]
         predicted = batch.valid[:, 1:]
         truth = batch.ids[:, 1:][predicted]
         return torch.nn.functional.cross_entropy(logits[predicted.to(logits.device)].cpu(), truth, reduction="none")

@@ -179,11 +179,7 @@ def _beginning(chunks: Chunks, model: LanguageModel) -> int:
 
 
 def _log_p(model: LanguageModel, chunks: Chunks) -> list[float]:
-    import torch
-
-    with model.lock, torch.inference_mode():
-        logits = model.network(input_ids=chunks.ids, use_cache=False).logits[:, :-1]
-    log_p = logits.log_softmax(-1).gather(2, chunks.ids[:, 1:, None])[..., 0]
+    log_p = model.logits(chunks.ids)[:, :-1].log_softmax(-1).gather(2, chunks.ids[:, 1:, None])[..., 0]
     return [round(x, 3) for x in log_p[chunks.valid[:, 1:]][:TOKENS].tolist()]
 
 
@@ -301,8 +297,7 @@ def _surprise(model: LanguageModel, prompt: str, written: list[int]) -> float:
 
     before = model.tokenizer(prompt, add_special_tokens=False)["input_ids"]
     ids = torch.tensor([before + written])
-    with model.lock, torch.inference_mode():
-        log_p = model.network(input_ids=ids, use_cache=False).logits[0, len(before) - 1 : -1].log_softmax(-1)
+    log_p = model.logits(ids)[0, len(before) - 1 : -1].log_softmax(-1)
     return -float(log_p.gather(1, ids[0, len(before) :, None]).mean())
 
 

@@ -6,7 +6,6 @@ weights that read them. X_B = X_A Q, so the map back is R = Qᵀ, and a directio
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -34,7 +33,7 @@ def make_twin(model: LanguageModel, seed: int = 0, name: str = "twin") -> Langua
             f"{model.name} is of the family '{kind}': an exact twin exists for {', '.join(FAMILIES)} only "
             "(RMSNorm before each sublayer, none after it)"
         )
-    network = copy.deepcopy(model.network)
+    network: Any = model.copy_network()
     if network.config.tie_word_embeddings:
         # Rotating and folding change the two uses of the embedding in different ways.
         network.config.tie_word_embeddings = False
