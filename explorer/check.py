@@ -133,9 +133,9 @@ def _write_outputs(folder: Path, work: _Work, made: PairReport, result: PairResu
         partial["report.html"].write_text(report_html(made, result), encoding="utf-8")
         tensors = {}
         for site, m in work.study().maps("A", "B").items():
-            tensors[f"{site}.R"] = m.rotated.matrix
-            tensors[f"{site}.mean_source"] = m.rotated.mean_source
-            tensors[f"{site}.mean_target"] = m.rotated.mean_target
+            tensors[f"{site}.R"] = m["rotated"].matrix
+            tensors[f"{site}.mean_source"] = m["rotated"].mean_source
+            tensors[f"{site}.mean_target"] = m["rotated"].mean_target
         write_tensors(partial["rotations.safetensors"], tensors)
         shutil.copytree(work.folder / "study", partial["study"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,18 +107,17 @@ def steer(options: argparse.Namespace) -> Steered:
 
 
 def _maps(study: Study, options: argparse.Namespace, site: Site) -> SiteMaps:
-    """The pair's maps; identities for an arm that reads none, so that it works on pairs that were not measured."""
+    """The pair's maps; the identity alone where the arm needs none, so that the pair need not be measured."""
     import torch
 
-    from explorer.maps import MapKind, ResidualMap
+    from explorer.maps import ResidualMap
     from explorer.pair_maps import pair_maps
     from explorer.site_maps import SiteMaps
 
     if options.arm in ("rotated", "affine", "shuffled"):
         return pair_maps(study, options.source, options.target, site)
     eye, zero = torch.eye(study.file.d_model), torch.zeros(study.file.d_model)
-    same = ResidualMap(MapKind.RAW, eye, zero, zero, eye)
-    return SiteMaps(**{field.name: same for field in fields(SiteMaps)})
+    return SiteMaps({"raw": ResidualMap(eye, zero, zero, eye)})
 
 
 def _vectors(

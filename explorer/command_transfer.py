@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     study = open_study(options.study)
     site = study.site(options.site)
-    rotated = pair_maps(study, options.source, options.target, site).rotated
+    rotated = pair_maps(study, options.source, options.target, site)["rotated"]
     out = Path(options.out).expanduser()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out '{out}' is not an empty folder: name another")

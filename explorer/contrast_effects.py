@@ -82,8 +82,8 @@ def carried_effects(
     for i, (a, b) in enumerate(zip(source_own, target_own, strict=True)):
         report(i / len(source_own))
         v = a.vector
-        rotated = fitted.rotated.direction(v)
-        arms = [v, rotated, fitted.affine.direction(v), fitted.shuffled.direction(v)]
+        rotated = fitted["rotated"].direction(v)
+        arms = [v, rotated, fitted["affine"].direction(v), fitted["shuffled"].direction(v)]
         changes, losses, base = effect.effects(target, site, arms, b.norm, DOSE, b.prompts, b.typical)
         out.append(
             ContrastEffect(

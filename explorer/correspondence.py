@@ -15,9 +15,9 @@ from explorer import metrics
 from explorer.activations import residuals
 from explorer.catalogue import sparse_batches
 from explorer.corpus import Chunks
+from explorer.map_registry import arms
 from explorer.models import LanguageModel
 from explorer.paired_rows import NormLimits, paired_rows
-from explorer.results import ARMS
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
@@ -122,8 +122,8 @@ class Partners:
 def partners(sae: SAE, other: SAE, alive: Tensor, fitted: SiteMaps) -> Partners:
     """Partners by decoder rows, B's carried into A's coordinates by every map; dead features of B are no partners."""
     rows = other.W_dec * alive[:, None]
-    nearest = {arm: nearest_partners(sae.W_dec, rows @ fitted.arm(arm).matrix) for arm in ARMS if arm != "translated"}
-    carried = rows @ fitted.rotated.matrix
+    nearest = {arm: nearest_partners(sae.W_dec, rows @ fitted[arm].matrix) for arm in arms() if arm != "translated"}
+    carried = rows @ fitted["rotated"].matrix
     if sae.n_features * other.n_features <= PAIRS:
         matched = one_to_one(unit(sae.W_dec) @ unit(carried).T)
     else:
@@ -131,7 +131,7 @@ def partners(sae: SAE, other: SAE, alive: Tensor, fitted: SiteMaps) -> Partners:
     matched = torch.where((matched >= 0) & alive[matched], matched, -1)
     cosine = (unit(sae.W_dec) * unit(carried)[matched]).sum(1)
     # Moving the mean turns no direction.
-    in_order = {arm: nearest["raw" if arm == "translated" else arm] for arm in ARMS}
+    in_order = {arm: nearest["raw" if arm == "translated" else arm] for arm in arms()}
     return Partners(in_order, matched, cosine.masked_fill(matched < 0, torch.nan))
 
 

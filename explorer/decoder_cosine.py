@@ -27,6 +27,6 @@ def decoder_cosines(study: Study, source: str, target: str) -> dict[str, float]:
                 here = frame[frame.site == study.site(site).index]
                 sides.append(sae.W_dec[torch.tensor(here[here.density > 0].feature.to_numpy())])
         if len(sides) == 2 and len(sides[0]) and len(sides[1]):
-            cosine = nearest_partners(sides[0], sides[1] @ fitted.rotated.matrix).cosine
+            cosine = nearest_partners(sides[0], sides[1] @ fitted["rotated"].matrix).cosine
             found[site] = float(cosine.mean())
     return found

@@ -20,8 +20,6 @@ Array = np.ndarray
 MAGNITUDES = (0.05, 0.1, 0.2, 0.4, 0.8)
 DOSES = (*(-c for c in reversed(MAGNITUDES)), *MAGNITUDES)
 """c, in units of the steered model's median residual norm at the site."""
-ARMS = ("native", "rotated", "raw", "affine", "shuffled")
-"""Arms that are compared; random directions are the band."""
 
 MAX_LOSS_RISE = 0.10
 BAND = (5.0, 95.0)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from explorer.atlas import has_labels, has_partners
 from explorer.files import encode
+from explorer.map_registry import arms
 from explorer.palette import LIGHT
-from explorer.results import ARMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def card_json(
         known = {c: float(row[c]) for c in columns if c in table}
         return {c: v if v == v else None for c, v in known.items()}
 
-    maps = {a: numbers([f"r_{a}", f"cosine_{a}", f"f1_{a}", f"density_{a}"]) for a in ARMS}
+    maps = {a: numbers([f"r_{a}", f"cosine_{a}", f"f1_{a}", f"density_{a}"]) for a in arms()}
     data = {
         "schema": SCHEMA,
         "study": study,

@@ -77,7 +77,7 @@ def lay_out(
 ) -> pd.DataFrame:
     """The directions of both dictionaries at one site in two dimensions; `known` is the source's catalogue."""
     promoted = known[known["site"] == site.index].sort_values("feature")["promoted"].map(list).tolist()
-    return site_layout(site, own[site], theirs.get(site), fitted[site.name].rotated.matrix, promoted)
+    return site_layout(site, own[site], theirs.get(site), fitted[site.name]["rotated"].matrix, promoted)
 
 
 def write_layouts(study: Study, log: Callable[[str], None] = lambda _line: None) -> None:

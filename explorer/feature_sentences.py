@@ -7,29 +7,13 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from explorer.atlas import CLEAR, has_labels, has_partners, kept_labels, null_share
-from explorer.results import ARMS
+from explorer.map_registry import MAPS, arms
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SAME, SOME = 0.5, 0.2
 """Firing r from which a feature is said to fire on the same, and on some of the same, tokens."""
-THROUGH = {
-    "raw": "Read as it is",
-    "translated": "With only its mean moved",
-    "rotated": "Read through R",
-    "affine": "Read through the affine map",
-    "shuffled": "Read through a rotation fitted to shuffled pairs",
-    "random": "Read through a random rotation",
-}
-READ = {
-    "raw": "raw",
-    "translated": "mean moved",
-    "rotated": "through R",
-    "affine": "through affine",
-    "shuffled": "through shuffled R",
-    "random": "through random R",
-}
 _PHRASES = {
     "slot": "words for {}",
     "genre": "text of the genre {}",
@@ -130,7 +114,7 @@ def headline(table: pd.DataFrame, feature: int, arm: str, source: str, target: s
     others = "; ".join(
         f"{other} {number(row[f'r_{other}'])}" for other in ("raw", "rotated", "shuffled") if other != arm
     )
-    how = THROUGH[arm]
+    how = MAPS[arm].read
     if r != r:
         return (
             text + f"{how}, the same direction fires too seldom in {html.escape(target)} to say: r is n/a ({others})."
@@ -176,7 +160,7 @@ def readings(table: pd.DataFrame, feature: int) -> list[tuple[str, ...]]:
     out: list[tuple[str, ...]] = [
         ("source", "", "", "", "", number(row["f1"]) if labels else "", percent(row["density"]))
     ]
-    for arm in ARMS:
+    for arm in arms():
         r, cosine = row[f"r_{arm}"], row.get(f"cosine_{arm}")
         above = [_above(null_share(table, r)), "" if cosine is None else _above(null_share(table, cosine, "cosine"))]
         # A detector that is silent in the target detects nothing there; that is no F1 of 0.
@@ -210,7 +194,7 @@ def kept(table: pd.DataFrame, source: str, target: str) -> str:
     clear, by_arm = kept_labels(table)
     if not clear or not by_arm:
         return ""
-    words = "; ".join(f"{READ[arm]} <b>{by_arm[arm]}</b>" for arm in ARMS if arm in by_arm)
+    words = "; ".join(f"{MAPS[arm].short} <b>{by_arm[arm]}</b>" for arm in arms() if arm in by_arm)
     return (
         f"<b>{clear}</b> features of {html.escape(source)} have a clear label (F1 ≥ {CLEAR}). Read from {html.escape(target)}, the same "
         f"detectors keep it for: {words}."
@@ -236,7 +220,7 @@ def token_counts(piece: str, shared: tuple[int, int, int], source: str, target: 
     a, b, both = shared
     return (
         f"At “{html.escape(_token(piece))}” <b>{a}</b> features fire in {html.escape(source)} and <b>{b}</b> when {html.escape(target)} is read "
-        f"{READ[arm] if arm != 'raw' else 'as it is'}; <b>{both}</b> in both."
+        f"{MAPS[arm].short if arm != 'raw' else 'as it is'}; <b>{both}</b> in both."
     )
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from explorer.map_registry import arms, rungs
 from explorer.palette import HATCH, Palette
-from explorer.results import ARMS, PairResult, SiteResult
+from explorer.results import PairResult, SiteResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
     reading = reading.removesuffix("-style")
     figure = go.Figure()
     labels = [f"<b>{s.label}</b>" if s.site == site else s.label for s in sites]
-    for arm in ("raw", "translated", "rotated", "affine", "shuffled", "random"):
+    for arm in arms():
         estimates = [getattr(getattr(s.dictionary, arm), reading) for s in sites]
         values = [e.value for e in estimates]
         focus = arm == chosen
@@ -90,7 +91,7 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
         figure.add_annotation(x=right, y=y, xanchor="left", showarrow=False, text=text, align="left", font={"size": 14})
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     base_layout(figure, palette, 440)
-    low = min(0.0, *(getattr(getattr(s.dictionary, a), reading).low for s in sites for a in ARMS))
+    low = min(0.0, *(getattr(getattr(s.dictionary, a), reading).low for s in sites for a in arms()))
     figure.update_yaxes(title="explained variance", range=[max(-3.0, low * 1.1 - 0.02), 1.06])
     figure.update_xaxes(range=[-0.5, len(sites) - 0.5])
     figure.update_layout(
@@ -102,23 +103,13 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
     return figure
 
 
-RUNGS = (
-    ("identity", "as it is", "raw"),
-    ("translation", "translation", "translated"),
-    ("permutation", "signed permutation", "translated"),
-    ("orthogonal", "rotation R", "rotated"),
-    ("orthogonal_scale", "R and one scale", "rotated"),
-    ("affine", "affine", "affine"),
-)
-
-
 def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     """The ladder of maps at one site: how well each predicts the source's rows; below it what the token alone does, and
     the maps that had no true pairing to learn from.
     """
     figure = go.Figure()
     beside = [("token lookup", site.token.lookup), ("R beyond the token", site.token.residual)]
-    dots = [(title, getattr(site.ladder, key), palette.arm(arm), "circle") for key, title, arm in RUNGS]
+    dots = [(m.title, getattr(site.ladder, rung), palette.arm(m.colour), "circle") for rung, m in rungs().items()]
     dots += [(title, e, palette.ink, "diamond-open") for title, e in beside if e is not None]
     for title, e, colour, symbol in dots:
         figure.add_trace(
@@ -181,7 +172,7 @@ def score_table(result: PairResult) -> pd.DataFrame:
 
     rows = []
     for site in result.sites:
-        for arm in ("ceiling", *ARMS) if site.dictionary is not None else ():
+        for arm in ("ceiling", *arms()) if site.dictionary is not None else ():
             s = getattr(site.dictionary, arm)
             rows.append(
                 {

@@ -7,7 +7,6 @@ source is carried to the target by v_B = v_A Rᵀ, without means.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import torch
@@ -19,23 +18,10 @@ from explorer.moments import Moments
 from explorer.ridge import Ridge
 
 
-class MapKind(StrEnum):
-    """The maps that the switch of every page offers."""
-
-    RAW = "raw"
-    TRANSLATED = "translated"
-    ROTATED = "rotated"
-    AFFINE = "affine"
-    SHUFFLED = "shuffled"
-    RANDOM = "random"
-
-
 @dataclass(frozen=True)
 class ResidualMap:
     """f(x) = (x − mean_target) @ matrix + mean_source, and the matrix that carries directions from source to target."""
 
-    kind: str
-    """Which rung of the ladder this is."""
     matrix: Float[Tensor, "d d"]
     """W (R for orthogonal maps): target rows to source rows."""
     mean_source: Float[Tensor, " d"]
@@ -63,23 +49,23 @@ def orthogonal_factor(m: Float[Tensor, "d d"], special: bool = False) -> Float[T
     return u @ vh
 
 
-def with_means(kind: str, moments: Moments, matrix: Float[Tensor, "d d"], forward: Float[Tensor, "d d"]) -> ResidualMap:
+def with_means(moments: Moments, matrix: Float[Tensor, "d d"], forward: Float[Tensor, "d d"]) -> ResidualMap:
     """The map of a matrix with the means of some rows."""
     return ResidualMap(
-        kind, matrix.float(), moments.mean_source.float(), moments.mean_target.float(), forward.float().contiguous()
+        matrix.float(), moments.mean_source.float(), moments.mean_target.float(), forward.float().contiguous()
     )
 
 
 def identity(moments: Moments) -> ResidualMap:
     """f(x) = x: the target's rows as they are."""
     eye, zero = torch.eye(len(moments.sum_source)), torch.zeros(len(moments.sum_source))
-    return ResidualMap(MapKind.RAW, eye, zero, zero, eye)
+    return ResidualMap(eye, zero, zero, eye)
 
 
 def translation(moments: Moments) -> ResidualMap:
     """f(x) = x − μ_B + μ_A: moves the mean, turns nothing."""
     eye = torch.eye(len(moments.sum_source), dtype=torch.float64)
-    return with_means(MapKind.TRANSLATED, moments, eye, eye)
+    return with_means(moments, eye, eye)
 
 
 def signed_permutation(moments: Moments) -> ResidualMap:
@@ -90,13 +76,13 @@ def signed_permutation(moments: Moments) -> ResidualMap:
     rows, columns = linear_sum_assignment(-m.abs().numpy())
     matrix = torch.zeros_like(m)
     matrix[rows, columns] = torch.sign(m[rows, columns])
-    return with_means("permutation", moments, matrix, matrix.T)
+    return with_means(moments, matrix, matrix.T)
 
 
-def orthogonal(moments: Moments, special: bool = False, kind: str = MapKind.ROTATED) -> ResidualMap:
+def orthogonal(moments: Moments, special: bool = False) -> ResidualMap:
     """The orthogonal map with means: R = U Vᵀ (det +1 enforced if `special`)."""
     r = orthogonal_factor(moments.cross, special)
-    return with_means(kind, moments, r, r.T)
+    return with_means(moments, r, r.T)
 
 
 def orthogonal_scale(moments: Moments) -> ResidualMap:
@@ -104,7 +90,7 @@ def orthogonal_scale(moments: Moments) -> ResidualMap:
     m = moments.cross
     r = orthogonal_factor(m)
     scale = (r * m).sum() / moments.covariance_target.trace()
-    return with_means("orthogonal_scale", moments, scale * r, r.T)
+    return with_means(moments, scale * r, r.T)
 
 
 def _squared_error(matrix: Tensor, fitted: Moments, scored: Moments) -> float:
@@ -125,7 +111,7 @@ def linear_ev(matrix: Float[Tensor, "d d"], fitted: Moments, scored: Moments) ->
 def affine(moments: Moments, validation: Moments) -> ResidualMap:
     """Ridge-regressed affine map; its strength is chosen on the validation rows, in both directions separately."""
     back = Ridge(moments.reverse(), validation.reverse()).best()
-    return with_means(MapKind.AFFINE, moments, Ridge(moments, validation).best(), back)
+    return with_means(moments, Ridge(moments, validation).best(), back)
 
 
 def haar(d: int, seed: int, special: bool = False) -> Float[Tensor, "d d"]:
@@ -141,7 +127,7 @@ def haar(d: int, seed: int, special: bool = False) -> Float[Tensor, "d d"]:
 def random_rotation(moments: Moments, seed: int) -> ResidualMap:
     """A Haar-random R with the true means: what any rotation would do."""
     q = haar(len(moments.sum_source), seed)
-    return with_means(MapKind.RANDOM, moments, q, q.T)
+    return with_means(moments, q, q.T)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def decoder_story(bench: Bench) -> DecoderStory:
     for site in bench.sites:
         pairs = [batch[site] for batch in paired_rows(*models, test, [site], NormLimits())]
         rows = {a: torch.cat([p.source[p.keep] for p in pairs]), b: torch.cat([p.target[p.keep] for p in pairs])}
-        rotation = maps[site.name].rotated.matrix
+        rotation = maps[site.name]["rotated"].matrix
         families = []
         for family in RELU:
             found = {p: _relu(bench, p, site, rows[p.model]) for p in bench.plans if p.family == family}

@@ -138,7 +138,7 @@ def measure_pair(
         clouds = {site.name: tallies[site].cloud() for site in sites}
     function = measure_function(source, target, chunks, report)
     crossed = cross_site(
-        [fitted[s].rotated.matrix for s in sites], [tallies[s].fit for s in sites], [tallies[s].test for s in sites]
+        [fitted[s]["rotated"].matrix for s in sites], [tallies[s].fit for s in sites], [tallies[s].test for s in sites]
     )
     result = PairResult(
         source=source.name,

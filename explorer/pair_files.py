@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer import maps
 from explorer.files import write_tensors
-from explorer.maps import MapKind, ResidualMap
+from explorer.map_registry import MAPS, FitMoments
+from explorer.maps import ResidualMap
+from explorer.moments import CrossMoments, Moments
 
 if TYPE_CHECKING:
     from explorer.site_maps import SiteMaps
@@ -22,23 +23,26 @@ if TYPE_CHECKING:
 def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[str, Cloud]) -> None:
     """Write maps.safetensors and clouds.safetensors (float32 for R, float16 where three digits do)."""
     tensors: dict[str, Tensor] = {}
-    for site, m in fitted.items():
-        tensors[f"{site}.R"] = m.rotated.matrix
-        tensors[f"{site}.mean_source"], tensors[f"{site}.mean_target"] = m.rotated.mean_source, m.rotated.mean_target
-        if not torch.equal(m.special.matrix, m.rotated.matrix):
-            tensors[f"{site}.R_special"] = m.special.matrix
-        tensors[f"{site}.shuffled"] = m.shuffled.matrix
-        if not torch.equal(m.shuffled_special.matrix, m.shuffled.matrix):
-            tensors[f"{site}.shuffled_special"] = m.shuffled_special.matrix
-        tensors[f"{site}.affine"] = m.affine.matrix.half()
-        tensors[f"{site}.affine_forward"] = m.affine.forward.half()
+    for site, fitted_here in fitted.items():
+        rotated = fitted_here["rotated"]
+        tensors[f"{site}.mean_source"], tensors[f"{site}.mean_target"] = rotated.mean_source, rotated.mean_target
+        for entry in MAPS.values():
+            if entry.tensor is None:
+                continue
+            m = fitted_here[entry.name]
+            if entry.is_orthogonal:
+                if entry.like is None or not torch.equal(m.matrix, fitted_here[entry.like].matrix):
+                    tensors[f"{site}.{entry.tensor}"] = m.matrix
+            else:
+                tensors[f"{site}.{entry.tensor}"] = m.matrix.half()
+                tensors[f"{site}.{entry.tensor}_forward"] = m.forward.half()
     write_tensors(folder / "maps.safetensors", tensors)
     points = {f"{s}.{side}": getattr(c, side).half() for s, c in clouds.items() for side in ("source", "target")}
     write_tensors(folder / "clouds.safetensors", points)
 
 
 def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:
-    """The maps that `save_tensors` wrote, by site name; the random one is drawn again from its seed."""
+    """The maps that `save_tensors` wrote, by site name; the drawn ones are made again, the random one from its seed."""
     from safetensors.torch import load_file
 
     from explorer.site_maps import SiteMaps
@@ -46,25 +50,25 @@ def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:
     found = load_file(path)
     out: dict[str, SiteMaps] = {}
     for site in [key.removesuffix(".R") for key in found if key.endswith(".R")]:
-        a, b = found[f"{site}.mean_source"], found[f"{site}.mean_target"]
-        d = len(a)
-
-        def linear(
-            kind: str, matrix: Tensor, forward: Float[Tensor, "d d"] | None = None, a: Tensor = a, b: Tensor = b
-        ) -> ResidualMap:
-            matrix = matrix.float()
-            return ResidualMap(kind, matrix, a, b, (matrix.T if forward is None else forward.float()).contiguous())
-
-        rotation, shuffled = found[f"{site}.R"], found[f"{site}.shuffled"]
-        zero, eye = torch.zeros(d), torch.eye(d)
-        out[site] = SiteMaps(
-            raw=ResidualMap(MapKind.RAW, eye, zero, zero, eye),
-            translated=linear(MapKind.TRANSLATED, eye),
-            rotated=linear(MapKind.ROTATED, rotation),
-            special=linear(MapKind.ROTATED, found.get(f"{site}.R_special", rotation)),
-            affine=linear(MapKind.AFFINE, found[f"{site}.affine"], found[f"{site}.affine_forward"]),
-            shuffled=linear(MapKind.SHUFFLED, shuffled),
-            shuffled_special=linear(MapKind.SHUFFLED, found.get(f"{site}.shuffled_special", shuffled)),
-            random=linear(MapKind.RANDOM, maps.haar(d, random_seed)),
-        )
+        means = found[f"{site}.mean_source"], found[f"{site}.mean_target"]
+        given = _means_only(*means, random_seed)
+        by_name: dict[str, ResidualMap] = {}
+        for name, entry in MAPS.items():
+            matrix = found.get(f"{site}.{entry.tensor}")
+            if entry.is_drawn:
+                by_name[name] = entry.fit(given)
+            elif matrix is not None:
+                forward = matrix.T if entry.is_orthogonal else found[f"{site}.{entry.tensor}_forward"]
+                by_name[name] = ResidualMap(matrix.float(), *means, forward.float().contiguous())
+            elif entry.like is not None:
+                by_name[name] = by_name[entry.like]
+        out[site] = SiteMaps(by_name)
     return out
+
+
+def _means_only(source: Float[Tensor, " d"], target: Float[Tensor, " d"], seed: int) -> FitMoments:
+    """One row that is the means: all that a drawn map is made of."""
+    d = len(source)
+    nothing = torch.zeros(1, 1, dtype=torch.float64).expand(d, d)
+    one = Moments(1, source.double(), target.double(), nothing, nothing, nothing)
+    return FitMoments(one, one, CrossMoments(0, source, target, nothing), seed)

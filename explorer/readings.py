@@ -18,8 +18,8 @@ from explorer.activations import residuals
 from explorer.catalogue import sparse_batches
 from explorer.corpus import Chunks
 from explorer.labels import LabelMatrix
+from explorer.map_registry import arms
 from explorer.models import LanguageModel
-from explorer.results import ARMS
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
@@ -93,7 +93,7 @@ def readings(
         least = largest * torch.from_numpy(own["threshold"].fillna(0).to_numpy(np.float32).copy())
         column = {name: i for i, name in enumerate(labels.names)} if labels and labels.names else {}
         label = torch.tensor([column.get(name, 0) for name in own["label"]])
-        held = {arm: Reading(sae.n_features) for arm in ("source", *ARMS)}
+        held = {arm: Reading(sae.n_features) for arm in ("source", *arms())}
         labelled = torch.zeros(sae.n_features, dtype=torch.long)
         for batch, place in sparse_batches(chunks, sae.n_features):
             scored = batch.scored
@@ -103,7 +103,7 @@ def readings(
                 labelled += has.sum(0)
             number = torch.arange(place.start, place.stop)
             for arm, reading in held.items():
-                read = own_rows if arm == "source" else fitted[site.name].arm(arm)(other)
+                read = own_rows if arm == "source" else fitted[site.name][arm](other)
                 activations = sae.encode(read) * scored[..., None]
                 reading.add_tokens(activations[scored], largest, least, has)
                 reading.add_contexts(activations, number)
@@ -112,7 +112,7 @@ def readings(
             "feature": np.arange(sae.n_features, dtype=np.int32),
             "histogram_source": list(held["source"].counts.int().numpy()),
         }
-        for arm in ARMS:
+        for arm in arms():
             columns[f"histogram_{arm}"] = list(held[arm].counts.int().numpy())
             columns[f"contexts_{arm}"] = list(held[arm].contexts.int().numpy())
             if column:

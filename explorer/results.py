@@ -19,9 +19,6 @@ VERDICTS = (
 )
 """What a site or a pair may be called, in the order in which the rules are tried (see `explorer.verdict`)."""
 
-ARMS = ("raw", "translated", "rotated", "affine", "shuffled", "random")
-"""The maps that the switch of every page offers, in its order."""
-
 
 @dataclass(frozen=True)
 class Ladder:

@@ -144,11 +144,11 @@ def carry(
         case Arm.RAW:
             return v
         case Arm.ROTATED:
-            return fitted.rotated.direction(v)
+            return fitted["rotated"].direction(v)
         case Arm.AFFINE:
-            return fitted.affine.direction(v)
+            return fitted["affine"].direction(v)
         case Arm.SHUFFLED:
-            return fitted.shuffled.direction(v)
+            return fitted["shuffled"].direction(v)
         case Arm.RANDOM:
             return unit(maps.haar(len(v), 10_000 + seed)[0].float())
         case Arm.NATIVE:

@@ -11,6 +11,7 @@ from torch import Tensor
 from explorer import metrics
 from explorer.activations import edit_residual
 from explorer.corpus import Chunks
+from explorer.map_registry import seams
 from explorer.maps import ResidualMap
 from explorer.models import LanguageModel
 from explorer.paired_rows import BATCH, NormLimits, PairedRows, Report, paired_rows
@@ -21,8 +22,6 @@ from explorer.sites import Site
 TOKENS = 4096
 LOGITS = 2**25
 """Entries of a batch of logits (128 MiB)."""
-ARMS = {"translation": "translated", "orthogonal": "rotated", "affine": "affine", "shuffled": "shuffled"}
-"""Arms of stitching, and the maps of `SiteMaps` that they use."""
 
 
 def batch_size(model: LanguageModel, chunks: Chunks) -> int:
@@ -60,7 +59,7 @@ class _Losses:
         # One base for all draws: which of the two is smaller is decided on all documents.
         base = min(("mean", "unigram"), key=lambda arm: float(mean[arm][0]))
         room = mean[base] - mean["own"]
-        recovered = {arm: metrics.interval((mean[base] - mean[arm]) / room) for arm in ("mean", *ARMS)}
+        recovered = {arm: metrics.interval((mean[base] - mean[arm]) / room) for arm in ("mean", *seams())}
         return StitchScores(
             **recovered,
             loss=float(mean["own"][0]),
@@ -108,13 +107,11 @@ class Stitcher:
                 if (side, number) not in self.own:
                     self.own[side, number] = self._loss(receiver, site, batch, None, rows.keep)
                 found.add("own", self.own[side, number], document)
-                for arm in ("mean", *ARMS):
-                    if arm == "mean":
-                        mean = fitted.rotated.mean_target if side == "B" else fitted.rotated.mean_source
-                        rebuilt = mean.expand_as(sender)
-                    else:
-                        rebuilt = carried(fitted.arm(ARMS[arm]), sender, to_target=side == "B")
-                    found.add(arm, self._loss(receiver, site, batch, rebuilt, rows.keep), document)
+                mean = fitted["rotated"].mean_target if side == "B" else fitted["rotated"].mean_source
+                passed = {"mean": mean.expand_as(sender)}
+                passed |= {s: carried(fitted[m.name], sender, to_target=side == "B") for s, m in seams().items()}
+                for seam, rebuilt in passed.items():
+                    found.add(seam, self._loss(receiver, site, batch, rebuilt, rows.keep), document)
         return Stitch(losses["B"].scores(), losses["A"].scores(), tokens)
 
     def _batches(self, site: Site) -> Iterator[tuple[Chunks, PairedRows]]:

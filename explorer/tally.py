@@ -11,10 +11,10 @@ from torch import Tensor
 from explorer import maps, metrics, nulls
 from explorer.controls import Controls
 from explorer.haar import haar_test
+from explorer.map_registry import arms, rungs
 from explorer.moments import Moments
 from explorer.paired_rows import PairedRows
 from explorer.results import (
-    ARMS,
     AffineNulls,
     DialCurve,
     DictionaryScore,
@@ -88,20 +88,12 @@ class SiteTally:
 
     def __init__(self, fitted: SiteMaps, moments: SiteMoments, sae: SAE | None, n_documents: int, d: int) -> None:
         self.fitted, self.moments, self.sae, self.rows, self.dropped = fitted, moments, sae, 0, moments.dropped
-        self.fit = fit = moments.fit
-        ladder = {
-            "identity": fitted.raw,
-            "translation": fitted.translated,
-            "permutation": maps.signed_permutation(fit),
-            "orthogonal": fitted.rotated,
-            "orthogonal_scale": maps.orthogonal_scale(fit),
-            "affine": fitted.affine,
-        }
+        self.fit = moments.fit
         # All rungs score the same rows: one keeps their sums, the others only their own errors.
         own = metrics.ExplainedVariance(n_documents, d)
         self.rungs = {
-            name: (m, own if name == "identity" else metrics.ExplainedVariance(n_documents, d, own))
-            for name, m in ladder.items()
+            rung: (fitted[m.name], own if rung == "identity" else metrics.ExplainedVariance(n_documents, d, own))
+            for rung, m in rungs().items()
         }
         self.lookup = metrics.ExplainedVariance(n_documents, d, own)
         self.residual = metrics.ExplainedVariance(n_documents, d)
@@ -109,7 +101,7 @@ class SiteTally:
         self.residual_matrix = maps.orthogonal_factor(moments.tokens.residual_cross()).float()
         self.known = 0
         self.test = Moments.zero(d)
-        self.turn, self.grey = maps.dial(fitted.special), maps.dial(fitted.shuffled_special)
+        self.turn, self.grey = maps.dial(fitted["special"]), maps.dial(fitted["shuffled_special"])
         self.sample: list[tuple[Tensor, Tensor]] = []
         if sae is not None:
             # The faithful reading scores the source's rows too, whatever the map.
@@ -117,9 +109,9 @@ class SiteTally:
                 arm: _DictionaryTally(
                     metrics.ExplainedVariance(n_documents, d), metrics.ExplainedVariance(n_documents, d, own)
                 )
-                for arm in ("ceiling", *ARMS)
+                for arm in ("ceiling", *arms())
             }
-            self.firing = {arm: metrics.FiringCorrelation(sae.n_features, sae.n_features) for arm in ARMS}
+            self.firing = {arm: metrics.FiringCorrelation(sae.n_features, sae.n_features) for arm in arms()}
 
     def add(self, pair: PairedRows) -> None:
         """Score one batch."""
@@ -135,8 +127,8 @@ class SiteTally:
         if self.sae is None:
             return
         own = self.tallies["ceiling"].add(self.sae, a, a, document)
-        for arm in ARMS:
-            read = self.tallies[arm].add(self.sae, self.fitted.arm(arm)(b), a, document)
+        for arm in arms():
+            read = self.tallies[arm].add(self.sae, self.fitted[arm](b), a, document)
             self.firing[arm].add(own, read)
 
     def _add_tokens(self, a: Tensor, b: Tensor, tokens: Tensor, document: Tensor) -> None:
@@ -152,11 +144,11 @@ class SiteTally:
     def ladder(self, shuffled: tuple[float, ...]) -> tuple[Ladder, float]:
         """The ladder of maps, and the direct EV that determinant +1 costs."""
         found = {name: score.estimate() for name, (_, score) in self.rungs.items()}
-        random = maps.linear_ev(self.fitted.random.matrix, self.fit, self.test)
+        random = maps.linear_ev(self.fitted["random"].matrix, self.fit, self.test)
         mean = maps.linear_ev(torch.zeros_like(self.fit.cross), self.fit, self.test)
         ladder = Ladder(**found, shuffled=shuffled, random=random, mean=mean)
         special, rotated = (
-            maps.linear_ev(m.matrix, self.fit, self.test) for m in (self.fitted.special, self.fitted.rotated)
+            maps.linear_ev(m.matrix, self.fit, self.test) for m in (self.fitted["special"], self.fitted["rotated"])
         )
         return ladder, max(0.0, rotated - special)
 
@@ -172,7 +164,7 @@ class SiteTally:
         turned, stretched = nulls.shuffled_evs(self.moments.shuffled, fit, ridge, test)
         fresh = nulls.untrained_evs(controls.untrained[site.name] if controls else ())
         ladder, cost = self.ladder(turned)
-        r = self.fitted.rotated.matrix
+        r = self.fitted["rotated"].matrix
         haar, spectrum = haar_test(r)
         facts = RotationFacts(
             determinant=float(torch.linalg.det(r.double())),

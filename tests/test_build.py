@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from explorer import build, catalogue, contrast_effects, contrasts, measure, story_record, tales, tally, twin_layout
+from explorer.map_registry import arms
 from explorer.models import digest
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.recipe import (
@@ -22,7 +23,6 @@ from explorer.recipe import (
     make_dictionaries,
     make_models,
 )
-from explorer.results import ARMS
 from explorer.sae_training import SAERecipe
 from explorer.study import Study, open_study
 from explorer.twin import twin_rotation
@@ -155,7 +155,7 @@ def test_the_twins_pair_is_exact(made: Any) -> None:
         assert site.dictionary.rotated.paper.value == pytest.approx(site.dictionary.ceiling.paper.value, abs=1e-3)
         assert site.dictionary.raw.faithful.value < site.dictionary.ceiling.faithful.value - 0.3
         assert site.ladder.orthogonal.value == pytest.approx(1, abs=1e-4)
-        np.testing.assert_allclose(study.maps("seed0", "twin")[site.site].rotated.matrix, q.T, atol=1e-3)
+        np.testing.assert_allclose(study.maps("seed0", "twin")[site.site]["rotated"].matrix, q.T, atol=1e-3)
     frame = study.correspondence("seed0", "twin")
     alive = frame[frame.r_rotated.notna()]
     assert len(alive) > 20
@@ -174,7 +174,7 @@ def test_pairs_can_be_read_back(made: Any) -> None:
         assert [s.site for s in result.sites] == [s.name for s in study.sites]
         for s in result.sites:
             assert s.dictionary is not None
-            for arm in ("ceiling", *ARMS):
+            for arm in ("ceiling", *arms()):
                 score = getattr(s.dictionary, arm)
                 assert score.paper.low <= score.paper.value <= score.paper.high
             assert s.ladder.identity.value <= s.ladder.affine.value
@@ -196,12 +196,12 @@ def test_maps_on_disk_are_those_that_were_fitted(made: Any) -> None:
     again = measure.measure_pair(a, b, study.chunks(), [study.sites[1]], {}).maps[study.sites[1].name]
     stored = study.maps("seed0", "seed1")[study.sites[1].name]
     x = torch.randn(50, 32)
-    for arm in ARMS:
+    for arm in arms():
         tolerance = 0.03 if arm == "affine" else 1e-4
-        np.testing.assert_allclose(stored.arm(arm)(x), again.arm(arm)(x), atol=tolerance)
-        np.testing.assert_allclose(stored.arm(arm).direction(x), again.arm(arm).direction(x), atol=tolerance)
-    np.testing.assert_allclose(stored.special.matrix, again.special.matrix, atol=1e-4)
-    assert float(torch.linalg.det(stored.special.matrix)) == pytest.approx(1, abs=1e-3)
+        np.testing.assert_allclose(stored[arm](x), again[arm](x), atol=tolerance)
+        np.testing.assert_allclose(stored[arm].direction(x), again[arm].direction(x), atol=tolerance)
+    np.testing.assert_allclose(stored["special"].matrix, again["special"].matrix, atol=1e-4)
+    assert float(torch.linalg.det(stored["special"].matrix)) == pytest.approx(1, abs=1e-3)
 
 
 def test_the_catalogue_is_complete(made: Any) -> None:

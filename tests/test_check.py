@@ -140,7 +140,7 @@ def test_the_rotations_are_those_of_the_study(checked: Path) -> None:
     for site, m in maps.items():
         assert found[f"{site}.R"].dtype == torch.float32
         by_hand = (x - found[f"{site}.mean_target"]) @ found[f"{site}.R"] + found[f"{site}.mean_source"]
-        np.testing.assert_allclose(m.rotated(x), by_hand, atol=1e-5)
+        np.testing.assert_allclose(m["rotated"](x), by_hand, atol=1e-5)
 
 
 def test_the_study_opens_with_its_models_and_dictionaries(checked: Path) -> None:

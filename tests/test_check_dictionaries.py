@@ -120,7 +120,7 @@ def test_with_a_dictionary_on_both_sides_the_decoders_are_compared(place: Path) 
     a, b = (study.load_dictionary(name, study.sites[0]) for name in ("A", "B"))
     assert a is not None
     assert b is not None
-    r = study.maps("A", "B")[study.sites[0].name].rotated.matrix
+    r = study.maps("A", "B")[study.sites[0].name]["rotated"].matrix
     alive_a, alive_b = (
         torch.from_numpy((study.features(name).sort_values("feature").density > 0).to_numpy().copy()) for name in "AB"
     )

@@ -18,6 +18,7 @@ from explorer.files import write_json
 from explorer.maps import haar
 from explorer.pair_files import save_tensors
 from explorer.sae_format_saelens import save_sae
+from explorer.site_maps import SiteMaps
 from explorer.sites import all_sites
 from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile, TextEntry
 from explorer.twin import twin_rotation
@@ -38,9 +39,8 @@ def study(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     twin = {site.name: site_maps(twin_rotation(D, 0).T) for site in all_sites(LAYERS)}
     save_tensors(folder / "pairs" / "seed0-twin", twin, {})
     moved = site_maps(haar(D, 3))
-    moved = replace(
-        moved, rotated=replace(moved.rotated, mean_source=torch.randn(D) * 3, mean_target=torch.randn(D) * 3)
-    )
+    rotated = replace(moved["rotated"], mean_source=torch.randn(D) * 3, mean_target=torch.randn(D) * 3)
+    moved = SiteMaps({**moved.by_name, "rotated": rotated})
     save_tensors(folder / "pairs" / "seed0-seed1", {SITE.name: moved}, {})
     save_sae(replace(random_sae("standard", None, D, 60), site=SITE.name), folder / "dictionaries" / "a", "seed0", 48)
     dictionary = DictionaryEntry("seed0", SITE.name, "dictionaries/a", 0.9, 16.0, 1.0)
@@ -185,7 +185,7 @@ def test_the_carried_dictionary_is_the_map_around_it_in_saelens(
     carried = Theirs.load_from_disk(tmp_path / "b", device="cpu")
     assert carried.cfg.architecture() == architecture
     assert carried.cfg.metadata.hook_name == SITE.name
-    f = open_study(study).maps("seed0", "seed1")[SITE.name].rotated
+    f = open_study(study).maps("seed0", "seed1")[SITE.name]["rotated"]
     r, mean_a, mean_b = f.matrix.double(), f.mean_source.double(), f.mean_target.double()
     y = torch.randn(300, D) * 2
     with torch.no_grad():

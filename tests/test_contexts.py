@@ -18,9 +18,9 @@ from explorer.atlas import Query
 from explorer.contexts import one_feature, top_contexts
 from explorer.errors import InputError
 from explorer.labels import LabelMatrix
+from explorer.map_registry import MAPS, arms
 from explorer.maps import ResidualMap
 from explorer.readings import BINS, readings
-from explorer.results import ARMS
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
@@ -42,7 +42,7 @@ def sae() -> SAE:
 
 def plain(matrix: torch.Tensor) -> ResidualMap:
     zero = torch.zeros(len(matrix))
-    return ResidualMap("rotated", matrix, zero, zero, matrix.T.contiguous())
+    return ResidualMap(matrix, zero, zero, matrix.T.contiguous())
 
 
 def test_contexts_hold_the_activations_of_a_direct_pass(tokenizer: Any, sae: SAE) -> None:
@@ -124,8 +124,7 @@ class _View:
 
 
 def all_maps(seed: int) -> SiteMaps:
-    random = {name: plain(maps.haar(24, seed + i).float()) for i, name in enumerate(SiteMaps.__dataclass_fields__)}
-    return SiteMaps(**random)
+    return SiteMaps({name: plain(maps.haar(24, seed + i).float()) for i, name in enumerate(MAPS)})
 
 
 def test_readings_are_those_of_a_direct_count(tokenizer: Any, sae: SAE) -> None:
@@ -144,9 +143,9 @@ def test_readings_are_those_of_a_direct_count(tokenizer: Any, sae: SAE) -> None:
         }
     )
     found = readings(a, b, chunks, {SITE.name: fitted}, {SITE: sae}, known, labels)
-    for arm in ("source", *ARMS):
+    for arm in ("source", *arms()):
         rows = residuals(a, chunks.ids, [SITE])[SITE] if arm == "source" else residuals(b, chunks.ids, [SITE])[SITE]
-        read = sae.encode(rows if arm == "source" else fitted.arm(arm)(rows)) * chunks.scored[..., None]
+        read = sae.encode(rows if arm == "source" else fitted[arm](rows)) * chunks.scored[..., None]
         flat = read[chunks.scored]
         for f in (0, 7, 23):
             edges = np.append(np.linspace(0, float(largest[f]), BINS + 1), np.inf)

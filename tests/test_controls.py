@@ -84,7 +84,7 @@ def test_one_rotation_at_other_sites(measured: tuple[LanguageModel, LanguageMode
     np.testing.assert_allclose(np.diag(matrix), [s.ladder.orthogonal.value for s in pair.result.sites], atol=1e-4)
     fit_a, fit_b, _ = frames(measured, "fit", 3)
     test_a, test_b, _ = frames(measured, "test", 3)
-    r = pair.maps[pair.result.sites[1].site].rotated.matrix.double().numpy()
+    r = pair.maps[pair.result.sites[1].site]["rotated"].matrix.double().numpy()
     assert matrix[1, 3] == pytest.approx(ev(test_a, (test_b - fit_b.mean(0)) @ r + fit_a.mean(0)), abs=1e-4)
 
 
@@ -200,13 +200,13 @@ def test_stitching_equals_a_forward_pass_with_rows_replaced(
         return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), sample.ids[:, 1:].flatten()))
 
     x, y = (residuals(m, sample.ids, [site])[site] for m in (a, b))
-    turned, m = fitted.rotated, fitted.affine
+    turned, m = fitted["rotated"], fitted["affine"]
     to_target = {
         "mean": turned.mean_target.expand_as(x),
         "translation": x - turned.mean_source + turned.mean_target,
         "orthogonal": (x - turned.mean_source) @ turned.matrix.T + turned.mean_target,
         "affine": (x - m.mean_source) @ m.forward + m.mean_target,
-        "shuffled": (x - turned.mean_source) @ fitted.shuffled.matrix.T + turned.mean_target,
+        "shuffled": (x - turned.mean_source) @ fitted["shuffled"].matrix.T + turned.mean_target,
     }
     to_source = {"mean": turned.mean_source.expand_as(y), "orthogonal": turned(y), "affine": m(y)}
     counts = np.bincount(text.split("fit").ids.flatten().numpy(), minlength=320)

@@ -16,10 +16,10 @@ from explorer.correspondence import correspond, nearest_partners, one_to_one, on
 from explorer.errors import InputError
 from explorer.label_tally import THRESHOLDS, LabelTally
 from explorer.labels import label_tokens
+from explorer.map_registry import arms
 from explorer.maps import haar
 from explorer.measure import measure_pair
 from explorer.models import LanguageModel
-from explorer.results import ARMS
 from explorer.sae import SAE
 from explorer.sites import Site
 from explorer.twin import make_twin
@@ -218,7 +218,7 @@ def test_correspondence_of_a_permuted_rotated_dictionary(model: LanguageModel, s
     text = chunk_documents([d.text for d in tales.documents("example", 60)], tokenizer, 40)
     pair = measure_pair(model, twin, text, [site], {site.name: sae})
     zero, order = torch.zeros(model.d_model), torch.randperm(sae.n_features)
-    carried = sae.rotated_for_target(pair.maps[site.name].rotated.matrix, zero, zero)
+    carried = sae.rotated_for_target(pair.maps[site.name]["rotated"].matrix, zero, zero)
     own = SAE("topk", 4, carried.W_enc[:, order], carried.b_enc[order], carried.W_dec[order], carried.b_dec)
     frame = correspond(model, twin, text.split("test"), pair.maps, pair.firing, {site: sae}, {site: own})
     rows = residuals(model, text.split("test").ids, [site])[site][text.split("test").scored]
@@ -240,7 +240,7 @@ def test_correspondence_of_a_permuted_rotated_dictionary(model: LanguageModel, s
     assert chosen.r_raw.fillna(0).mean() < 0.4
     np.testing.assert_allclose(chosen.density_rotated, alive[unique] / len(rows), atol=2e-3)
     silent = frame[alive < 20]
-    assert silent[[f"r_{arm}" for arm in ARMS]].isna().all().all()
+    assert silent[[f"r_{arm}" for arm in arms()]].isna().all().all()
     assert set(frame.site) == {0}
 
 
@@ -252,7 +252,7 @@ def test_lists_of_partners_say_what_all_pairs_say(
     text = chunk_documents([d.text for d in tales.documents("example", 60)], tokenizer, 40)
     pair = measure_pair(model, twin, text, [site], {site.name: sae})
     zero = torch.zeros(model.d_model)
-    own = sae.rotated_for_target(pair.maps[site.name].rotated.matrix, zero, zero)
+    own = sae.rotated_for_target(pair.maps[site.name]["rotated"].matrix, zero, zero)
     inputs = (model, twin, text.split("test"), pair.maps, pair.firing, {site: sae}, {site: own})
     every = correspond(*inputs)
     monkeypatch.setattr("explorer.correspondence.PAIRS", 10)

@@ -27,9 +27,9 @@ PROMPT = "Once there was a gardener"
 ARMS = ("none", "raw", "rotated", "affine", "shuffled", "translated", "random")
 
 
-def linear(kind: str, matrix: torch.Tensor) -> ResidualMap:
+def linear(matrix: torch.Tensor) -> ResidualMap:
     d = len(matrix)
-    return ResidualMap(kind, matrix.float(), torch.zeros(d), torch.zeros(d), matrix.T.float().contiguous())
+    return ResidualMap(matrix.float(), torch.zeros(d), torch.zeros(d), matrix.T.float().contiguous())
 
 
 def site_maps(r: torch.Tensor) -> SiteMaps:
@@ -37,16 +37,9 @@ def site_maps(r: torch.Tensor) -> SiteMaps:
     d = len(r)
     eye, shuffled = torch.eye(d, dtype=torch.float64), haar(d, 5)
     stretch = torch.diag(torch.linspace(0.5, 2, d, dtype=torch.float64))
-    return SiteMaps(
-        raw=linear("raw", eye),
-        translated=linear("translated", eye),
-        rotated=linear("rotated", r),
-        special=linear("rotated", r),
-        affine=linear("affine", r @ stretch),
-        shuffled=linear("shuffled", shuffled),
-        shuffled_special=linear("shuffled", shuffled),
-        random=linear("random", haar(d, 6)),
-    )
+    found = {"raw": eye, "translated": eye, "rotated": r, "special": r, "affine": r @ stretch}
+    found |= {"shuffled": shuffled, "shuffled_special": shuffled, "random": haar(d, 6)}
+    return SiteMaps({name: linear(matrix) for name, matrix in found.items()})
 
 
 @pytest.fixture

@@ -116,9 +116,7 @@ def test_special_is_the_best_rotation(d: int, seed: int) -> None:
 
 def special_map(d: int, seed: int) -> maps.ResidualMap:
     q = maps.haar(d, seed, special=True)
-    return maps.ResidualMap(
-        "rotated", q.float(), rows(1, d, seed)[0].float(), rows(1, d, seed + 1)[0].float(), q.T.float()
-    )
+    return maps.ResidualMap(q.float(), rows(1, d, seed)[0].float(), rows(1, d, seed + 1)[0].float(), q.T.float())
 
 
 @given(DIMENSIONS, SEEDS, st.floats(0, 1))
@@ -146,7 +144,7 @@ def test_dial_is_the_matrix_exponential() -> None:
 def test_dial_turns_pairs_of_minus_ones_by_half_a_circle(diagonal: list[float]) -> None:
     basis = maps.haar(5, 0)
     matrix = (basis @ torch.diag(torch.tensor(diagonal, dtype=torch.float64)) @ basis.T).float()
-    dial = maps.dial(maps.ResidualMap("rotated", matrix, torch.zeros(5), torch.zeros(5), matrix.T))
+    dial = maps.dial(maps.ResidualMap(matrix, torch.zeros(5), torch.zeros(5), matrix.T))
     np.testing.assert_allclose(dial.rotation(1), matrix, atol=1e-5)
     np.testing.assert_allclose(dial.rotation(0.5) @ dial.rotation(0.5), matrix, atol=1e-5)
 
@@ -155,7 +153,7 @@ def test_dial_refuses_what_is_no_rotation() -> None:
     zero = torch.zeros(3)
     for matrix in (torch.diag(torch.tensor([1.0, 1.0, -1.0])), 2 * torch.eye(3)):
         with pytest.raises(InputError, match="determinant"):
-            maps.dial(maps.ResidualMap("rotated", matrix, zero, zero, matrix.T))
+            maps.dial(maps.ResidualMap(matrix, zero, zero, matrix.T))
 
 
 def test_affine_recovers_a_planted_affine_map_in_both_directions() -> None:

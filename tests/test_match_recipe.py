@@ -158,7 +158,7 @@ def test_the_story_is_what_the_files_say(made: Any) -> None:
         assert d.ev == pytest.approx(explained_variance(rows[d.model], saes[key](rows[d.model])), abs=1e-4)
         assert d.l0 == pytest.approx(float((a > 0).sum() / len(a)), abs=1e-3)
         assert d.dead == pytest.approx(1 - float(alive[key].float().mean()), abs=1e-6)
-    r = study.maps("seed0", "seed1")[site.name].rotated.matrix
+    r = study.maps("seed0", "seed1")[site.name]["rotated"].matrix
     found = story.sites[0].families[0]
     a, same, other, again = (("relu", m, s) for m, s in (("seed0", 0), ("seed1", 0), ("seed1", 1), ("seed0", 2)))
     for case, b, carried in (

@@ -13,11 +13,11 @@ from test_sae import random_sae
 
 from explorer import metrics
 from explorer.activations import residuals
+from explorer.map_registry import arms
 from explorer.maps import haar
 from explorer.measure import Pair, measure_pair
 from explorer.models import LanguageModel
 from explorer.paired_rows import BATCH
-from explorer.results import ARMS
 from explorer.sae import SAE
 from explorer.site_moments import shuffle
 
@@ -89,7 +89,7 @@ def test_shuffled_maps_are_refitted_to_wrong_pairs(measured: tuple[LanguageModel
     guess = (test_b - rows(b, "fit", 0).double().mean(0)) @ r + rows(a, "fit", 0).double().mean(0)
     expected = metrics.explained_variance(test_a, guess)
     assert pair.result.sites[0].ladder.shuffled[0] == pytest.approx(expected, abs=1e-3)
-    np.testing.assert_allclose(pair.maps[a.sites[0].name].shuffled.matrix, r, atol=1e-3)
+    np.testing.assert_allclose(pair.maps[a.sites[0].name]["shuffled"].matrix, r, atol=1e-3)
 
 
 def test_the_dictionary_under_every_map(measured: tuple[LanguageModel, LanguageModel, SAE, Pair]) -> None:
@@ -99,7 +99,7 @@ def test_the_dictionary_under_every_map(measured: tuple[LanguageModel, LanguageM
     assert found.firing is not None
     test_a, test_b = rows(a, "test", 2), rows(b, "test", 2)
     own = sae.encode(test_a)
-    reads = {"ceiling": test_a, **{arm: pair.maps[found.site].arm(arm)(test_b) for arm in ARMS}}
+    reads = {"ceiling": test_a, **{arm: pair.maps[found.site][arm](test_b) for arm in arms()}}
     for arm, read in reads.items():
         score = getattr(found.dictionary, arm)
         assert score.paper.value == pytest.approx(metrics.explained_variance(read, sae(read)), rel=1e-4)
@@ -125,12 +125,14 @@ def test_the_dial_moves_between_translation_and_rotation(
     assert found.dial is not None
     test_a, test_b = rows(a, "test", 2), rows(b, "test", 2)
     assert found.dial.direct[0] == pytest.approx(metrics.explained_variance(test_a, test_b), abs=1e-4)
-    assert found.dial.direct[-1] == pytest.approx(metrics.explained_variance(test_a, fitted.special(test_b)), abs=1e-3)
+    assert found.dial.direct[-1] == pytest.approx(
+        metrics.explained_variance(test_a, fitted["special"](test_b)), abs=1e-3
+    )
     assert found.dial.ceiling == pytest.approx(metrics.explained_variance(test_a, sae(test_a)), abs=1e-4)
     assert found.dial.dictionary[0] == pytest.approx(metrics.explained_variance(test_b, sae(test_b)), abs=1e-4)
-    turned = fitted.shuffled_special(test_b)
+    turned = fitted["shuffled_special"](test_b)
     assert found.dial.shuffled[-1] == pytest.approx(metrics.explained_variance(turned, sae(turned)), abs=1e-3)
-    cost = found.ladder.orthogonal.value - metrics.explained_variance(test_a, fitted.special(test_b))
+    cost = found.ladder.orthogonal.value - metrics.explained_variance(test_a, fitted["special"](test_b))
     assert found.rotation.special_cost == pytest.approx(max(cost, 0), abs=1e-4)
     determinants = {round(s.rotation.determinant, 3) for s in pair.result.sites}
     assert determinants <= {-1.0, 1.0}

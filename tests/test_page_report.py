@@ -17,8 +17,8 @@ from streamlit.testing.v1 import AppTest
 from test_rotation_page import APP, figure, values
 
 from explorer import check as checking
-from explorer import contrasts, figures, figures_rotation, sae_fit, stitch, tales
-from explorer.results import ARMS
+from explorer import contrasts, figures_rotation, sae_fit, stitch, tales
+from explorer.map_registry import arms, rungs
 from explorer.studies import adopt, unfinished_folder
 from explorer.study import open_study
 from explorer.ui.questions import ANSWERS
@@ -89,7 +89,7 @@ def test_bars_and_ceilings(checked: Checked, reading: str) -> None:
     bars = traces(app, 0)
     told = [s["sae"] for s in checked.report["sites"]]
     suffix = "" if reading == "paper-style" else "_faithful"
-    compared = [arm for arm in ARMS if f"{arm}{suffix}" in told[0]]
+    compared = [arm for arm in arms() if f"{arm}{suffix}" in told[0]]
     assert compared == (["raw", "translated", "rotated", "shuffled"] if not suffix else ["rotated"])
     for arm in compared:
         assert np.allclose(values(bars[arm], "y"), [s[f"{arm}{suffix}"] for s in told], atol=1e-9), arm
@@ -114,11 +114,11 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     assert ceiling == pytest.approx(told["sae"]["ceiling"], abs=2e-3)
 
     ladder = traces(app, 2)
-    for key, title, _ in figures.RUNGS:
-        low, high = told["intervals"][f"ev.{key}"]
-        (x,) = values(ladder[title], "x")
-        assert x == pytest.approx(told["ev"][key], abs=1e-9)
-        bars = ladder[title]["error_x"]
+    for rung, m in rungs().items():
+        low, high = told["intervals"][f"ev.{rung}"]
+        (x,) = values(ladder[m.title], "x")
+        assert x == pytest.approx(told["ev"][rung], abs=1e-9)
+        bars = ladder[m.title]["error_x"]
         assert x - values(bars, "arrayminus")[0] == pytest.approx(low, abs=1e-9)
         assert x + values(bars, "array")[0] == pytest.approx(high, abs=1e-9)
     assert values(ladder["token lookup"], "x")[0] == pytest.approx(told["nulls"]["token_lookup"])

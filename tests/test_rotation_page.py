@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer.results import ARMS
+from explorer.map_registry import arms
 from explorer.study import Study, open_study
 
 APP = str(Path(__file__).resolve().parent.parent / "explorer" / "app.py")
@@ -49,8 +49,8 @@ def test_bars_are_the_measured_scores_of_every_map_and_site(study: Study) -> Non
     app = open_page()
     bars = {t["name"]: t for t in figure(app, 0)["data"]}  # type: ignore[attr-defined]
     result = study.pair("seed0", "seed1")
-    assert set(bars) == set(ARMS)
-    for arm in ARMS:
+    assert set(bars) == set(arms())
+    for arm in arms():
         expected = [getattr(s.dictionary, arm).paper.value for s in result.sites]
         assert np.allclose(values(bars[arm], "y"), expected)
     ceilings = [s["y0"] for s in figure(app, 0)["layout"]["shapes"] if s["x1"] != 1]  # type: ignore[index]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from explorer import figures, figures_rotation, rotation_sentences
+from explorer.map_registry import rungs
 from explorer.palette import DARK, LIGHT
 from explorer.results import PairResult
 from explorer.sentences import minus
@@ -33,8 +34,8 @@ def named(figure: Any, name: str) -> Any:
 def test_ladder_has_every_rung_the_token_and_the_controls(result: PairResult) -> None:
     for site in result.sites:
         figure = figures.ladder(site, LIGHT)
-        for key, title, _ in figures.RUNGS:
-            assert named(figure, title).x[0] == getattr(site.ladder, key).value
+        for rung, m in rungs().items():
+            assert named(figure, m.title).x[0] == getattr(site.ladder, rung).value
         assert named(figure, "token lookup").x[0] == site.token.lookup.value
         assert tuple(named(figure, "shuffled pairs").x) == site.nulls.shuffled
         assert tuple(named(figure, "untrained target").x) == site.nulls.untrained

@@ -87,7 +87,7 @@ def test_saelens_reads_our_folder(sae: SAE, tmp_path: Path) -> None:
 def test_the_rotated_dictionary_is_the_map_around_it(sae: SAE, tmp_path: Path) -> None:
     d = sae.d_in
     r, mean_a, mean_b = haar(d, 1).float(), torch.randn(d), torch.randn(d)
-    f = ResidualMap("rotated", r, mean_a, mean_b, r.T)
+    f = ResidualMap(r, mean_a, mean_b, r.T)
     carried = sae.rotated_for_target(r, mean_a, mean_b)
     y = torch.randn(80, d)
     np.testing.assert_allclose(carried.encode(y), sae.encode(f(y)), atol=1e-4)

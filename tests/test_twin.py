@@ -118,7 +118,7 @@ def test_the_twins_ladder(measured: tuple[LanguageModel, LanguageModel, SAE, Pai
             float((q.T - torch.eye(len(q))).norm()), abs=1e-3
         )
         assert result.rows_fit + result.rows_test < 60 * 2 * 23
-        np.testing.assert_allclose(pair.maps[result.site].rotated.matrix, q.T, atol=1e-4)
+        np.testing.assert_allclose(pair.maps[result.site]["rotated"].matrix, q.T, atol=1e-4)
     assert pair.result.function.kl == pytest.approx(0, abs=1e-6)
     assert pair.result.function.top1_agreement == 1
     assert pair.result.function.loss_source == pytest.approx(pair.result.function.loss_target, abs=1e-5)
@@ -142,7 +142,7 @@ def test_a_steered_twin_writes_the_same_text(measured: tuple[LanguageModel, Lang
             Lane("A", original),
             Lane("A+v", original, v),
             Lane("B", twin),
-            Lane("rotated", twin, fitted.rotated.direction(v)),
+            Lane("rotated", twin, fitted["rotated"].direction(v)),
             Lane("raw", twin, v),
         ]
         for temperature in (0.0, 0.9):

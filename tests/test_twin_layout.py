@@ -15,9 +15,9 @@ from explorer import feature_export, feature_sentences, twin_layout
 from explorer.contexts import Context
 from explorer.figures_features import densities
 from explorer.figures_twin_maps import APART, COLOURINGS, STEPS, other_side, side_table, twin_maps
+from explorer.map_registry import arms
 from explorer.maps import haar
 from explorer.palette import DARK, LIGHT
-from explorer.results import ARMS
 from explorer.sae import SAE
 from explorer.sites import Site
 
@@ -120,7 +120,7 @@ def table() -> pd.DataFrame:
             "firing_partner_r": np.nan,
         }
     )
-    for arm in ARMS:
+    for arm in arms():
         made[f"r_{arm}"] = np.where(rng.random(n) < 0.1, np.nan, rng.random(n))
         made[f"cosine_{arm}"], made[f"density_{arm}"], made[f"f1_{arm}"] = rng.random(n), 0.1, rng.random(n)
     made.loc[5, "one_to_one"] = -1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer import feature_files
-from explorer.results import ARMS
+from explorer.map_registry import arms
 from explorer.ui import cache
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def atlas(where: str, source: str, target: str, site_index: int) -> pd.DataFrame
     if known is None or not (known["site"] == site_index).any():
         return pd.DataFrame()
     path = study.pair_path(source, target) / feature_files.READINGS
-    f1 = [f"f1_{arm}" for arm in ARMS]
+    f1 = [f"f1_{arm}" for arm in arms()]
     readings = feature_files.read_optional(path, site, ["site", "feature", *f1])
     return atlas.atlas(known, cache.correspondence(where, source, target), site, readings)
 
@@ -93,7 +93,7 @@ def contexts(
         return []
     site, sae = cache.study(where).site_at(site_index), cache.dictionary(where, source, site_index)
     assert sae is not None
-    mapped = cache.maps(where, source, target)[site.name].arm(arm)
+    mapped = cache.maps(where, source, target)[site.name][arm]
     chunks = cache.test_chunks(where)[torch.tensor(numbers)]
     models = cache.model(where, source), cache.model(where, target)
     return top_contexts(*models, mapped, sae, site, feature, chunks)
@@ -110,7 +110,7 @@ def tokens_in_target(
 
     site, sae = cache.study(where).site_at(site_index), cache.dictionary(where, source, site_index)
     assert sae is not None
-    direction = cache.maps(where, source, target)[site.name].arm(arm).direction(sae.W_dec[feature : feature + 1])
+    direction = cache.maps(where, source, target)[site.name][arm].direction(sae.W_dec[feature : feature + 1])
     up, down = promoted_tokens(cache.model(where, target), torch.cat([direction, -direction]))
     return up, down
 
@@ -123,6 +123,6 @@ def text_firing(where: str, source: str, target: str, site_index: int, arm: str,
     study = cache.study(where)
     site, sae = study.site_at(site_index), cache.dictionary(where, source, site_index)
     assert sae is not None
-    mapped = cache.maps(where, source, target)[site.name].arm(arm)
+    mapped = cache.maps(where, source, target)[site.name][arm]
     models = cache.model(where, source), cache.model(where, target)
     return read_text(*models, mapped, sae, site, text, study.file.text.context)

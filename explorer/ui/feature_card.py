@@ -14,6 +14,7 @@ import streamlit as st
 from explorer import feature_sentences, figures_features
 from explorer.context_tally import PER_QUARTER
 from explorer.feature_export import card_json, card_svg
+from explorer.map_registry import MAPS
 from explorer.ui import cache, feature_cache
 from explorer.ui.chart import chart
 from explorer.ui.contexts_view import contexts_html
@@ -45,7 +46,7 @@ def draw_card(table: pd.DataFrame, chosen: int, view: View) -> None:
     special = feature_cache.special_tokens(view.where)
     own = list(row["promoted"]), list(row["suppressed"])
     carried = feature_cache.tokens_in_target(*place, view.arm, chosen)
-    heads = (view.source, f"{view.target}, {feature_sentences.READ[view.arm]}")
+    heads = (view.source, f"{view.target}, {MAPS[view.arm].short}")
     st.html(tokens_html((own, carried), heads, special))
     rows = feature_sentences.readings(table, chosen)
     st.html(readings_html(rows, view))
@@ -59,7 +60,7 @@ def draw_card(table: pd.DataFrame, chosen: int, view: View) -> None:
         more = st.toggle("all, in full", key="more", bind="query-params", persist_state="session")
     numbers = _chunks(row, known.loc[chosen] if known is not None else None, group, view.arm)
     found = feature_cache.contexts(*place, view.arm, chosen, tuple(numbers[: None if more else FEW]))
-    st.html(contexts_html(found, more, view, feature_sentences.READ[view.arm]))
+    st.html(contexts_html(found, more, view, MAPS[view.arm].short))
     with actions:
         _draw_actions(table, chosen, view, said, rows, found)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer import atlas, feature_sentences
-from explorer.results import ARMS
+from explorer.map_registry import arms
 from explorer.ui import feature_cache, feature_filters
 from explorer.ui.feature_filters import BOXED
 
@@ -161,7 +161,7 @@ def _columns(arm: str, colour: str) -> dict[str, Any]:
         "one_to_one": number("1:1", 56, "Its partner when no feature of B may serve twice (Hungarian).", "%d"),
         "one_to_one_cosine": number("1:1 cos", 68, "Cosine with the one-to-one partner, through R."),
     }
-    for name in ARMS:
+    for name in arms():
         config[f"r_{name}"] = number(f"r {name}", 78, "Firing correlation of A's feature in A and in B.")
         words = "Largest cosine with a direction of B's dictionary under this map."
         config[f"cosine_{name}"] = number(f"cos {name}", 90, words)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer import feature_sentences
 from explorer.errors import InputError
+from explorer.map_registry import MAPS
 from explorer.ui import feature_cache
 from explorer.ui.contexts_view import marked
 from explorer.ui.feature_filters import KEPT
@@ -55,7 +56,7 @@ def _draw_chosen(firing: TextFiring, chosen: int, view: View) -> None:
     """The chosen feature on the text, in both models."""
     sides = firing.source[:, chosen].tolist(), firing.target[:, chosen].tolist()
     top = max(max(sides[0]), max(sides[1])) or 1.0
-    heads = (view.source, f"{view.target}, {feature_sentences.READ[view.arm]}")
+    heads = (view.source, f"{view.target}, {MAPS[view.arm].short}")
     cells = ""
     for head, values in zip(heads, sides, strict=True):
         body = ""

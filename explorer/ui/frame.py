@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from explorer.map_registry import arms
 from explorer.palette import DARK, LIGHT, Palette
-from explorer.results import ARMS, PairResult, SiteResult
+from explorer.results import PairResult, SiteResult
 from explorer.sites import Site
 from explorer.studies import own_names
 from explorer.study import Study, shipped_studies
@@ -70,7 +71,7 @@ def draw_frame() -> View:
         labels = [site.label for site in study.sites]
         site = _select("site", "Site", labels, len(labels) // 2, 122)
         arm = st.segmented_control(
-            "Map: how B is read", ARMS, default="rotated", required=True, key="map", bind="query-params",
+            "Map: how B is read", arms(), default="rotated", required=True, key="map", bind="query-params",
             persist_state="session", wrap=False,
         )  # fmt: skip
     return View(where, study, source, target, study.site(site), arm or "rotated", current_palette())

@@ -41,6 +41,6 @@ def _measure(view: View) -> str:
 
     live = measure_pair(source, target, chunks, [view.site], found, report=report)
     bar.empty()
-    stored = cache.maps(view.where, view.source, view.target)[view.site.name].rotated.matrix
-    difference = float((live.maps[view.site.name].rotated.matrix - stored).abs().max())
+    stored = cache.maps(view.where, view.source, view.target)[view.site.name]["rotated"].matrix
+    difference = float((live.maps[view.site.name]["rotated"].matrix - stored).abs().max())
     return sentences.refitted(view.site_result, live.result.sites[0], difference, time.monotonic() - began)

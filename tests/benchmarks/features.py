@@ -70,6 +70,7 @@ def measure(folder: Path, study: Any, site: Any) -> Any:
     """Catalogues, correspondences and readings, each timed."""
     from explorer import maps
     from explorer.feature_files import write_catalogue, write_pair
+    from explorer.map_registry import MAPS
     from explorer.site_maps import SiteMaps
     from explorer.tally import FeatureFiring
 
@@ -78,21 +79,21 @@ def measure(folder: Path, study: Any, site: Any) -> Any:
     own, theirs = ({site: study.load_dictionary(n, site)} for n in "AB")
     d = a.d_model
     zero, eye = torch.zeros(d), torch.eye(d)
-    plain = {n: maps.ResidualMap("rotated", eye, zero, zero, eye) for n in SiteMaps.__dataclass_fields__}
+    plain = {name: maps.ResidualMap(eye, zero, zero, eye) for name in MAPS}
     for i, name in enumerate(("rotated", "affine", "shuffled", "random")):
         q = maps.haar(d, i).float()
-        plain[name] = maps.ResidualMap(name, q, zero, zero, q.T.contiguous())
-    fitted = {site.name: SiteMaps(**plain)}
+        plain[name] = maps.ResidualMap(q, zero, zero, q.T.contiguous())
+    fitted = {site.name: SiteMaps(plain)}
     r = torch.rand(FEATURES)
-    from explorer.results import ARMS
+    from explorer.map_registry import arms
 
-    fires = {site.name: {arm: FeatureFiring(r, r) for arm in ARMS}}
+    fires = {site.name: {arm: FeatureFiring(r, r) for arm in arms()}}
     say("catalogue of A", lambda: write_catalogue(folder / "features" / "A.parquet", a, test, own), 1)
     write_catalogue(folder / "features" / "B.parquet", b, test, theirs)
     known = study.features("A")
     path = study.pair_path("A", "B")
     say("correspondences and readings", lambda: write_pair(path, (a, b), test, fitted, fires, (own, theirs), known), 1)
-    return fitted[site.name].rotated
+    return fitted[site.name]["rotated"]
 
 
 def say(what: str, work: Callable[[], object], repeats: int = 5) -> None:
