@@ -124,30 +124,17 @@ def _vectors(
     study: Study, source: LanguageModel, target: LanguageModel, site: Site, text: str, arm: str
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"] | None]:
     """The vector of the source that a text names, and the target's own for the native arm (None for a file's)."""
-    from explorer import steering
+    from explorer.steering import Arm
+    from explorer.study_vectors import native_vector, own_vector
     from explorer.vector_file import SUFFIXES, load_vector
-    from explorer.vector_name import parse_vector
+    from explorer.vector_spec import parse_vector
 
     if Path(text).suffix.lower() in SUFFIXES:
         return load_vector(text, study.file.d_model, site.index), None
     try:
-        name = parse_vector(text)
+        spec = parse_vector(text)
     except InputError as error:
         kinds = ", ".join(SUFFIXES)
         raise InputError(f"--vector '{text[:60]}': give feature:417, contrast:sea, or a {kinds} file") from error
-    native = arm == steering.Arm.NATIVE
-    if name.contrast is not None:
-        contrast = study.contrast(name.contrast)
-        return (
-            steering.contrast_vector(source, site, contrast),
-            steering.contrast_vector(target, site, contrast) if native else None,
-        )
-    assert name.feature is not None
-    sae = study.load_dictionary(source.name, site)
-    if sae is None:
-        there = ", ".join(d.site for d in study.file.dictionaries if d.model == source.name) or "none"
-        raise InputError(f"the study has no dictionary of {source.name} at {site.name}; it has: {there}")
-    vector = steering.feature_vector(sae, name.feature)
-    if not native:
-        return vector, None
-    return vector, steering.native_feature_vector(source, target, sae, name.feature, site, study.chunks())
+    native = native_vector(study, spec, source, target, site, study.chunks()) if arm == Arm.NATIVE else None
+    return own_vector(study, spec, source, site), native

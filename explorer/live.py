@@ -19,9 +19,7 @@ from explorer.models import LanguageModel
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import Arm, carry
-from explorer.vector_name import VectorName, Weighted, parse_vector
-
-__all__ = ["Request", "Steering", "VectorName", "build_lanes", "parse_vector"]
+from explorer.vector_spec import Weighted
 
 MAX_DOSE = 0.8
 NORM_DOCUMENTS = 64

@@ -15,13 +15,14 @@ from explorer.decoding import Positions, Sampling
 from explorer.errors import InputError
 from explorer.generation import Lane, LaneToken, generate, stream
 from explorer.job import Job, State
-from explorer.live import Steering, VectorName, build_lanes, parse_vector
+from explorer.live import Steering, build_lanes
 from explorer.maps import ResidualMap, haar
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import unit
 from explorer.turns import Turns
 from explorer.twin import make_twin, twin_rotation
+from explorer.vector_spec import VectorSpec, parse_vector
 
 PROMPT = "Once there was a gardener"
 ARMS = ("none", "raw", "rotated", "affine", "shuffled", "translated", "random")
@@ -301,12 +302,12 @@ def test_effects_are_those_of_the_steered_model_on_the_unsteered_text(twins: Ste
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("contrast:sea", VectorName("sea", None)),
-        ("feature:417", VectorName(None, 417)),
-        (" 417 ", VectorName(None, 417)),
+        ("contrast:sea", VectorSpec("sea", None)),
+        ("feature:417", VectorSpec(None, 417)),
+        (" 417 ", VectorSpec(None, 417)),
     ],
 )
-def test_vector_names(text: str, found: VectorName) -> None:
+def test_vector_names(text: str, found: VectorSpec) -> None:
     assert parse_vector(text) == found
     assert parse_vector(str(found)) == found
 

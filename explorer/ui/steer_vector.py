@@ -8,7 +8,7 @@ from explorer.contrast import Contrast
 from explorer.errors import InputError
 from explorer.study import Study
 from explorer.ui.steer_file import uploaded
-from explorer.vector_name import MAX_VECTORS, MAX_WEIGHT, VectorName, Weighted, parse_vector, parse_weighted
+from explorer.vector_spec import MAX_VECTORS, MAX_WEIGHT, VectorSpec, Weighted, parse_vector, parse_weighted
 
 _PARAMETER, _KEY, _WRITTEN = "vector", "steer_vectors", "steer_vector_in_link"
 LISTS, FILE = "lists", "file"
@@ -68,11 +68,11 @@ def example_prompt(study: Study, chips: tuple[str, ...]) -> str:
     return plans.get(chips[0]) or next(iter(plans.values()), PLAIN_PROMPT)
 
 
-def _named(chip: str, study: Study) -> VectorName:
+def _named(chip: str, study: Study) -> VectorSpec:
     if chip == LISTS:
-        return VectorName(lists=_own_lists())
+        return VectorSpec(lists=_own_lists())
     if chip == FILE:
-        return VectorName(file=uploaded(study.file.d_model))
+        return VectorSpec(file=uploaded(study.file.d_model))
     name = parse_vector(chip)
     if name.contrast is not None:
         study.file.text.check_contrast(name.contrast)

@@ -9,50 +9,40 @@ import torch
 
 from explorer import effect, steering
 from explorer.effect import Typical
-from explorer.errors import InputError
 from explorer.live import NORM_DOCUMENTS, Request, Steering, feature_tokens
+from explorer.study_vectors import contrast_of, native_vector, own_vector
 from explorer.ui import cache
 from explorer.ui.steer_file import vector_of
-from explorer.vector_name import VectorName, Weighted
+from explorer.vector_spec import VectorSpec, Weighted
 
 NATIVE_CHUNKS = 600
 """Chunks of the text from whose fit split a feature's native vector is taken."""
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def vector(where: str, model: str, site: int, name: VectorName) -> torch.Tensor:
+def vector(where: str, model: str, site: int, name: VectorSpec) -> torch.Tensor:
     """A unit vector of a model: its own contrast, or a decoder row of its dictionary."""
     opened = cache.study(where)
-    chosen = opened.site_at(site)
-    contrast = opened.contrast(name.contrast) if name.contrast is not None else name.lists
-    if contrast is not None:
-        return steering.contrast_vector(cache.model(where, model), chosen, contrast)
-    sae = cache.dictionary(where, model, site)
-    if sae is None or name.feature is None:
-        raise InputError(f"this study has no dictionary of {model} at the site {chosen.label}: choose another site")
-    return steering.feature_vector(sae, name.feature)
+    return own_vector(opened, name, cache.model(where, model), opened.site_at(site))
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
-def native(where: str, source: str, target: str, site: int, name: VectorName) -> torch.Tensor | None:
+def native(where: str, source: str, target: str, site: int, name: VectorSpec) -> torch.Tensor | None:
     """The target's own unit vector for the same thing; None for a vector from a file."""
     if name.file is not None:
         return None
     if name.feature is None:
         return vector(where, target, site, name)
-    sae = cache.dictionary(where, source, site)
-    if sae is None:
-        return None
+    opened, some = cache.study(where), cache.chunks(where)[slice(0, NATIVE_CHUNKS)]
     a, b = cache.model(where, source), cache.model(where, target)
-    some = cache.chunks(where)[slice(0, NATIVE_CHUNKS)]
-    return steering.native_feature_vector(a, b, sae, name.feature, cache.study(where).site_at(site), some)
+    return native_vector(opened, name, a, b, opened.site_at(site), some)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def stability(where: str, model: str, site: int, name: VectorName) -> tuple[int, int, float | None]:
+def stability(where: str, model: str, site: int, name: VectorSpec) -> tuple[int, int, float | None]:
     """Prompts towards and away, and the cosine between the vectors of their halves (None for fewer than two a side)."""
     opened = cache.study(where)
-    contrast = opened.contrast(name.contrast) if name.contrast is not None else name.lists
+    contrast = contrast_of(opened, name)
     assert contrast is not None
     found = steering.halves_cosine(cache.model(where, model), opened.site_at(site), contrast)
     return len(contrast.positive), len(contrast.negative), found
@@ -87,8 +77,8 @@ def class_tokens(request: Request) -> Typical:
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _contrast_tokens(where: str, source: str, name: VectorName) -> Typical:
-    contrast = cache.study(where).contrast(name.contrast) if name.contrast is not None else name.lists
+def _contrast_tokens(where: str, source: str, name: VectorSpec) -> Typical:
+    contrast = contrast_of(cache.study(where), name)
     assert contrast is not None
     return effect.typical_tokens(contrast, cache.model(where, source))
 

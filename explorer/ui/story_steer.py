@@ -19,7 +19,7 @@ from explorer.ui import cache
 from explorer.ui.frame import View
 from explorer.ui.steer_job import Bench
 from explorer.ui.steer_vectors import class_tokens
-from explorer.vector_name import VectorName, Weighted
+from explorer.vector_spec import VectorSpec, Weighted
 
 POLL_SECONDS = 0.15
 PACE = 12
@@ -119,7 +119,7 @@ def _draw(story: Story, view: View, palette: Palette, polling: bool) -> None:
 def _request(story: Story, view: View, run: RecordedRun) -> Request:
     """What writes the recorded text again."""
     site = story.study.site(run.site).index
-    vectors = (Weighted(VectorName(contrast=run.contrast)),)
+    vectors = (Weighted(VectorSpec(contrast=run.contrast)),)
     sampling = Sampling(run.temperature, run.seed, NEW_TOKENS)
     target = story.sister.target
     return Request(view.where, view.source, target, (site,), vectors, run.dose, run.prompt, ARMS, sampling)

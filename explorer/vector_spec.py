@@ -12,7 +12,7 @@ MAX_VECTORS = 5
 
 
 @dataclass(frozen=True)
-class VectorName:
+class VectorSpec:
     """Which vector of the source is meant: exactly one of the fields is set."""
 
     contrast: str | None = None
@@ -36,7 +36,7 @@ class VectorName:
 class Weighted:
     """A vector with its weight among several."""
 
-    name: VectorName
+    name: VectorSpec
     """The vector."""
     weight: float = 1.0
     """What its unit vector is multiplied by."""
@@ -45,13 +45,13 @@ class Weighted:
         return str(self.name) if self.weight == 1 else f"{self.weight:g}*{self.name}"
 
 
-def parse_vector(text: str) -> VectorName:
+def parse_vector(text: str) -> VectorSpec:
     """The vector that `contrast:sea`, `feature:417` or a bare number names. Raises InputError."""
     kind, _, rest = text.strip().rpartition(":")
     if kind in ("", "feature") and rest.strip().isdecimal():
-        return VectorName(None, int(rest))
+        return VectorSpec(None, int(rest))
     if kind == "contrast" and rest:
-        return VectorName(rest, None)
+        return VectorSpec(rest, None)
     raise InputError(f"'{text[:40]}' names no vector: choose a contrast, or type the number of a feature, e.g. 417")
 
 
