@@ -36,6 +36,7 @@ from explorer.sites import Site
 from explorer.story_record import record_study
 from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, Study, StudyFile, open_study
 from explorer.study_text import TextEntry
+from explorer.tales_corpus import Tales
 
 HELD_OUT = "held-out"
 ENTROPY_DOCUMENTS = 240
@@ -61,7 +62,7 @@ def build_study(workshop: Workshop) -> None:
 
 def tales_yardstick(study: Study) -> Yardstick:
     """Loss and entropy on the first held-out documents, per token of whole documents."""
-    texts = [d.text for d in study.documents(ENTROPY_DOCUMENTS)]
+    texts = [d.text for d in study.corpus.documents(ENTROPY_DOCUMENTS)]
     tokens = document_loss(study.load_model(study.file.models[0].name), texts)[1]
     return Yardstick(tales.entropy(texts) / tokens, lambda model: document_loss(model, texts)[0] / tokens)
 
@@ -82,13 +83,13 @@ def tales_file(workshop: Workshop, names: list[str]) -> StudyFile:
     pairs.insert(len(others), (others[0], first))
     return StudyFile(
         SCHEMA,
-        "tales",
+        Tales.kind,
         f"Tales: {len(names)} language models of one story grammar",
         recipe.model.d_model,
         recipe.model.n_layers,
         tuple(models),
         dictionary_entries(out, names),
-        TextEntry("tales", HELD_OUT, recipe.held_out, 128),
+        TextEntry(Tales.kind, HELD_OUT, recipe.held_out, 128),
         tuple(PairEntry(a, b) for a, b in pairs),
         json.loads(msgspec.json.encode(asdict(recipe))),
         library_versions(),
@@ -197,9 +198,11 @@ class _Builder:
     @cached_property
     def labels(self) -> LabelMatrix | None:
         """Labels of the test tokens, where a grammar wrote the text."""
-        if not self.study.has_labels:
+        if not self.study.corpus.has_labels:
             return None
-        return label_tokens(self.study.documents(), self.test, self.model(self.study.file.models[0].name).tokenizer)
+        return label_tokens(
+            self.study.corpus.documents(), self.test, self.model(self.study.file.models[0].name).tokenizer
+        )
 
     def pair(self, source: str, target: str) -> None:
         """pairs/<source>-<target>/: result, maps, clouds, correspondences, effects of the ready contrasts."""
@@ -229,7 +232,7 @@ class _Builder:
 
     def effects(self, source: str, target: str, measured: Pair) -> list[ContrastEffect]:
         """The ready contrasts of the source on the target, at the middle site; in brief, their dose–response too."""
-        text, site = self.study.file.text, self.study.sites[len(self.study.sites) // 2]
+        text, site = self.study.corpus, self.study.sites[len(self.study.sites) // 2]
         if not text.contrasts() or (self.brief and not knows_text(measured.result)):
             return []
         for name in (source, target):
@@ -239,7 +242,7 @@ class _Builder:
         own, fitted = (self.readings[source], self.readings[target]), measured.maps[site.name]
         if self.brief:
             found = contrast_responses(
-                self.model(target), site, fitted, own, text, self.study.folder, self.chunks[slice(0, RESPONSE_CHUNKS)],
+                self.model(target), site, fitted, own, text, self.chunks[slice(0, RESPONSE_CHUNKS)],
                 partial(self.report, "dose–response of contrasts"),
             )  # fmt: skip
             write_json(self.study.pair_path(source, target) / NAME, found)

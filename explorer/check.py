@@ -16,13 +16,16 @@ import msgspec
 
 from explorer import cache as cache_module
 from explorer.check_plan import Plan, Report
+from explorer.corpora import DEFAULT
+from explorer.corpus_base import HELD_OUT
 from explorer.errors import InputError
+from explorer.file_corpus import FileCorpus, write_texts
 from explorer.files import encode, replacing, write_json, write_tensors
 from explorer.report import Circumstances, ModelFacts, Models, make_report, sites_csv
 from explorer.report import Report as PairReport
 from explorer.results import PairResult
 from explorer.sites import Site, parse_sites, residual_index
-from explorer.study_text import TextEntry, write_texts
+from explorer.study_text import TextEntry
 
 if TYPE_CHECKING:
     from explorer.models import LanguageModel
@@ -239,9 +242,9 @@ class _Work:
         chunks = chunk_documents(pieces, tokenizer, options.context, options.tokens)
         pieces = pieces[: int(chunks.document.max()) + 1]
         if options.text is None:
-            return TextEntry("tales", "held-out", len(pieces), options.context), pieces
+            return TextEntry(DEFAULT.kind, HELD_OUT, len(pieces), options.context), pieces
         write_texts(out / "text.jsonl", pieces)
-        return TextEntry("file", "text.jsonl", len(pieces), options.context), pieces
+        return TextEntry(FileCorpus.kind, "text.jsonl", len(pieces), options.context), pieces
 
     def _entries(self, given: tuple[Checkpoint, Checkpoint], out: Path) -> tuple[ModelEntry, ...]:
         from explorer.study import ModelEntry

@@ -7,17 +7,16 @@ sites are left to that page, which measures one vector when it is asked to.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from explorer.contrast_effects import OwnReading
 from explorer.corpus import Chunks
+from explorer.corpus_base import Corpus
 from explorer.dose_measure import CARRIED, RANDOM_DIRECTIONS, Question, Steered, answer
 from explorer.dose_response import DOSES, DoseResponse
 from explorer.models import LanguageModel
 from explorer.results import PairResult
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
-from explorer.study_text import TextEntry
 
 KNOWN = 1 / 3
 """Share of the unigram model's loss that both models' losses must stay below: who only writes English does not."""
@@ -38,8 +37,7 @@ def contrast_responses(
     site: Site,
     fitted: SiteMaps,
     own: tuple[Sequence[OwnReading], Sequence[OwnReading]],
-    text: TextEntry,
-    folder: Path,
+    corpus: Corpus,
     chunks: Chunks,
     report: Callable[[float], None],
 ) -> list[DoseResponse]:
@@ -47,7 +45,7 @@ def contrast_responses(
 
     `report` hears the share that is done after every batch of vectors, and may raise.
     """
-    steered = Steered(target, site, text, folder, chunks)
+    steered = Steered(target, site, corpus, chunks)
     total = len(DOSES) * (RANDOM_DIRECTIONS + len(own[1]) * (len(CARRIED) + 1)) + len(own[1]) + 1
     done = 0
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from explorer import claim_rules as rules
-from explorer import claim_steering
+from explorer import claim_steering, corpora
 from explorer.claim_finding import Finding
 from explorer.claim_study import ClaimStudy
 from explorer.results import PairResult
 from explorer.study import Study
 
-TOY = "dyck3"
+TOY = corpora.TOY.kind
 """The study of the paper's toy: claims about its cohorts are measured there, whichever study is shown."""
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.device import choose_device
+from explorer.dyck_corpus import Dyck3
 from explorer.errors import InputError
+from explorer.tales_corpus import Tales
 from explorer.training_text import has_own_text, held_out_of
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Trainable:
     """What is wrong with (seeds, models_only), in words, or None; asked before anything is written."""
     make: Callable[[Order], None]
     """Does it, or goes on with it."""
+    takes_text: bool = False
+    """Whether it can train on a text of one's own."""
 
 
 def _tales_complaint(seeds: tuple[int, ...], models_only: bool) -> str | None:
@@ -106,8 +110,8 @@ def _make_dyck(order: Order) -> None:
 
 
 STUDIES = {
-    "tales": Trainable("0,1,2,3", _tales_complaint, _make_tales),
-    "dyck3": Trainable("0,1,2,3", _dyck_complaint, _make_dyck),
+    Tales.kind: Trainable("0,1,2,3", _tales_complaint, _make_tales, takes_text=True),
+    Dyck3.kind: Trainable("0,1,2,3", _dyck_complaint, _make_dyck),
 }
 
 
@@ -136,8 +140,9 @@ def run(options: argparse.Namespace) -> int:
     device = choose_device(options.device)
     if complaint := study.complaint(seeds, options.models_only):
         raise InputError(complaint)
-    if options.text and options.study != "tales":
-        raise InputError("--text goes with the recipe 'tales': Dyck-3 is a language of its own")
+    if options.text and not study.takes_text:
+        able = ", ".join(name for name, other in STUDIES.items() if other.takes_text)
+        raise InputError(f"--text goes with the recipe '{able}': {options.study} is a language of its own")
     text = _read_text(options.text) if options.text else None
     if out.exists() and not out.is_dir():
         raise InputError(f"--out '{out}' is a file: name a folder")

@@ -11,13 +11,13 @@ from torch import Tensor
 from explorer import effect
 from explorer.contrast import ReadyContrast
 from explorer.corpus import Chunks
+from explorer.corpus_base import Corpus
 from explorer.effect import ContrastEffect, Typical
 from explorer.maps import haar
 from explorer.models import LanguageModel
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import contrast_vector, median_norm, unit
-from explorer.study_text import TextEntry
 
 DOSE = 0.4
 RANDOM_DIRECTIONS = 20
@@ -47,7 +47,7 @@ def read_own(
     model: LanguageModel,
     site: Site,
     chunks: Chunks,
-    text: TextEntry,
+    text: Corpus,
     report: Callable[[float], None] = lambda _share: None,
 ) -> list[OwnReading]:
     """Every ready contrast of a text on one model at one site, at the dose `DOSE`.

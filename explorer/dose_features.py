@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from explorer.activations import residuals
 from explorer.corpus import Chunks
+from explorer.corpus_base import Corpus
 from explorer.dose_prompts import held_out_prompts
 from explorer.dose_reading import SteeredPrompts
 from explorer.effect import Typical
@@ -19,9 +19,6 @@ from explorer.models import LanguageModel
 from explorer.sae import SAE
 from explorer.sites import Site
 from explorer.steering import median_norm, unit
-
-if TYPE_CHECKING:
-    from explorer.dose_measure import Measurer
 
 DOSE = 0.2
 """c at which A's own response decides strength and tokens."""
@@ -87,12 +84,12 @@ def firing(model: LanguageModel, site: Site, sae: SAE, chunks: Chunks) -> Int[Te
     return torch.nonzero(density >= LEAST_DENSITY).squeeze(1)
 
 
-def strong_features(source: LanguageModel, site: Site, sae: SAE, measurer: Measurer) -> list[StrongFeature]:
+def strong_features(source: LanguageModel, site: Site, sae: SAE, corpus: Corpus, chunks: Chunks) -> list[StrongFeature]:
     """The strongest features of A's dictionary at a site, and the tokens that they move in A."""
-    prompts = held_out_prompts(measurer.text, source.tokenizer, measurer.folder, made=True)
-    norm = median_norm(source, site, measurer.chunks)
+    prompts = held_out_prompts(corpus, source.tokenizer, made=True)
+    norm = median_norm(source, site, chunks)
     few = SteeredPrompts(source, site, prompts[slice(0, CHOOSING)])
-    chosen = strongest(few, sae, norm, firing(source, site, sae, measurer.chunks[slice(0, 64)]), FEATURES)
+    chosen = strongest(few, sae, norm, firing(source, site, sae, chunks[slice(0, 64)]), FEATURES)
     every = SteeredPrompts(source, site, prompts)
     vectors = [unit(sae.W_dec[number]) for number in chosen.tolist()]
     return [

@@ -17,7 +17,7 @@ from explorer.dose_response import DoseResponse
 from explorer.errors import InputError
 from explorer.files import write_bytes
 from explorer.models import LanguageModel
-from explorer.study import Study, open_study
+from explorer.study import Study, open_study, shipped_studies
 
 NAME = "steering.json"
 CHUNKS = 400
@@ -43,7 +43,7 @@ def measure_responses(
     `models` are those in memory; more are loaded as they are needed. `anew` measures those again that are there.
     """
     wanted = [p for p in study.file.pairs if anew or not (study.pair_path(p.source, p.target) / NAME).exists()]
-    if not study.contrasts() or not wanted:
+    if not study.corpus.contrasts() or not wanted:
         return
     models = {} if models is None else models
 
@@ -52,7 +52,7 @@ def measure_responses(
             models[name] = study.load_model(name)
         return models[name]
 
-    measurer = Measurer(study.file.text, study.folder, study.chunks(CHUNKS))
+    measurer = Measurer(study.corpus, study.chunks(CHUNKS))
     dictionaries = {
         source: {s: sae for s in study.sites if (sae := study.load_dictionary(source, s)) is not None}
         for source in dict.fromkeys(p.source for p in wanted)
@@ -69,5 +69,5 @@ def measure_responses(
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:] or ["tales"]:
+    for argument in sys.argv[1:] or shipped_studies()[:1]:
         measure_responses(open_study(argument), lambda line: print(line, flush=True))

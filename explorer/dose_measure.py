@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.corpus import Chunks
+from explorer.corpus_base import Corpus
 from explorer.dose_features import StrongFeature, native_vectors, strong_features
-from explorer.dose_prompts import head_truths, held_out_prompts
+from explorer.dose_prompts import held_out_prompts
 from explorer.dose_reading import Readings, SteeredPrompts
 from explorer.dose_response import DOSES, ArmReadings, DoseResponse, dose_response
 from explorer.effect import Typical, typical_tokens
@@ -26,7 +26,6 @@ from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import Arm, carry, contrast_vector, median_norm, unit
-from explorer.study_text import TextEntry
 
 RANDOM_DIRECTIONS = 20
 CARRIED = (Arm.ROTATED, Arm.RAW, Arm.AFFINE, Arm.SHUFFLED)
@@ -55,10 +54,10 @@ class Question:
 class Steered:
     """A model at a site: the dose's unit, the prompts, and what has been read of it."""
 
-    def __init__(self, model: LanguageModel, site: Site, text: TextEntry, folder: Path, chunks: Chunks) -> None:
+    def __init__(self, model: LanguageModel, site: Site, corpus: Corpus, chunks: Chunks) -> None:
         self.site, self.norm = site, median_norm(model, site, chunks)
-        prompts = held_out_prompts(text, model.tokenizer, folder)
-        self.prompts = SteeredPrompts(model, site, prompts, head_truths(text, prompts))
+        prompts = held_out_prompts(corpus, model.tokenizer)
+        self.prompts = SteeredPrompts(model, site, prompts, corpus.label_heads(prompts.ids))
         self._scale = torch.tensor(DOSES) * self.norm
         self._random = torch.stack([unit(r.float()) for r in haar(model.d_model, 77)[:RANDOM_DIRECTIONS]])
 
@@ -166,8 +165,8 @@ class _Own:
 class Measurer:
     """Measures the pairs of one study, and keeps what belongs to single models."""
 
-    def __init__(self, text: TextEntry, folder: Path, chunks: Chunks) -> None:
-        self.text, self.folder, self.chunks = text, folder, chunks
+    def __init__(self, corpus: Corpus, chunks: Chunks) -> None:
+        self.corpus, self.chunks = corpus, chunks
         self._own: dict[tuple[str, Site], _Own] = {}
         self._features: dict[tuple[str, Site], list[StrongFeature]] = {}
 
@@ -175,7 +174,7 @@ class Measurer:
         """Choose a source's strongest features. Prepare every source first: then random directions are read once."""
         for site, sae in dictionaries.items():
             if (source.name, site) not in self._features:
-                self._features[source.name, site] = strong_features(source, site, sae, self)
+                self._features[source.name, site] = strong_features(source, site, sae, self.corpus, self.chunks)
 
     def pair(
         self,
@@ -192,7 +191,7 @@ class Measurer:
         for i, site in enumerate(sites):
             report(f"steering {source.name} → {target.name}, {site.label}", i / len(sites))
             a, b = self.own(source, site), self.own(target, site)
-            for j, plan in enumerate(self.text.contrasts()):
+            for j, plan in enumerate(self.corpus.contrasts()):
                 classes = b.classes[j]
                 question = Question(
                     f"contrast:{plan.name}", plan.title, a.vectors[j], b.vectors[j], classes, self.head(classes, b)
@@ -212,8 +211,8 @@ class Measurer:
     def own(self, model: LanguageModel, site: Site) -> _Own:
         """What a model does with its own contrasts at a site."""
         if (model.name, site) not in self._own:
-            steered = Steered(model, site, self.text, self.folder, self.chunks)
-            contrasts = [self.text.contrast(p.name) for p in self.text.contrasts()]
+            steered = Steered(model, site, self.corpus, self.chunks)
+            contrasts = [self.corpus.contrast(p.name) for p in self.corpus.contrasts()]
             vectors = [contrast_vector(model, site, c) for c in contrasts]
             classes = [typical_tokens(c, model) for c in contrasts]
             own = _Own(steered, vectors, classes, [], [], {})

@@ -6,29 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from explorer.activations import residuals, start_at
 from explorer.corpus import Chunks
+from explorer.corpus_base import LabelHead
 from explorer.effect import Typical
 from explorer.models import LanguageModel
 from explorer.sites import Site
 
 ROWS = 4096
 """Positions in one forward pass: what the caches of a CPU hold of a small model."""
-
-
-@dataclass(frozen=True)
-class HeadTruth:
-    """What a label head should say of each token of some prompts."""
-
-    first: int
-    """First token id of the head's labels."""
-    last: int
-    """One past its last."""
-    ids: Int[Tensor, "n t"]
-    """The right label's token id at each position; −1 where none counts."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ class SteeredPrompts:
         model: LanguageModel,
         site: Site,
         prompts: Chunks,
-        heads: Sequence[HeadTruth] = (),
+        heads: Sequence[LabelHead] = (),
     ) -> None:
         self.model, self.site, self.prompts, self.heads = model, site, prompts, tuple(heads)
         self.on_batch: Callable[[int], None] = lambda _vectors: None

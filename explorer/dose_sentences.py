@@ -89,9 +89,9 @@ def _lead(found: DoseResponse) -> float:
 def shares(found: LabelShares, target: str) -> str:
     """How the shares of generations were read."""
     return (
-        f"Share of {target}’s continuations of held-out tales that read as {found.key} = {found.value} "
+        f"Share of {target}’s continuations of held-out prompts that read as {found.key} = {found.value} "
         f"({100 * found.unsteered:.0f} % unsteered). The label is read from words, rightly in "
-        f"{100 * found.accuracy:.0f} % of the grammar’s own texts of this length."
+        f"{100 * found.accuracy:.0f} % of the corpus’ own texts of this length."
     )
 
 

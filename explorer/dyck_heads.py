@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from explorer import dyck
+from explorer.corpus_base import LabelHead
 
 if TYPE_CHECKING:
     from explorer.models import LanguageModel
@@ -48,23 +49,26 @@ class HeadAccuracy:
     """Whether the document is broken."""
 
 
+def label_heads(tokens: Int[Tensor, "n t"]) -> list[LabelHead]:
+    """What each head should say of the brackets of some documents, given from their start marks on."""
+    labels, bracket = dyck.label(tokens.numpy()), tokens > 0
+    depth, broken = torch.from_numpy(labels.depth), torch.from_numpy(labels.broken)
+    heads = (
+        (COPY, tokens - 1, bracket),
+        (DEPTH, depth, bracket & ~broken),
+        (VALIDITY, broken.long(), bracket),
+    )
+    return [LabelHead(h.start, h.stop, torch.where(where, h.start + truth, -1)) for h, truth, where in heads]
+
+
 @torch.inference_mode()
-def head_accuracy(
-    model: LanguageModel, tokens: Int[np.ndarray, "n t"], labels: dyck.Labels, batch: int = 256
-) -> HeadAccuracy:
+def head_accuracy(model: LanguageModel, tokens: Int[np.ndarray, "n t"], batch: int = 256) -> HeadAccuracy:
     """How often the heads are right on rows of `dyck.rows`, at every bracket."""
     right, n = torch.zeros(3), torch.zeros(3)
-    for i in range(0, len(tokens), batch):
-        ids = torch.from_numpy(tokens[i : i + batch])
+    for ids in torch.from_numpy(tokens).split(batch):
         logits = model.logits(ids)
-        bracket = ids > 0
-        depth, broken = (torch.from_numpy(x[i : i + batch]) for x in (labels.depth, labels.broken))
-        heads = ((COPY, ids - 1, bracket), (DEPTH, depth, bracket & ~broken), (VALIDITY, broken, bracket))
-        right += torch.tensor([float((predictions(logits, h) == truth)[where].sum()) for h, truth, where in heads])
-        n += torch.tensor([float(where.sum()) for _, _, where in heads])
+        heads = label_heads(ids)
+        said = [logits[..., h.first : h.last].argmax(-1) + h.first for h in heads]
+        right += torch.tensor([float((s == h.ids).sum()) for s, h in zip(said, heads, strict=True)])
+        n += torch.tensor([float((h.ids >= 0).sum()) for h in heads])
     return HeadAccuracy(*(right / n).tolist())
-
-
-def predictions(logits: Float[Tensor, "*n v"], head: slice) -> Int[Tensor, "*n"]:
-    """What a head says: the place of its largest logit."""
-    return logits[..., head].argmax(-1)

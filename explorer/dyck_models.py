@@ -62,7 +62,7 @@ def _train(workshop: DyckWorkshop, name: str, stop_after: int | None) -> bool:
 def accuracy(folder: Path) -> HeadAccuracy:
     """How accurate a trained model is on documents that only this asks about."""
     tokens = dyck.rows("accurate", DOCUMENTS)
-    return head_accuracy(load_model(folder), tokens, dyck.label(tokens))
+    return head_accuracy(load_model(folder), tokens)
 
 
 def _freeze_boundary(workshop: DyckWorkshop, model: LlamaForCausalLM) -> None:

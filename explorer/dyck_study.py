@@ -10,6 +10,7 @@ import torch
 
 from explorer import dyck
 from explorer.build import HELD_OUT, Yardstick, library_versions, measure_study, model_entry
+from explorer.dyck_corpus import Dyck3
 from explorer.dyck_heads import HeadAccuracy, head_accuracy
 from explorer.dyck_recipe import DyckWorkshop
 from explorer.feature_files import write_layouts
@@ -74,7 +75,7 @@ def build_study(workshop: DyckWorkshop) -> None:
 
 def yardstick(study: Study) -> Yardstick:
     """Loss and entropy on the first held-out documents, per bracket and closing mark."""
-    texts = [d.text for d in study.documents(LOSS_DOCUMENTS)]
+    texts = [d.text for d in study.corpus.documents(LOSS_DOCUMENTS)]
     tokens = sum(len(text) for text in texts)
     return Yardstick(dyck.entropy(texts) * len(texts) / tokens, lambda model: next_token_loss(model, texts))
 
@@ -117,13 +118,13 @@ def study_file(workshop: DyckWorkshop) -> StudyFile:
     )
     return StudyFile(
         SCHEMA,
-        "dyck3",
+        Dyck3.kind,
         TITLE,
         recipe.model.d_model,
         recipe.model.n_layers,
         tuple(models),
         dictionaries,
-        TextEntry("dyck3", HELD_OUT, recipe.held_out, dyck.CONTEXT),
+        TextEntry(Dyck3.kind, HELD_OUT, recipe.held_out, dyck.CONTEXT),
         tuple(PairEntry(a, b) for a, b in pairs(recipe.cohorts)),
         json.loads(msgspec.json.encode(asdict(recipe))),
         library_versions(),
@@ -142,9 +143,8 @@ def pairs(cohorts: dict[str, tuple[int, ...]]) -> list[tuple[str, str]]:
 def facts(study: Study, names: list[str]) -> ToyFacts:
     """Accuracies of the label heads, and the ReLU dictionaries of each cohort's first model on the others."""
     tokens = dyck.rows("accuracy", ACCURACY_DOCUMENTS)
-    labels = dyck.label(tokens)
     models = {name: study.load_model(name) for name in names}
-    accuracies = tuple(ToyModel(name, head_accuracy(model, tokens, labels)) for name, model in models.items())
+    accuracies = tuple(ToyModel(name, head_accuracy(model, tokens)) for name, model in models.items())
     chunks, relu = study.chunks(), []
     for source, target in ((a, b) for a in ("A0", "B0") for b in names if b[0] == a[0] and b != a):
         found = {s.name: study.load_dictionary(source, s, "standard") for s in study.sites}

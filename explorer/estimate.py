@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from explorer.check import CheckOptions
 from explorer.check_request import CheckRequest
-from explorer.contrasts import PLANS
 from explorer.controls import UNTRAINED_SEEDS
+from explorer.corpora import DEFAULT
 from explorer.haar import CHEAP, MORE_DRAWS, POWERS
 from explorer.haar import DRAWS as HAAR_DRAWS
 from explorer.model_shape import ModelShape, read_shape
@@ -87,7 +87,7 @@ def _seconds(
     network = both * tokens + UNTRAINED_SEEDS * both * null_rows + (both + unembed) * test
     network += sites * STITCH_ARMS * min(test, float(TOKENS)) * (both + unembed)
     if options.text is None and source.vocabulary <= GRAMMAR_VOCABULARY:
-        network += len(PLANS) * ((both + unembed) * READS * PROMPT_TOKENS + both * CLASS_TOKENS)
+        network += len(DEFAULT.contrasts()) * ((both + unembed) * READS * PROMPT_TOKENS + both * CLASS_TOKENS)
     width = check_recipe(d).width
     dictionary = 0.0
     if trained:

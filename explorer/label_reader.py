@@ -1,26 +1,22 @@
-"""Say which genre, mood, place or tense a text has: naive Bayes on words, learned from texts that the grammar labelled.
+"""Say which value of a label (which genre, which mood) a text has: naive Bayes on words, learned from labelled texts.
 
-A model's text need not be one that the grammar could write, so its own parser cannot judge it; words can.
+A model's text need not be one that a grammar could write, so that no parser can judge it; words can.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from explorer import tales
-
-DOCUMENTS = 1200
-CHECKED = 200
 WORDS = 40
 """Words of a text that are read: about what a lane writes."""
 
 _WORD = re.compile(r"[a-z']+|[^\sa-z]")
+
+Labelled = Sequence[tuple[str, str]]
+"""Pairs of a label's value and a text."""
 
 
 @dataclass(frozen=True)
@@ -28,46 +24,38 @@ class LabelReader:
     """Reads one label."""
 
     key: str
-    """Which label: genre, mood, place, tense, season."""
-    values: tuple[str, ...]
-    """What it can be."""
-    weights: dict[str, tuple[float, ...]]
-    """log P(word | value) of every known word."""
+    """Which label, e.g. genre."""
+    classifier: Any
+    """scikit-learn's pipeline from lists of words to values."""
     accuracy: float
-    """Share of other texts of the grammar, of the same length, that it reads rightly."""
+    """Share of other labelled texts, of the length that is read, that it reads rightly."""
 
-    def read(self, text: str) -> str:
-        """The likeliest value, all being equally likely before."""
-        known = [self.weights[w] for w in _words(text) if w in self.weights]
-        return max(self.values, key=lambda v: math.fsum(row[self.values.index(v)] for row in known))
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What the label can be."""
+        return tuple(self.classifier.classes_)
+
+    def read(self, texts: Sequence[str]) -> list[str]:
+        """The likeliest value for each text, all being equally likely before."""
+        return list(self.classifier.predict([_words(text)[:WORDS] for text in texts]))
 
     def share(self, texts: Sequence[str], value: str) -> float:
         """Share of some texts that are read as a value."""
-        return sum(self.read(t) == value for t in texts) / len(texts)
+        return self.read(texts).count(value) / len(texts)
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())[:WORDS]
+    return _WORD.findall(text.lower())
 
 
-@cache
-def label_reader(key: str, fixed: tuple[tuple[str, str], ...] = ()) -> LabelReader:
-    """A reader of a label, learned from texts with some other labels fixed: moods of tales, say."""
-    constraints: dict[str, Any] = dict(fixed)
-    labelled = [
-        (d.latents[key], d.text)
-        for d in tales.documents("label-reader", DOCUMENTS + CHECKED, **constraints)
-        if key in d.latents
-    ]
-    taught, others = labelled[CHECKED:], labelled[:CHECKED]
-    values = tuple(sorted({value for value, _ in taught}))
-    counts = {value: Counter[str]() for value in values}
-    for value, text in taught:
-        # Any stretch may come first in what a model writes, so the whole text teaches.
-        counts[value].update(_WORD.findall(text.lower()))
-    words = set().union(*counts.values())
-    totals = {v: counts[v].total() + 0.5 * len(words) for v in values}
-    weights = {w: tuple(math.log((counts[v][w] + 0.5) / totals[v]) for v in values) for w in words}
-    reader = LabelReader(key, values, weights, 0.0)
-    right = sum(reader.read(text) == value for value, text in others) / len(others)
-    return LabelReader(key, values, weights, right)
+def learn_label(key: str, taught: Labelled, others: Labelled) -> LabelReader:
+    """A reader that learns a label from some texts; its accuracy is counted on the others."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
+    classifier = make_pipeline(CountVectorizer(analyzer=list), MultinomialNB(alpha=0.5, fit_prior=False))
+    # Any stretch may come first in what a model writes, so the whole text teaches.
+    classifier.fit([_words(text) for _, text in taught], [value for value, _ in taught])
+    accuracy = classifier.score([_words(text)[:WORDS] for _, text in others], [value for value, _ in others])
+    return LabelReader(key, classifier, float(accuracy))

@@ -9,10 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer.contrasts import ContrastPlan, plan
 from explorer.corpus import Chunks
+from explorer.corpus_base import ReadClass
 from explorer.decoding import Batch, Sampling, choose
-from explorer.label_reader import label_reader
 from explorer.models import LanguageModel
 from explorer.sites import Site
 
@@ -39,13 +38,6 @@ class LabelShares:
     """Share without a vector."""
     arms: tuple[tuple[str, tuple[float, ...]], ...]
     """Share of each arm at every dose."""
-
-
-def label_of(contrast: ContrastPlan) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """The label that a contrast changes, its positive value, and the labels that both classes share."""
-    fixed = tuple(pair for pair in contrast.positive if pair in contrast.negative)
-    key, value = next(pair for pair in contrast.positive if pair not in contrast.negative)
-    return key, value, fixed
 
 
 @torch.inference_mode()
@@ -77,16 +69,15 @@ def label_shares(
     prompts: Chunks,
     arms: Mapping[str, Float[Tensor, " d"]],
     norm: float,
-    contrast: str,
+    said: ReadClass,
     tick: Callable[[], None] = lambda: None,
 ) -> LabelShares | None:
     """Shares for some unit vectors, by arm; None where the label cannot be read from texts of this length."""
-    key, value, fixed = label_of(plan(contrast))
-    reader = label_reader(key, fixed)
+    reader, value = said
     if reader.accuracy < LEAST_ACCURACY:
         return None
     rows = [torch.zeros(model.d_model), *(c * norm * v for v in arms.values() for c in DOSES)]
     texts = write(model, site, prompts[slice(0, PROMPTS)], torch.stack(rows), tick)
     shares = [reader.share(t, value) for t in texts]
     found = tuple((arm, tuple(shares[1 + i * len(DOSES) : 1 + (i + 1) * len(DOSES)])) for i, arm in enumerate(arms))
-    return LabelShares(key, value, reader.accuracy, DOSES, shares[0], found)
+    return LabelShares(reader.key, value, reader.accuracy, DOSES, shares[0], found)

@@ -15,7 +15,7 @@ from explorer.corpus import Chunks
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from explorer.study_text import TextDocument
+    from explorer.corpus_base import TextDocument
 
 
 @dataclass(frozen=True)

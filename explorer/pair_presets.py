@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from explorer.corpora import DEFAULT
 from explorer.errors import InputError
 from explorer.study import SHIPPED
 
@@ -57,5 +58,5 @@ def known_size(hub_id: str) -> PythiaSize | None:
 
 def shipped_pair() -> tuple[Path, Path]:
     """Folders of two shipped seeds: a pair that can be checked without a network."""
-    models = SHIPPED / "tales" / "models"
+    models = SHIPPED / DEFAULT.kind / "models"
     return models / "seed0", models / "seed1"

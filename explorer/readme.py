@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from explorer.corpora import DEFAULT
 from explorer.dose_response import DoseResponse
 from explorer.study import Study, open_study
 
@@ -74,4 +75,4 @@ def render(text: str, study: Study) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(render(README.read_text(encoding="utf-8"), open_study("tales")), encoding="utf-8")
+    README.write_text(render(README.read_text(encoding="utf-8"), open_study(DEFAULT.kind)), encoding="utf-8")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.files import write_bytes, write_json
-from explorer.study import Study, open_study
+from explorer.study import Study, open_study, shipped_studies
 
 if TYPE_CHECKING:
     from explorer.corpus import Chunks
@@ -206,7 +206,7 @@ def _steer(study: Study, source: LanguageModel, target: LanguageModel) -> Record
     from explorer.dose_response import TransferVerdict
 
     site = study.sites[len(study.sites) // 2]
-    ready = [f"contrast:{c.name}" for c in study.contrasts()]
+    ready = [f"contrast:{c.name}" for c in study.corpus.contrasts()]
     found = [r for r in study.responses(source.name, target.name) if r.site == site.name and r.vector in ready]
     passed = [r for r in found if r.verdict == TransferVerdict.TRANSFERS] or found
     if not passed:
@@ -259,8 +259,8 @@ def _runs(
     from explorer.effect import typical_tokens
 
     name = chosen.vector.removeprefix("contrast:")
-    contrast = study.contrast(name)
-    prompt = next(p.prompt for p in study.contrasts() if p.name == name)
+    contrast = study.corpus.contrast(name)
+    prompt = next(p.prompt for p in study.corpus.contrasts() if p.name == name)
     vector = live.Steering(source, target, site, steering.contrast_vector(source, site, contrast), fitted, norms)
     typical = set(typical_tokens(contrast, source).positive.tolist())
     for dose, seed in itertools.product(DOSES, SEEDS):
@@ -307,5 +307,5 @@ def is_word(text: str) -> bool:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or ["tales"]:
+    for name in sys.argv[1:] or shipped_studies()[:1]:
         print("\n".join(record_study(open_study(name), anew=True)))

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from explorer.cache import cache_folder
+from explorer.corpora import CORPORA, open_corpus
+from explorer.corpus_base import Corpus
 from explorer.errors import InputError
 from explorer.results import PairResult
 from explorer.sites import Site, all_sites, parse_site
-from explorer.study_text import GENERATED, TextDocument, TextEntry
+from explorer.study_text import TextEntry
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
-    from explorer.contrast import Contrast, ReadyContrast
     from explorer.corpus import Chunks
     from explorer.decoder_story import DecoderStory
     from explorer.dose_response import DoseResponse
@@ -185,22 +186,11 @@ class Study:
         found = self.dictionary_entry(model, site, architecture)
         return load_sae(self.folder / found.path) if found else None
 
-    @property
-    def has_labels(self) -> bool:
-        """Whether its tokens carry latent labels: then features can be checked, and contrasts are ready."""
-        return self.file.text.kind in GENERATED
-
-    def contrasts(self) -> tuple[ReadyContrast, ...]:
-        """The ready contrasts of its text; none where it has no labels."""
-        return self.file.text.contrasts()
-
-    def contrast(self, name: str, held_out: bool = False) -> Contrast:
-        """A ready contrast's texts; `held_out` gives those that no vector was made from. Raises InputError."""
-        return self.file.text.contrast(name, held_out)
-
-    def documents(self, count: int | None = None) -> list[TextDocument]:
-        """The documents of its text, or the first `count`."""
-        return self.file.text.read(self.folder, count)
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Its text, with what is known about it. Raises InputError for a corpus that this version does not know."""
+        text = self.file.text
+        return open_corpus(text.kind, text.split, text.documents, self.folder)
 
     def chunks(self, count: int | None = None) -> Chunks:
         """Its text as token chunks, or that of its first `count` documents."""
@@ -209,7 +199,7 @@ class Study:
         from explorer.corpus import chunk_documents
 
         tokenizer = AutoTokenizer.from_pretrained(self.folder / self.file.models[0].path)
-        return chunk_documents([d.text for d in self.documents(count)], tokenizer, self.file.text.context)
+        return chunk_documents([d.text for d in self.corpus.documents(count)], tokenizer, self.file.text.context)
 
     def pair_path(self, source: str, target: str) -> Path:
         """Folder of a pair's cached results."""
@@ -295,8 +285,10 @@ def open_study(where: str | Path) -> Study:
 
 
 def shipped_studies() -> list[str]:
-    """Names of the studies that come with the project: Tales, which pages open first, before the others."""
-    return sorted((p.parent.name for p in SHIPPED.glob("*/study.json")), key=lambda name: (name != "tales", name))
+    """Names of the studies that come with the project, in the order of their corpora; pages open the first."""
+    order = {kind: i for i, kind in enumerate(CORPORA)}
+    names = (p.parent.name for p in SHIPPED.glob("*/study.json"))
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
 
 
 def studies_folder() -> Path:

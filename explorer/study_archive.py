@@ -156,8 +156,7 @@ def check_study(folder: Path) -> None:
     words = [m.name for m in file.models] + [w for p in file.pairs for w in (p.source, p.target)]
     if bad := [w for w in words if not _WORD.fullmatch(w)]:
         raise InputError(f"the archive names a model '{bad[0][:60]}': names are letters, digits, '-', '_' and '.'")
-    text = [file.text.split] if file.text.kind == "file" else []
-    for given in (*(m.path for m in file.models), *(d.path for d in file.dictionaries), *text):
+    for given in (*(m.path for m in file.models), *(d.path for d in file.dictionaries), *study.corpus.files()):
         named = PurePosixPath(given)
         if named.is_absolute() or ".." in named.parts or "\\" in given or not (folder / given).exists():
             raise InputError(

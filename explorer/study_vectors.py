@@ -18,7 +18,7 @@ from explorer.vector_spec import VectorSpec
 
 def contrast_of(study: Study, spec: VectorSpec) -> Contrast | None:
     """The two classes of text that a vector is the difference of; None for a feature and for a file."""
-    return study.contrast(spec.contrast) if spec.contrast is not None else spec.lists
+    return study.corpus.contrast(spec.contrast) if spec.contrast is not None else spec.lists
 
 
 def own_vector(study: Study, spec: VectorSpec, model: LanguageModel, site: Site) -> Float[Tensor, " d"]:

@@ -17,6 +17,7 @@ import torch
 
 from explorer.corpus import Chunks, chunk_documents
 from explorer.errors import InputError
+from explorer.tales_corpus import Tales
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,7 +38,7 @@ class TextSource:
     """Documents, and where they came from."""
 
     name: str
-    """The file or address, or "tales"."""
+    """The file or address; for held-out Tales the name of that corpus."""
     title: str
     """For people."""
     documents: tuple[str, ...]
@@ -61,8 +62,8 @@ def read_text(where: str | None, tokens: int) -> TextSource:
     """
     budget = CHARACTERS_PER_TOKEN * tokens
     if where is None:
-        documents, whole = _limited(_tales(), budget)
-        return TextSource("tales", "held-out Tales, this project's own stories", documents, whole)
+        documents, whole = _limited(Tales.held_out(), budget)
+        return TextSource(Tales.kind, "held-out Tales, this project's own stories", documents, whole)
     path = Path(where).expanduser()
     reader = {
         **dict.fromkeys((*TEXT, ""), _split),
@@ -120,15 +121,6 @@ def _limited(documents: Iterator[str], budget: int) -> tuple[tuple[str, ...], bo
         if budget <= 0:
             return tuple(found), False
     return tuple(found), True
-
-
-def _tales() -> Iterator[str]:
-    from itertools import count
-
-    from explorer import tales
-
-    for index in count():
-        yield tales.document("held-out", index).text
 
 
 def _split(file: IO[bytes], where: str, longest: int) -> Iterator[str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer import tales
 from explorer.contrast_effects import carried_effects, read_own
 from explorer.corpus import Chunks, chunk_documents
+from explorer.corpus_base import HELD_OUT
 from explorer.files import write_json
 from explorer.measure import measure_pair
 from explorer.models import LanguageModel, find_blocks
@@ -20,7 +20,7 @@ from explorer.pretraining import ModelRecipe, Schedule
 from explorer.recipe import Workshop, activation_batches, document_loss, make_corpus, train_phase
 from explorer.sae import SAE
 from explorer.sae_training import SAERecipe, train_sae
-from explorer.study_text import TextEntry
+from explorer.tales_corpus import Tales
 from explorer.training_rows import FILE, TrainingRow
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _trials(workshop: Workshop) -> Iterator[Place]:
         yield trial.name, "trial", tokens, (first, second)
 
 
-TEXT = TextEntry("tales", "held-out", DOCUMENTS, 128)
+TEXT = Tales(HELD_OUT, DOCUMENTS, Path())
 
 
 class _Measurer:
@@ -128,7 +128,7 @@ class _Measurer:
 
         self.workshop = workshop
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(workshop.tokenizer_folder)
-        texts = [d.text for d in tales.documents("held-out", DOCUMENTS)]
+        texts = [d.text for d in TEXT.documents()]
         self.loss_texts = texts[:LOSS_DOCUMENTS]
         self.chunks: Chunks = chunk_documents(texts, self.tokenizer, 128)
         self.rows = make_corpus(workshop)

@@ -199,7 +199,7 @@ def test_a_text_of_ones_own_is_stored_in_the_study(place: Path) -> None:
     assert run(place, "a", "b", "--out", out, *FEW, *more) == 1
     study = open_study(out / "study")
     assert study.file.text.kind == "file"
-    texts = [d.text for d in study.documents()]
+    texts = [d.text for d in study.corpus.documents()]
     assert len(texts) > 5, "one long document is cut into blocks, so that it can be split"
     assert "".join(texts) in text.read_text()
     report = json.loads((out / "report.json").read_text())

@@ -29,15 +29,15 @@ def own(study: Study) -> Iterator[tuple[list[OwnReading], list[OwnReading]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contrasts, "PLANS", contrasts.PLANS[:1])
         site, chunks = study.sites[len(study.sites) // 2], study.chunks(40)
-        found = [read_own(study.load_model(name), site, chunks, study.file.text) for name in ("seed0", "seed1")]
+        found = [read_own(study.load_model(name), site, chunks, study.corpus) for name in ("seed0", "seed1")]
         yield found[0], found[1]
 
 
 def responses(study: Study, own: Any, report: Any = lambda _share: None) -> list[DoseResponse]:
     site = study.sites[len(study.sites) // 2]
     fitted = study.maps("seed0", "seed1")[site.name]
-    target, text, chunks = study.load_model("seed1"), study.file.text, study.chunks(DOCUMENTS)
-    return contrast_responses(target, site, fitted, own, text, study.folder, chunks, report)
+    target, text, chunks = study.load_model("seed1"), study.corpus, study.chunks(DOCUMENTS)
+    return contrast_responses(target, site, fitted, own, text, chunks, report)
 
 
 def test_a_check_says_what_the_steering_page_says(study: Study, own: Any) -> None:
@@ -87,4 +87,4 @@ def test_reading_contrasts_can_be_cancelled(study: Study) -> None:
 
     site = study.sites[2]
     with pytest.raises(Cancelled):
-        read_own(study.load_model("seed0"), site, study.chunks(2), study.file.text, cancel)
+        read_own(study.load_model("seed0"), site, study.chunks(2), study.corpus, cancel)

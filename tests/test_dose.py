@@ -11,10 +11,11 @@ from test_live import site_maps
 
 from explorer import dose_measure, tales
 from explorer.corpus import chunk_documents
+from explorer.corpus_base import LabelHead
 from explorer.dose_features import StrongFeature, moved_tokens, native_vectors, strongest
 from explorer.dose_measure import Measurer
-from explorer.dose_prompts import PROMPTS, _texts, head_truths, held_out_prompts
-from explorer.dose_reading import HeadTruth, SteeredPrompts
+from explorer.dose_prompts import PROMPTS, held_out_prompts
+from explorer.dose_reading import SteeredPrompts
 from explorer.dose_response import (
     DOSES,
     ArmReadings,
@@ -28,11 +29,11 @@ from explorer.effect import Typical, read_effect
 from explorer.models import LanguageModel
 from explorer.sites import Site
 from explorer.steering import native_feature_vector, unit
-from explorer.study_text import TextEntry
+from explorer.tales_corpus import Tales
 from explorer.twin import make_twin, twin_rotation
 
 FAMILIES = ("llama", "qwen2", "gemma", "gpt2", "gpt_neox")
-TALES = TextEntry("tales", "held-out", 40, 48)
+TALES = Tales("held-out", 40, Path())
 A, B = Typical(torch.tensor([3, 9, 40]), torch.tensor([5, 6])), Typical(torch.tensor([7]), torch.tensor([100, 101]))
 
 
@@ -65,7 +66,7 @@ def test_label_heads_are_scored_where_they_have_a_truth(llama: LanguageModel) ->
     truth = said.clone()
     truth[:, :4] = -1
     truth[0, 5] = 20 + (int(said[0, 5]) - 19) % 10
-    heads = [HeadTruth(20, 30, said), HeadTruth(20, 30, truth)]
+    heads = [LabelHead(20, 30, said), LabelHead(20, 30, truth)]
     quick = SteeredPrompts(llama, Site(1, 3), prompts, heads)
     accuracy = quick.read(torch.zeros(1, llama.d_model), [A]).accuracy[0]
     assert accuracy.tolist() == pytest.approx([1.0, 17 / 18])
@@ -131,17 +132,17 @@ def test_broken_text_leaves_no_dose_and_no_verdict() -> None:
 def test_on_the_twin_every_vector_transfers_whole(llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     from test_sae import random_sae
 
-    from explorer import contrasts, study_text
+    from explorer import contrasts
 
     monkeypatch.setattr(contrasts, "PROMPTS", 4)
     contrasts.ready_contrast.cache_clear()
     monkeypatch.setattr(contrasts, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
-    assert len(study_text.TextEntry.contrasts(TALES)) == 2
+    assert len(TALES.contrasts()) == 2
     twin = make_twin(llama, 3, "twin")
     fitted = {s.name: site_maps(twin_rotation(llama.d_model, 3).T) for s in llama.sites[:2]}
     sae = random_sae("topk", 4, d=llama.d_model)
     chunks = chunk_documents([d.text for d in tales.documents("held-out", 30)], llama.tokenizer, 48)
-    measurer = Measurer(TALES, Path(), chunks)
+    measurer = Measurer(TALES, chunks)
     heard: list[float] = []
     found = measurer.pair(llama, twin, fitted, {llama.sites[1]: sae}, lambda _, share: heard.append(share))
     assert heard == [0.0, 0.5]
@@ -167,8 +168,8 @@ def test_features_are_chosen_by_what_they_move(llama: LanguageModel) -> None:
     from test_sae import random_sae
 
     site, sae = Site(3, 3), random_sae("topk", 4, d=llama.d_model)
-    prompts = held_out_prompts(TALES, llama.tokenizer, Path(), made=True)
-    assert not set(_texts(TALES, Path(), made=True)) & set(_texts(TALES, Path(), made=False))
+    prompts = held_out_prompts(TALES, llama.tokenizer, made=True)
+    assert not set(TALES.prompts(held_out=False)) & set(TALES.prompts())
     head = llama.network.get_output_embeddings().weight
     loud = unit(head[11] * llama.final_norm.weight)
     with torch.no_grad():
@@ -199,12 +200,13 @@ def test_native_vectors_of_several_features_are_those_of_each(llama: LanguageMod
 def test_dyck_prompts_carry_the_truth_of_their_heads() -> None:
     from explorer import dyck
     from explorer.corpus import Chunks
+    from explorer.dyck_corpus import Dyck3
     from explorer.dyck_heads import COPY, DEPTH, VALIDITY
 
     rows = torch.from_numpy(np.stack([dyck.encode("•([])()]("), dyck.encode("•(((([[]]")]))
     prompts = Chunks(rows, torch.ones_like(rows, dtype=torch.bool), torch.arange(2), torch.zeros(2))
     truth = dyck.label(rows.numpy())
-    copy, depth, validity = head_truths(TextEntry("dyck3", "held-out", 8, 64), prompts)
+    copy, depth, validity = Dyck3.label_heads(prompts.ids)
     assert (copy.first, depth.first, validity.first) == (COPY.start, DEPTH.start, VALIDITY.start)
     valid = torch.from_numpy(~truth.broken) & (rows > 0)
     assert (depth.ids - DEPTH.start)[valid].tolist() == truth.depth[valid.numpy()].tolist()
@@ -212,4 +214,4 @@ def test_dyck_prompts_carry_the_truth_of_their_heads() -> None:
     assert (validity.ids - VALIDITY.start)[:, 1:].tolist() == truth.broken[:, 1:].astype(int).tolist()
     assert (copy.ids - COPY.start)[:, 1:].tolist() == (rows - 1)[:, 1:].tolist()
     assert {h.ids[i, 0].item() for h in (copy, depth, validity) for i in (0, 1)} == {-1}
-    assert head_truths(TALES, prompts) == []
+    assert TALES.label_heads(prompts.ids) == []

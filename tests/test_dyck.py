@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from explorer import dyck, dyck_contrasts, dyck_study
+from explorer.dyck_corpus import Dyck3
 from explorer.dyck_heads import COPY, DEPTH, LABEL_TOKENS, N_TEXT, VALIDITY, VOCABULARY, head_accuracy
 from explorer.dyck_training import head_losses, objective, save_tokenizer, tokens_of, training_rows
 from explorer.errors import InputError
 from explorer.models import LanguageModel, find_blocks
 from explorer.pretraining import ModelRecipe
-from explorer.study_text import TextEntry
 
 
 def by_hand(body: str) -> list[tuple[int, bool, str]]:
@@ -161,7 +161,7 @@ def test_accuracy_of_heads_that_are_right_where_they_were_made_right(tmp_path: P
     for layer in network.model.layers:
         layer.self_attn.o_proj.weight.zero_()
         layer.mlp.down_proj.weight.zero_()
-    found = head_accuracy(model, tokens, labels)
+    found = head_accuracy(model, tokens)
     assert found.bracket == 1
     bracket = tokens > 0
     # All logits of the other heads are equal: the first place wins.
@@ -194,7 +194,7 @@ def test_contrasts_compare_the_tokens_that_they_say() -> None:
     rise, fall = dyck_contrasts.ready_contrast("deeper").outcome or ((), ())
     assert [LABEL_TOKENS[i - N_TEXT] for i in (rise[0], fall[-1])] == ["depth 5", "depth 4"]
     with pytest.raises(InputError, match="there are deeper, broken, closer"):
-        TextEntry("dyck3", "held-out", 10, 64).contrast("sea")
+        Dyck3.contrast("sea")
 
 
 def test_pairs_of_a_whole_study() -> None:

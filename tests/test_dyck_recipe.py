@@ -92,8 +92,8 @@ def test_cohort_a_shares_its_boundary_and_nothing_else(made: Any) -> None:
 
 def test_the_study_lists_everything_and_opens(made: Any) -> None:
     _, _, study = made
-    assert study.has_labels
-    assert [p.name for p in study.contrasts()] == ["deeper", "broken", "closer"]
+    assert study.corpus.has_labels
+    assert [p.name for p in study.corpus.contrasts()] == ["deeper", "broken", "closer"]
     assert [m.name for m in study.file.models] == ["A0", "A1", "A2", "B0", "B1", "twin", "early", "step0"]
     assert [(p.source, p.target) for p in study.file.pairs] == PAIRS
     assert len(study.file.dictionaries) == 5 * 3 * 2
@@ -117,7 +117,7 @@ def test_the_study_lists_everything_and_opens(made: Any) -> None:
 
 def test_losses_are_those_of_a_loop_and_above_the_entropy(made: Any) -> None:
     _, _, study = made
-    texts = [d.text for d in study.documents(20)]
+    texts = [d.text for d in study.corpus.documents(20)]
     model = study.load_model("B0")
     total = 0.0
     for text in texts:

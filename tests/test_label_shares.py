@@ -15,10 +15,8 @@ from explorer.decoding import Sampling
 from explorer.dose_prompts import held_out_prompts
 from explorer.errors import InputError
 from explorer.generation import Lane, generate
-from explorer.label_reader import label_reader
-from explorer.label_shares import label_of
 from explorer.sites import Site
-from explorer.study_text import TextEntry
+from explorer.tales_corpus import Tales, label_of, label_reader
 from explorer.task import Task
 from explorer.turns import Turns
 
@@ -28,7 +26,7 @@ def test_genres_are_read_from_words() -> None:
     assert set(reader.values) == set(tales.genres()) and reader.accuracy > 0.95
     texts = [d.text for d in tales.documents("never-seen", 20, genre="recipe")]
     assert reader.share(texts, "recipe") > 0.9 and reader.share(texts, "tale") < 0.1
-    assert reader.read("zzzz qqqq") in reader.values
+    assert reader.read(["zzzz qqqq"])[0] in reader.values
     moods = label_reader("mood", (("genre", "tale"),))
     assert moods.accuracy < label_shares.LEAST_ACCURACY, "the first words of a tale do not tell its mood: say nothing"
 
@@ -42,7 +40,7 @@ def test_every_contrast_changes_one_label(name: str) -> None:
 
 def test_shares_count_what_is_written(tokenizer: Any) -> None:
     model, site = tiny.model("llama", tokenizer), Site(1, 3)
-    prompts = held_out_prompts(TextEntry("tales", "held-out", 40, 48), tokenizer, Path())[slice(0, 3)]
+    prompts = held_out_prompts(Tales("held-out", 40, Path()), tokenizer)[slice(0, 3)]
     vectors = torch.stack([torch.zeros(model.d_model), 9 * torch.randn(model.d_model)])
     ticks: list[int] = []
     texts = label_shares.write(model, site, prompts, vectors, lambda: ticks.append(1))
@@ -57,10 +55,10 @@ def test_shares_count_what_is_written(tokenizer: Any) -> None:
         lanes = [Lane("none", model), Lane("v", model, vectors[1])]
         assert generate(lanes, site, prompt, sampling) == {"none": texts[0][i], "v": texts[1][i]}
     arms = {"raw": torch.eye(model.d_model)[0], "rotated": torch.eye(model.d_model)[1]}
-    found = label_shares.label_shares(model, site, prompts, arms, 3.0, "recipe")
+    found = label_shares.label_shares(model, site, prompts, arms, 3.0, Tales.read_class("recipe"))
     assert found is not None and found.value == "recipe" and [a for a, _ in found.arms] == ["raw", "rotated"]
     assert all(len(v) == len(found.doses) and all(0 <= s <= 1 for s in v) for _, v in found.arms)
-    assert label_shares.label_shares(model, site, prompts, arms, 3.0, "merry") is None
+    assert label_shares.label_shares(model, site, prompts, arms, 3.0, Tales.read_class("merry")) is None
 
 
 def test_a_task_reports_and_ends_with_its_result() -> None:

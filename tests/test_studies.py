@@ -15,13 +15,14 @@ import tiny
 
 from explorer import studies
 from explorer.errors import InputError
+from explorer.file_corpus import write_texts
 from explorer.files import write_bytes, write_json
 from explorer.models import digest
 from explorer.roots import allowed_path
 from explorer.studies import own_names, own_studies, own_study
 from explorer.study import SCHEMA, SHIPPED, ModelEntry, StudyFile, open_study, studies_folder
 from explorer.study_archive import archive_size, export_study, import_study
-from explorer.study_text import TextEntry, write_texts
+from explorer.study_text import TextEntry
 
 
 @pytest.fixture(autouse=True)

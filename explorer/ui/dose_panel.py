@@ -175,9 +175,9 @@ def _buttons(view: View, request: Request, mine: Desk, key: object, known: bool,
 
 
 def _told(view: View, request: Request) -> str | None:
-    """The contrast whose label the grammar reads in what is written, if one steers alone."""
-    tales = view.study.file.text.kind == "tales" and len(request.vectors) == 1
-    return request.vectors[0].name.contrast if tales else None
+    """The contrast whose label can be read in what is written, if one steers alone."""
+    told = view.study.corpus.reads_labels and len(request.vectors) == 1
+    return request.vectors[0].name.contrast if told else None
 
 
 def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -> None:
@@ -194,7 +194,7 @@ def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -
     contrast = _told(view, request)
 
     def work(report: Callable[[float], None]) -> Measured:
-        steered = Steered(parts.target, view.site, study.file.text, study.folder, chunks)
+        steered = Steered(parts.target, view.site, study.corpus, chunks)
         response, half = None, 0.0 if known else 0.6
         if not known:
             question = Question(str(request.vectors[0]), "v", parts.vector, parts.native, typical)
@@ -202,7 +202,7 @@ def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -
                 steered, question, parts.fitted, lambda share: report(share * (half if contrast else 1))
             )
         shares, steps = None, 0
-        if contrast is not None:
+        if contrast is not None and (said := study.corpus.read_class(contrast)) is not None:
 
             def tick() -> None:
                 nonlocal steps
@@ -213,7 +213,7 @@ def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -
             if parts.native is not None:
                 arms = {"native": parts.native, **arms}
             shares = label_shares(
-                parts.target, view.site, steered.prompts.prompts, arms, steered.norm, contrast, tick
+                parts.target, view.site, steered.prompts.prompts, arms, steered.norm, said, tick
             )  # fmt: skip
         return Measured(response, shares)
 

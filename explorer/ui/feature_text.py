@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from explorer import feature_sentences
+from explorer.corpora import CORPORA
 from explorer.errors import InputError
 from explorer.map_registry import MAPS
 from explorer.ui import feature_cache
@@ -22,17 +23,14 @@ if TYPE_CHECKING:
     from explorer.ui.frame import View
     from explorer.your_text import TextFiring
 
-EXAMPLE = "Once upon a time a little fox lived near the old mill. One morning she found a silver key."
-EXAMPLES = {"dyck3": "([]{()})[{}](({[]}))}([{}])"}
-"""For studies whose models do not read words, by the kind of their text."""
 MOST = 40
 _RANKED = "features ranked at a token"
 
 
 def draw_text(table: pd.DataFrame, chosen: int, view: View) -> None:
     """The text, its tokens as buttons, the chosen feature on it, and the features of the chosen token."""
-    example, state = EXAMPLES.get(view.study.file.text.kind, EXAMPLE), st.session_state
-    if state.get("text") in {EXAMPLE, *EXAMPLES.values()} - {example}:
+    example, state = view.study.corpus.example, st.session_state
+    if state.get("text") in {corpus.example for corpus in CORPORA.values()} - {example}:
         state["text"] = example  # it was another study's
     text = st.text_area(
         "Your text", example, max_chars=MAX_CHARACTERS, height=90, key="text", **KEPT,

@@ -40,7 +40,7 @@ def controls(view: View) -> Request:
 def _own_example(study: Study, chips: tuple[str, ...]) -> str:
     """The study's example prompt; one that another study gave makes room for it, what a person wrote does not."""
     example, state = example_prompt(study, chips), st.session_state
-    own = {example, *(p.prompt for p in study.contrasts())}
+    own = {example, *(p.prompt for p in study.corpus.contrasts())}
     offered: set[str] = state.setdefault(_OFFERED, set())
     if state.get("prompt") in offered - own:
         state["prompt"] = example

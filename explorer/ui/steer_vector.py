@@ -26,7 +26,7 @@ def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
         st.session_state[_KEY] = [name for _, name in parts]
         for weight, name in parts:
             st.session_state[_weight_key(name)] = weight
-    titles = {f"contrast:{p.name}": p.title for p in study.contrasts()}
+    titles = {f"contrast:{p.name}": p.title for p in study.corpus.contrasts()}
     titles |= {LISTS: "two lists of my own", FILE: "a vector from a file"}
     options = list(titles)
     # Text without labels has no ready contrasts: there a feature shows something at once, empty lists do not.
@@ -64,7 +64,7 @@ def weigh(chips: tuple[str, ...], study: Study) -> tuple[Weighted, ...]:
 
 def example_prompt(study: Study, chips: tuple[str, ...]) -> str:
     """A prompt on which the effect of the first vector is easy to see."""
-    plans = {f"contrast:{p.name}": p.prompt for p in study.contrasts()}
+    plans = {f"contrast:{p.name}": p.prompt for p in study.corpus.contrasts()}
     return plans.get(chips[0]) or next(iter(plans.values()), PLAIN_PROMPT)
 
 
@@ -75,7 +75,7 @@ def _named(chip: str, study: Study) -> VectorSpec:
         return VectorSpec(file=uploaded(study.file.d_model))
     name = parse_vector(chip)
     if name.contrast is not None:
-        study.file.text.check_contrast(name.contrast)
+        study.corpus.check_contrast(name.contrast)
     return name
 
 
@@ -94,7 +94,7 @@ def _own_lists() -> Contrast:
 def _weight(chip: str, study: Study) -> float:
     key = _weight_key(chip)
     st.session_state.setdefault(key, 1.0)
-    titles = {f"contrast:{p.name}": p.title for p in study.contrasts()}
+    titles = {f"contrast:{p.name}": p.title for p in study.corpus.contrasts()}
     label = f"× {titles.get(chip, chip)}"
     return float(st.number_input(label, -MAX_WEIGHT, MAX_WEIGHT, step=0.25, key=key, width=150))
 
@@ -113,7 +113,7 @@ def _feature_title(text: str, source: str) -> str:
 def _follow_prompt(study: Study) -> None:
     """Give the newly chosen contrast its own example prompt, unless the person wrote another."""
     chips = tuple(st.session_state[_KEY])
-    if chips and st.session_state.get("prompt") in {p.prompt for p in study.contrasts()}:
+    if chips and st.session_state.get("prompt") in {p.prompt for p in study.corpus.contrasts()}:
         st.session_state["prompt"] = example_prompt(study, chips)
 
 

@@ -27,7 +27,7 @@ FEATURES, DOCUMENTS, K = 16384, 60, 32
 def make(folder: Path) -> Any:
     """Write the study; return its maps."""
 
-    from explorer import build, study_text, tales
+    from explorer import build, file_corpus, study_text, tales
     from explorer.files import write_json
     from explorer.pretraining import ModelRecipe
     from explorer.sae import SAE
@@ -37,7 +37,7 @@ def make(folder: Path) -> Any:
     from explorer.tokenizer import train_tokenizer
 
     texts = [d.text for d in tales.documents("example", DOCUMENTS)]
-    study_text.write_texts(folder / "text.jsonl", texts)
+    file_corpus.write_texts(folder / "text.jsonl", texts)
     recipe = ModelRecipe()
     for seed, name in enumerate("AB"):
         path = folder / "models" / name
