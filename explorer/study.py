@@ -11,6 +11,7 @@ import msgspec
 
 from explorer.cache import cache_folder
 from explorer.errors import InputError
+from explorer.result_json import decode_result
 from explorer.results import PairResult
 from explorer.sites import Site, all_sites, parse_site
 from explorer.study_text import GENERATED, TextDocument, TextEntry
@@ -221,7 +222,7 @@ class Study:
         if not path.is_file():
             raise InputError(f"the pair {source} → {target} is not measured in study '{self.file.name}'")
         try:
-            return msgspec.json.decode(path.read_bytes(), type=PairResult)
+            return decode_result(path.read_bytes())
         except msgspec.DecodeError as error:
             raise InputError(f"'{path}' is damaged: {error}; remove it and measure the pair again") from error
 
