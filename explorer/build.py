@@ -23,14 +23,14 @@ from explorer.dose_files import CHUNKS as RESPONSE_CHUNKS
 from explorer.dose_files import NAME, measure_responses
 from explorer.effect import ContrastEffect
 from explorer.feature_files import write_catalogue, write_layouts, write_pair
-from explorer.files import write_json
+from explorer.files import write_bytes, write_json
 from explorer.labels import LabelMatrix, label_tokens
 from explorer.measure import Pair, measure_pair
 from explorer.models import LanguageModel, digest
 from explorer.pair_files import save_tensors
 from explorer.paired_rows import MASSIVE, Report
 from explorer.recipe import Workshop, document_loss
-from explorer.results import PairResult
+from explorer.result_json import encode_result
 from explorer.sae import SAE
 from explorer.sites import Site
 from explorer.story_record import record_study
@@ -154,7 +154,7 @@ def measure_again(study: Study, log: Callable[[str], None]) -> None:
         folder = study.pair_path(pair.source, pair.target)
         measured = builder.measured(pair.source, pair.target)
         save_tensors(folder, measured.maps, measured.clouds)
-        write_json(folder / "result.json", measured.result)
+        write_bytes(folder / "result.json", encode_result(measured.result))
 
 
 class _Builder:
@@ -216,7 +216,7 @@ class _Builder:
             self.report("correspondences of features", 0.0)
             dictionaries, known = (own, self.dictionaries(target)), self.study.features(source)
             write_pair(folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels)
-        write_json(folder / "result.json", measured.result)
+        write_bytes(folder / "result.json", encode_result(measured.result))
         write_json(folder / "effects.json", self.effects(source, target, measured))
 
     def measured(self, source: str, target: str) -> Pair:
@@ -269,14 +269,11 @@ class _Builder:
         if not targets or entry != self.study.dictionary_entry(entry.model, self.study.site(entry.site)):
             return self._scored_directly(entry)
         other = targets[0]
-        result = msgspec.json.decode(
-            (self.study.pair_path(entry.model, other) / "result.json").read_bytes(), type=PairResult
-        )
-        scores = next(s.dictionary for s in result.sites if s.site == entry.site)
+        scores = next(s.dictionary for s in self.study.pair(entry.model, other).sites if s.site == entry.site)
         assert scores is not None
         frame, site = self.study.features(entry.model), self.study.site(entry.site)
         alive = float((frame[frame.site == site.index].density > 0).mean())
-        return replace(entry, ev=scores.ceiling.paper.value, l0=scores.ceiling.l0, alive=alive)
+        return replace(entry, ev=scores["ceiling"].paper.value, l0=scores["ceiling"].l0, alive=alive)
 
     def _scored_directly(self, entry: DictionaryEntry) -> DictionaryEntry:
         """A dictionary that is in no pair's result: a site's second one, or one of a model that is nobody's source."""

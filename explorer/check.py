@@ -21,8 +21,9 @@ from explorer.corpus_base import HELD_OUT
 from explorer.errors import InputError
 from explorer.file_corpus import FileCorpus, write_texts
 from explorer.files import encode, replacing, write_json, write_tensors
-from explorer.report import Circumstances, ModelFacts, Models, make_report, sites_csv
-from explorer.report import Report as PairReport
+from explorer.report import make_report, sites_csv
+from explorer.report_schema import Circumstances, ModelFacts, Models
+from explorer.report_schema import Report as PairReport
 from explorer.results import PairResult
 from explorer.sites import Site, parse_sites, residual_index
 from explorer.study_text import TextEntry

@@ -120,7 +120,7 @@ def headline(result: PairResult) -> str:
 def subline(result: PairResult) -> str:
     """The numbers of the deciding site in one sentence (HTML)."""
     site = deciding_site(result)
-    orthogonal, affine = site.ladder.orthogonal.value, site.ladder.affine.value
+    orthogonal, affine = site.ladder["orthogonal"].value, site.ladder["affine"].value
     ce = recovered(site, "orthogonal")
     return _signs(
         f"At the site <b>{escape(site.label)}</b>, one rotation predicts <b>{orthogonal:.2f}</b> of A's rows from B's, an "
@@ -147,13 +147,12 @@ def criteria(result: PairResult) -> list[Criterion]:
     """The numbers that decide, in the order of the rules, at the deciding site."""
     site = deciding_site(result)
     ladder = site.ladder
-    null = max(*site.nulls.shuffled, *site.nulls.untrained)
-    affine_null = max(*site.nulls_affine.shuffled, *site.nulls_affine.untrained)
+    null, affine_null = site.nulls.gate, site.nulls_affine.gate
     ce = recovered(site, "orthogonal")
     found = [
         _criterion(
             "EV of the affine map",
-            ladder.affine,
+            ladder["affine"],
             affine_null + NULL_MARGIN,
             f"above {affine_null + NULL_MARGIN:.2f}, its largest control + {NULL_MARGIN}",
         )
@@ -161,13 +160,13 @@ def criteria(result: PairResult) -> list[Criterion]:
     if site.rho is not None:
         asked = f"at least {MOSTLY} (mostly rotation), {NEARLY_ALL} (rotation-equivalent)"
         found.append(_criterion("ρ = EV rotation / EV affine", site.rho, MOSTLY, asked))
-    found.append(_criterion("EV of the rotation", ladder.orthogonal, EV_LEAST, f"at least {EV_LEAST}"))
+    found.append(_criterion("EV of the rotation", ladder["orthogonal"], EV_LEAST, f"at least {EV_LEAST}"))
     found.append(_criterion(f"CE recovered, {ce.where}", ce.estimate, CE_LEAST, f"at least {CE_LEAST}"))
     if site.rho_scale is not None:
         asked = f"upper bound at least {STRETCHED} (else affine only)"
         found.append(Criterion("ρ with one scale", _interval(site.rho_scale), asked, site.rho_scale.high >= STRETCHED))
     asked = f"above {null:.2f}, its largest control"
-    found.append(_criterion("EV of rotation and one scale", ladder.orthogonal_scale, null, asked))
+    found.append(_criterion("EV of rotation and one scale", ladder["orthogonal_scale"], null, asked))
     return found
 
 
@@ -211,11 +210,11 @@ def site_table(result: PairResult) -> pd.DataFrame:
             {
                 "site": s.label,
                 "verdict": s.verdict.verdict if s.verdict is not None else "",
-                "EV rotation": s.ladder.orthogonal.value,
-                "EV affine": s.ladder.affine.value,
+                "EV rotation": s.ladder["orthogonal"].value,
+                "EV affine": s.ladder["affine"].value,
                 "ρ": s.rho.value if s.rho is not None else None,
                 "CE recovered": recovered(s, "orthogonal").estimate.value if s.stitch is not None else None,
-                "largest control": max(*s.nulls.shuffled, *s.nulls.untrained),
+                "largest control": s.nulls.gate,
                 "token lookup": s.token.lookup.value,
             }
             for s in result.sites

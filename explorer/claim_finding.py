@@ -60,4 +60,4 @@ class Finding:
 
 def paper_style(pairs: Sequence[PairResult], arm: str) -> list[float]:
     """Paper-style EV of the source's dictionary under one map, at every site of some pairs that has one."""
-    return [getattr(s.dictionary, arm).paper.value for p in pairs for s in p.sites if s.dictionary is not None]
+    return [s.dictionary[arm].paper.value for p in pairs for s in p.sites if s.dictionary is not None]

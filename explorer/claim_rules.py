@@ -70,7 +70,7 @@ def rotation_repairs(study: ClaimStudy) -> Finding | None:
     if not rotated:
         return None
     shuffled, raw = paper_style(study.independent, "shuffled"), paper_style(study.independent, "raw")
-    faithful = [s.dictionary.rotated.faithful.value for p in study.independent for s in p.sites if s.dictionary]
+    faithful = [s.dictionary["rotated"].faithful.value for p in study.independent for s in p.sites if s.dictionary]
     below = [c - r for c, r in zip(ceiling, rotated, strict=True)]
     ours = Text().show(*rotated).say(", which is ").show(*below).say(" below the ceiling.")
     control = Text().say("An R of shuffled pairs reaches ").show(*shuffled).say(" without any true pairing. Asked for ")
@@ -83,8 +83,8 @@ def rotation_repairs(study: ClaimStudy) -> Finding | None:
 
 def only_a_rotation(study: ClaimStudy) -> Finding | None:
     """ρ: how much of what an affine map explains of the rows a rotation explains; the token lookup beside it."""
-    turned = study.over(study.independent, lambda s: s.ladder.orthogonal.value)
-    affine = study.over(study.independent, lambda s: s.ladder.affine.value)
+    turned = study.over(study.independent, lambda s: s.ladder["orthogonal"].value)
+    affine = study.over(study.independent, lambda s: s.ladder["affine"].value)
     if not turned:
         return None
     rho = [t / a for t, a in zip(turned, affine, strict=True) if a > 0]
@@ -95,7 +95,7 @@ def only_a_rotation(study: ClaimStudy) -> Finding | None:
     if tokens := study.over(study.independent, lambda s: None if s.token is None else s.token.lookup.value):
         control.say(" The token alone, without any context: ").show(*tokens).say(".")
     if study.twin is not None:
-        exact = study.over([study.twin], lambda s: s.ladder.orthogonal.value)
+        exact = study.over([study.twin], lambda s: s.ladder["orthogonal"].value)
         control.say(" On the twin, where it is a rotation: ").show(*exact).say(".")
     return Finding(ours, control, min(rho) >= RHO_AGREES, min(rho) >= RHO_PARTLY, link={"map": "affine"})
 
@@ -141,7 +141,7 @@ def same_features_fire(study: ClaimStudy) -> Finding | None:
     firings = [s.firing for p in study.independent for s in p.sites if s.firing is not None]
 
     def medians(arm: str) -> list[float]:
-        return [value for f in firings if (value := getattr(f, arm)) is not None]
+        return [value for f in firings if (value := f[arm]) is not None]
 
     raw, rotated = medians("raw"), medians("rotated")
     if not raw or not rotated:
@@ -151,7 +151,7 @@ def same_features_fire(study: ClaimStudy) -> Finding | None:
         Text().say("Shuffled pairs: ").show(*medians("shuffled")).say("; an affine map: ").show(*medians("affine"))
     )
     control.say(".")
-    rises = [f.rotated - max(f.raw or 0.0, f.shuffled or 0.0) for f in firings if f.rotated is not None]
+    rises = [r - max(f["raw"] or 0.0, f["shuffled"] or 0.0) for f in firings if (r := f["rotated"]) is not None]
     return Finding(ours, control, min(rises) >= FIRING_RISE, max(rises) >= FIRING_RISE, link={"map": "rotated"})
 
 
@@ -168,9 +168,9 @@ def checkpoints(study: ClaimStudy) -> Finding | None:
     ours.show(*distance).say(".")
     root = (2 * study.study.file.d_model) ** 0.5
     control = Text().say("Two seeds are √(2d) = ").show(root).say(" apart. Direct fit of the rows: as they are ")
-    control.show(*study.over(pair, lambda s: s.ladder.identity.value)).say(", R ")
-    control.show(*study.over(pair, lambda s: s.ladder.orthogonal.value)).say(", affine ")
-    control.show(*study.over(pair, lambda s: s.ladder.affine.value)).say(".")
+    control.show(*study.over(pair, lambda s: s.ladder["identity"].value)).say(", R ")
+    control.show(*study.over(pair, lambda s: s.ladder["orthogonal"].value)).say(", affine ")
+    control.show(*study.over(pair, lambda s: s.ladder["affine"].value)).say(".")
     rises = [b - a for a, b in zip(raw, rotated, strict=True)]
     agrees = min(raw) < 0 and min(rises) >= CHECKPOINT_RISE
     return Finding(ours, control, agrees, max(rises) >= CLEAR, link={"a": study.early.source, "b": study.early.target})
@@ -187,8 +187,8 @@ def toy_independent(study: ClaimStudy) -> Finding | None:
         Text().say("Raw ").show(*raw).say(", after R ").show(*rotated).say(", ").show(*below).say(" below the ceiling.")
     )
     control = Text().say("Shuffled pairs: ").show(*paper_style(pairs, "shuffled")).say(". Direct fit: R ")
-    control.show(*study.over(pairs, lambda s: s.ladder.orthogonal.value)).say(", affine ")
-    control.show(*study.over(pairs, lambda s: s.ladder.affine.value)).say(".")
+    control.show(*study.over(pairs, lambda s: s.ladder["orthogonal"].value)).say(", affine ")
+    control.show(*study.over(pairs, lambda s: s.ladder["affine"].value)).say(".")
     agrees = max(raw) < 0 and max(below) <= OF_CEILING
     return Finding(ours, control, agrees, max(raw) < min(rotated), link={"b": pairs[0].target})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import msgspec
@@ -11,13 +12,13 @@ import torch
 from explorer import dyck
 from explorer.build import HELD_OUT, Yardstick, library_versions, measure_study, model_entry
 from explorer.dyck_corpus import Dyck3
+from explorer.dictionary_results import DictionaryScore
 from explorer.dyck_heads import HeadAccuracy, head_accuracy
 from explorer.dyck_recipe import DyckWorkshop
 from explorer.feature_files import write_layouts
 from explorer.files import write_json
 from explorer.measure import measure_pair
 from explorer.models import LanguageModel
-from explorer.results import DictionaryScores
 from explorer.study import SCHEMA, DictionaryEntry, PairEntry, Study, StudyFile, open_study
 from explorer.study_text import TextEntry
 
@@ -49,7 +50,7 @@ class ToySite:
     """The target."""
     site: str
     """Name of the site."""
-    scores: DictionaryScores
+    scores: Mapping[str, DictionaryScore]
     """EV under every map."""
 
 
@@ -170,12 +171,12 @@ def toy_table(study: Study) -> str:
         if pair.source[0] != pair.target[0] or pair.source[1:] != "0":
             continue
         for s in study.pair(pair.source, pair.target).sites:
-            direct = [s.ladder.orthogonal.value, s.ladder.affine.value]
+            direct = [s.ladder["orthogonal"].value, s.ladder["affine"].value]
             turned = f"{s.rotation.frobenius_from_identity:.2f} ({(2 * study.file.d_model) ** 0.5:.2f})"
             for kind, scores in (("TopK", s.dictionary), ("ReLU", relu.get((pair.source, pair.target, s.site)))):
                 if scores is None:
                     continue
-                evs = [x.paper.value for x in (scores.ceiling, scores.raw, scores.rotated, scores.shuffled)]
+                evs = [x.paper.value for x in (scores["ceiling"], scores["raw"], scores["rotated"], scores["shuffled"])]
                 numbers = " | ".join(f"{x:.2f}".replace("-", "−") for x in (*evs, *direct))
                 lines.append(f"| {pair.source} → {pair.target} | {s.label} | {kind} | {numbers} | {turned} |")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from explorer.map_registry import arms, rungs
+from explorer.map_registry import MAPS, arms, rungs
 from explorer.palette import HATCH, Palette
 from explorer.results import PairResult, SiteResult
 
@@ -56,8 +56,10 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
     reading = reading.removesuffix("-style")
     figure = go.Figure()
     labels = [f"<b>{s.label}</b>" if s.site == site else s.label for s in sites]
-    for arm in arms():
-        estimates = [getattr(getattr(s.dictionary, arm), reading) for s in sites]
+    scores = [{arm: getattr(score, reading) for arm, score in (s.dictionary or {}).items()} for s in sites]
+    shown = [arm for arm in arms() if arm in scores[0]]
+    for arm in shown:
+        estimates = [s[arm] for s in scores]
         values = [e.value for e in estimates]
         focus = arm == chosen
         figure.add_bar(
@@ -65,7 +67,9 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
             x=labels,
             y=values,
             marker={
-                "color": _faded(palette.arm(arm), 1.0 if focus or arm == "rotated" or arm == "raw" else 0.55),
+                "color": _faded(
+                    palette.arm(MAPS[arm].colour), 1.0 if focus or arm == "rotated" or arm == "raw" else 0.55
+                ),
                 "line": {"width": 2.5 if focus else 0, "color": palette.ink},
                 "pattern": {"shape": HATCH.get(arm, ""), "fgcolor": palette.ink, "size": 6, "solidity": 0.2},
             },
@@ -80,18 +84,15 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
             customdata=[[e.low, e.high] for e in estimates],
             hovertemplate=f"{arm}: %{{y:.2f}} [%{{customdata[0]:.2f}}, %{{customdata[1]:.2f}}]<extra></extra>",
         )
-    for i, s in enumerate(sites):
-        ceiling = getattr(s.dictionary.ceiling, reading).value  # type: ignore[union-attr]
-        figure.add_shape(
-            type="line", x0=i - 0.44, x1=i + 0.44, y0=ceiling, y1=ceiling, line={"color": palette.ink, "width": 3}
-        )
-    last = getattr(sites[-1].dictionary.ceiling, reading).value  # type: ignore[union-attr]
+    ceilings = [s["ceiling"].value for s in scores]
+    for i, y in enumerate(ceilings):
+        figure.add_shape(type="line", x0=i - 0.44, x1=i + 0.44, y0=y, y1=y, line={"color": palette.ink, "width": 3})
     right = len(sites) - 0.52
-    for y, text in ((last, "ceiling"), (0.0, "predicting<br>the mean")):
+    for y, text in ((ceilings[-1], "ceiling"), (0.0, "predicting<br>the mean")):
         figure.add_annotation(x=right, y=y, xanchor="left", showarrow=False, text=text, align="left", font={"size": 14})
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     base_layout(figure, palette, 440)
-    low = min(0.0, *(getattr(getattr(s.dictionary, a), reading).low for s in sites for a in arms()))
+    low = min(0.0, *(s[arm].low for s in scores for arm in shown))
     figure.update_yaxes(title="explained variance", range=[max(-3.0, low * 1.1 - 0.02), 1.06])
     figure.update_xaxes(range=[-0.5, len(sites) - 0.5])
     figure.update_layout(
@@ -109,7 +110,11 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     """
     figure = go.Figure()
     beside = [("token lookup", site.token.lookup), ("R beyond the token", site.token.residual)]
-    dots = [(m.title, getattr(site.ladder, rung), palette.arm(m.colour), "circle") for rung, m in rungs().items()]
+    dots = [
+        (m.title, site.ladder[rung], palette.arm(m.colour), "circle")
+        for rung, m in rungs().items()
+        if rung in site.ladder.rungs
+    ]
     dots += [(title, e, palette.ink, "diamond-open") for title, e in beside if e is not None]
     for title, e, colour, symbol in dots:
         figure.add_trace(
@@ -172,8 +177,7 @@ def score_table(result: PairResult) -> pd.DataFrame:
 
     rows = []
     for site in result.sites:
-        for arm in ("ceiling", *arms()) if site.dictionary is not None else ():
-            s = getattr(site.dictionary, arm)
+        for arm, s in (site.dictionary or {}).items():
             rows.append(
                 {
                     "site": site.label,

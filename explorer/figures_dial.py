@@ -7,9 +7,9 @@ import plotly.graph_objects as go
 from jaxtyping import Float
 from plotly.subplots import make_subplots
 
+from explorer.dictionary_results import DialCurve
 from explorer.figures import base_layout
 from explorer.palette import Palette
-from explorer.results import DialCurve
 
 MOST_POINTS = 160
 """Points drawn of a cloud: more look the same, and marks are what a browser is slow at."""

@@ -12,23 +12,17 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from explorer.figures import base_layout
+from explorer.map_registry import seams
+from explorer.map_results import FitCurve
 from explorer.palette import DASHES, Palette
-from explorer.results import FitCurve, PairResult, SiteResult, Spectrum
+from explorer.results import PairResult, SiteResult
+from explorer.rotation_results import Spectrum
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from explorer.metrics import Estimate
     from explorer.training_rows import TrainingRow
-
-SEAMS = (
-    ("mean", "mean row", "none"),
-    ("shuffled", "shuffled R", "shuffled"),
-    ("translation", "mean moved", "translated"),
-    ("orthogonal", "rotation R", "rotated"),
-    ("affine", "affine", "affine"),
-)
-"""What may pass the seam of a stitch: field, title, colour."""
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -122,27 +116,29 @@ def stitching(site: SiteResult, names: tuple[str, str], palette: Palette) -> go.
     """CE recovered at a seam, by what passes it: one dot with its interval for each direction."""
     assert site.stitch is not None
     figure = go.Figure()
+    known = {seam: m for seam, m in seams().items() if seam in site.stitch.source_to_target.seams}
+    passing = [("mean", "mean row", "null"), *((seam, m.title, m.colour) for seam, m in known.items())]
     a, b = names
     ways = (
         (f"{a} below, {b} above", site.stitch.source_to_target, "circle", 0.16),
         (f"{b} below, {a} above", site.stitch.target_to_source, "diamond-open", -0.16),
     )
     for title, scores, symbol, shift in ways:
-        found: list[Estimate] = [getattr(scores, arm) for arm, _, _ in SEAMS]
+        found = [scores[seam] for seam, _, _ in passing]
         figure.add_trace(
             go.Scatter(
                 name=title,
                 x=[e.value for e in found],
-                y=[i + shift for i in range(len(SEAMS))],
+                y=[i + shift for i in range(len(passing))],
                 mode="markers",
-                marker={"size": 13, "symbol": symbol, "color": [palette.arm(arm) for _, _, arm in SEAMS]},
+                marker={"size": 13, "symbol": symbol, "color": [palette.arm(colour) for _, _, colour in passing]},
                 error_x=_error(found, palette),
-                customdata=[[name, e.low, e.high] for (_, name, _), e in zip(SEAMS, found, strict=True)],
+                customdata=[[name, e.low, e.high] for (_, name, _), e in zip(passing, found, strict=True)],
                 hovertemplate=f"{title}, %{{customdata[0]}}: %{{x:.2f}} "
                 "[%{customdata[1]:.2f}, %{customdata[2]:.2f}]<extra></extra>",
             )
         )
-    lowest = min(getattr(scores, arm).value for _, scores, _, _ in ways for arm, _, _ in SEAMS)
+    lowest = min(scores[seam].value for _, scores, _, _ in ways for seam, _, _ in passing)
     base_layout(figure, palette, 400)
     for x, text in ((0.0, "unigram or<br>mean-ablated"), (1.0, "the receiver<br>itself")):
         figure.add_vline(x=x, line={"color": palette.ink, "width": 1 + x})
@@ -151,7 +147,10 @@ def stitching(site: SiteResult, names: tuple[str, str], palette: Palette) -> go.
         title="cross-entropy recovered", range=[max(-1.5, min(-0.1, lowest - 0.1)), 1.12], showgrid=True
     )
     figure.update_yaxes(
-        tickvals=list(range(len(SEAMS))), ticktext=[name for _, name, _ in SEAMS], showgrid=False, range=[-0.5, 4.5]
+        tickvals=list(range(len(passing))),
+        ticktext=[name for _, name, _ in passing],
+        showgrid=False,
+        range=[-0.5, len(passing) - 0.5],
     )
     figure.update_layout(
         margin={"l": 120, "r": 36, "t": 60, "b": 100},
@@ -172,7 +171,7 @@ def cross_site(result: PairResult, palette: Palette, dark: bool) -> go.Figure:
 
 def pairs_by_site(results: Sequence[PairResult], palette: Palette, dark: bool) -> go.Figure:
     """Direct EV of R for every measured pair of a study at every site."""
-    values = [[s.ladder.orthogonal.value for s in r.sites] for r in results]
+    values = [[s.ladder["orthogonal"].value for s in r.sites] for r in results]
     names = [f"{r.source} → {r.target}" for r in results]
     figure = _heat(values, [s.label for s in results[0].sites], names, palette, dark)
     figure.update_xaxes(title="site")

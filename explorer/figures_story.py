@@ -122,7 +122,7 @@ def fails(story: Story, palette: Palette) -> go.Figure:
         ("ceiling", palette.source, f"on {story.sister.source}, where it was trained", "ceiling", ""),
         ("raw", palette.raw, f"on {story.sister.target}", "raw", "/"),
     ):
-        values = [getattr(s.dictionary, arm).paper.value for s in sites]
+        values = [s.dictionary[arm].paper.value for s in sites if s.dictionary]
         figure.add_bar(
             name=name, x=labels, y=values, text=[two(v) for v in values], textposition="outside", cliponaxis=False,
             textfont={"size": LARGE, "color": palette.ink},
@@ -131,7 +131,7 @@ def fails(story: Story, palette: Palette) -> go.Figure:
         )  # fmt: skip
     staged(figure, palette)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 2})
-    low = min(0.0, *(s.dictionary.raw.paper.value for s in sites if s.dictionary))
+    low = min(0.0, *(s.dictionary["raw"].paper.value for s in sites if s.dictionary))
     figure.update_yaxes(
         title="explained variance", range=[max(-2.5, low) - 0.13 * (1.15 - max(-2.5, low)) * (low < 0), 1.15]
     )
@@ -185,7 +185,7 @@ def limits(story: Story, palette: Palette) -> go.Figure:
 
 
 def _direct(here: SiteResult, key: str) -> float:
-    return max(here.ladder.shuffled) if key == "shuffled" else float(getattr(here.ladder, key).value)
+    return max(here.ladder.shuffled) if key == "shuffled" else here.ladder[key].value
 
 
 def _answers(figure: go.Figure, chapter: Chapter, count: int, palette: Palette) -> None:

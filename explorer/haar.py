@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.maps import haar
-from explorer.results import HaarTest, Spectrum
+from explorer.rotation_results import HaarTest, Spectrum
 
 DRAWS, MORE_DRAWS = 999, 4950
 """Haar draws compared with; more where they are cheap, up to width `CHEAP`."""

@@ -13,11 +13,12 @@ from explorer.cache import Cache
 from explorer.controls import Controls, chunks_digest
 from explorer.corpus import Chunks
 from explorer.errors import InputError
+from explorer.map_results import Stitch
 from explorer.models import LanguageModel, same_ids
 from explorer.moment_files import kept_moments
 from explorer.nulls import cross_site
 from explorer.paired_rows import MASSIVE, NormLimits, Report, paired_rows
-from explorer.results import FunctionResult, PairResult, Rows, Stitch
+from explorer.results import FunctionResult, PairResult, Rows
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps, fit_maps
 from explorer.site_moments import collect_moments, share

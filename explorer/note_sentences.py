@@ -98,8 +98,8 @@ def fails(story: Story) -> str:
     """What the dictionary is, and the first control."""
     d = story.sister.here.dictionary
     assert d is not None
-    moved = d.translated.paper.value
-    part = "Part of the failure is only a moved mean: w" if moved > d.raw.paper.value + CLEAR else "W"
+    moved = d["translated"].paper.value
+    part = "Part of the failure is only a moved mean: w" if moved > d["raw"].paper.value + CLEAR else "W"
     return (
         f"The dictionary (a sparse autoencoder) was trained on {story.sister.source} alone. Zero is what predicting the "
         f"mean row would give. {part}ith the mean moved and nothing turned it explains {two(moved)} at the site "
@@ -121,15 +121,15 @@ def sister(story: Story) -> str:
     """What the shuffled control takes away, and the harder reading."""
     d = story.sister.here.dictionary
     assert d is not None
-    gained = d.rotated.paper.value - d.raw.paper.value
-    free = d.shuffled.paper.value - d.raw.paper.value
+    gained = d["rotated"].paper.value - d["raw"].paper.value
+    free = d["shuffled"].paper.value - d["raw"].paper.value
     share = f"Of the {two(gained)} gained, {two(free)} come with shuffled pairs as well. " if gained > 0 < free else ""
     weights = f"which shares the input and output weights of {story.sister.source}"
     made = weights if story.shared else "which was trained apart"
     return (
         f"The same for {story.sister.target}, {made}. {share}The curve asks whether the dictionary rebuilds the row that it "
         f"is given. Asked for what {story.sister.source} itself had at the same token, it explains "
-        f"{two(d.rotated.faithful.value)}. Press Space to turn."
+        f"{two(d['rotated'].faithful.value)}. Press Space to turn."
     )
 
 
@@ -186,7 +186,7 @@ def _loss_rise(found: DoseResponse, dose: float) -> str:
 def limits(story: Story) -> str:
     """ρ, and where to go on."""
     here = story.sister.here
-    turned, affine, token = here.ladder.orthogonal.value, here.ladder.affine.value, here.token.lookup.value
+    turned, affine, token = here.ladder["orthogonal"].value, here.ladder["affine"].value, here.token.lookup.value
     more = ": much of what two models share may be the token" if token > turned else ", less than R does"
     return (
         f"ρ = EV of R / EV of affine = {two(turned)} / {two(affine)}. "

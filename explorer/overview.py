@@ -11,7 +11,8 @@ import msgspec
 
 from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
-from explorer.report import SCHEMA, Report, flat
+from explorer.report import flat
+from explorer.report_schema import SCHEMA, Report
 
 
 @dataclass(frozen=True)

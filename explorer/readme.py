@@ -32,8 +32,9 @@ def sites(study: Study) -> str:
     for s in study.pair(*PAIR).sites:
         assert s.dictionary is not None
         d = s.dictionary
-        dictionary = (d.ceiling, d.raw, d.translated, d.rotated, d.affine, d.shuffled)
-        numbers = [x.paper.value for x in dictionary] + [s.ladder.orthogonal.value, s.ladder.affine.value, s.ladder.rho]
+        dictionary = [d[arm] for arm in ("ceiling", "raw", "translated", "rotated", "affine", "shuffled")]
+        direct = [s.ladder["orthogonal"].value, s.ladder["affine"].value, s.ladder.rho]
+        numbers = [*(x.paper.value for x in dictionary), *direct]
         lines.append(f"| {s.label} | " + " | ".join(f"{x:.2f}" for x in numbers) + " |")
     return "\n".join(lines).replace("-0.", "−0.").replace("| -", "| −")
 

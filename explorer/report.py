@@ -1,320 +1,35 @@
-"""The report on a pair, schema 1: what `check` writes into report.json, sites.csv and report.html, from one object."""
+"""The report on a measured pair: what `check` writes into report.json and sites.csv, from one object."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from explorer.map_results import StitchScores
 from explorer.metrics import Estimate
-from explorer.results import PairResult, SiteResult, StitchScores
+from explorer.report_schema import SCHEMA, Circumstances, Report, Rotation, SiteReport, SteeringRow
+from explorer.results import PairResult, SiteResult
 
 if TYPE_CHECKING:
     from explorer.dose_response import DoseResponse
 
-SCHEMA = 1
 CONTRAST = "contrast:"
 """How the name of a ready contrast begins."""
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """One of the two models."""
-
-    id: str
-    """Folder or hub id, as it was given."""
-    revision: str | None
-    """Revision of a hub id."""
-    sha256: str
-    """Hash of its config and weights."""
-    d_model: int
-    """Width of the residual stream."""
-    n_layers: int
-    """Blocks."""
-    parameters: int
-    """Number of parameters."""
-
-
-@dataclass(frozen=True)
-class Models:
-    """The pair."""
-
-    source: ModelFacts
-    """A."""
-    target: ModelFacts
-    """B."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows of residual stream that were used."""
-
-    fit: int
-    """Fitted on."""
-    validation: int
-    """Ridge strength chosen on."""
-    test: int
-    """Scored on."""
-    dropped: int
-    """Left out for their norm."""
-
-
-@dataclass(frozen=True)
-class Function:
-    """Do the two compute the same?"""
-
-    loss_source: float
-    """Nats per token on the test text."""
-    loss_target: float
-    """Nats per token."""
-    kl: float
-    """KL(source‖target), nats per token."""
-    top1_agreement: float
-    """Share of positions with the same first choice."""
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """EV of the source's rows by each map, on test."""
-
-    mean: float
-    """The fit rows' mean."""
-    identity: float
-    """No map."""
-    translation: float
-    """The mean moved."""
-    permutation: float
-    """Signed permutation of dimensions."""
-    orthogonal: float
-    """R."""
-    orthogonal_scale: float
-    """R and one scale."""
-    affine: float
-    """Ridge."""
-    token_residual: float | None
-    """R after what the token alone explains was subtracted on both sides."""
-
-
-@dataclass(frozen=True)
-class Nulls:
-    """Orthogonal EV on test without a true pairing; of several refits the largest."""
-
-    shuffled: float
-    """Gate: 19 deranged pairings."""
-    untrained: float
-    """Gate: 3 fresh initialisations of the target."""
-    haar: float
-    """19 Haar-random rotations."""
-    pca_signs: float
-    """19 random sign patterns on matched principal axes."""
-    token_lookup: float
-    """Mean of the source's fit rows of the same token."""
-
-
-@dataclass(frozen=True)
-class AffineNulls:
-    """The same for the affine map."""
-
-    shuffled: float
-    """Gate: 19 deranged pairings."""
-    untrained: float
-    """Gate: 3 fresh initialisations of the target."""
-
-
-@dataclass(frozen=True)
-class Sae:
-    """Paper-style EV of the source's dictionary under each map (`rotated_faithful`: against the source's own rows)."""
-
-    ceiling: float
-    """On the source itself."""
-    raw: float
-    """On the target as it is."""
-    translated: float
-    """Mean moved."""
-    rotated: float
-    """Through R."""
-    rotated_faithful: float
-    """Through R, against x_A."""
-    shuffled: float
-    """Through an R of shuffled pairs."""
-    l0: float
-    """Mean number of active features on the source."""
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """What kind of matrix R is."""
-
-    frobenius_from_identity: float
-    """‖R − I‖_F."""
-    sqrt_2d: float
-    """√(2d): where ‖R − I‖_F lies whenever tr R is near 0."""
-    det: float
-    """+1 or −1."""
-    identified_rank: int
-    """k*, of d."""
-    identity_share: float
-    """tr(M) / ΣS."""
-    haar_p: float
-    """p of the Haar test."""
-    ks_p_paper: float
-    """The paper's KS test, which has no power."""
-
-
-@dataclass(frozen=True)
-class Arms:
-    """CE recovered by arm, in one direction."""
-
-    mean: float
-    """Mean row."""
-    translation: float
-    """Mean moved."""
-    orthogonal: float
-    """R."""
-    affine: float
-    """Ridge."""
-    shuffled: float
-    """R of shuffled pairs."""
-
-
-@dataclass(frozen=True)
-class Stitch:
-    """Both directions."""
-
-    source_to_target: Arms
-    """The source to the site, the target from there."""
-    target_to_source: Arms
-    """The reverse."""
-
-
-@dataclass(frozen=True)
-class FiringR:
-    """Median firing Pearson r over features."""
-
-    raw: float | None
-    """The target as it is; null where no feature fired often enough."""
-    rotated: float | None
-    """Through R."""
-
-
-@dataclass(frozen=True)
-class SiteReport:
-    """One site."""
-
-    site: str
-    """Its name."""
-    ev: Ladder
-    """Ladder of maps."""
-    rho: float | None
-    """EV orthogonal / EV affine."""
-    nulls: Nulls
-    """Controls of the orthogonal map."""
-    nulls_affine: AffineNulls
-    """Controls of the affine map."""
-    p: float
-    """(1 + #{shuffled ≥ orthogonal}) / 20."""
-    sae: Sae | None
-    """The dictionary, null where none was used."""
-    decoder_cosine: float | None
-    """Mean over the source's live features of the largest cosine with the target's decoder rows, after R; null where
-    one of the two has no dictionary, as in a check without `--sae-target`."""
-    rotation: Rotation
-    """R."""
-    stitch: Stitch
-    """CE recovered."""
-    firing: FiringR | None
-    """Firing correlation, null where no dictionary was used."""
-    intervals: Mapping[str, tuple[float, float]]
-    """95 % bounds of the document bootstrap by name, e.g. ev.orthogonal, rho, stitch.target_to_source.affine."""
-    verdict: str
-    """One of the verdicts."""
-    reasons: tuple[str, ...]
-    """Why."""
-
-
-@dataclass(frozen=True)
-class SteeringRow:
-    """One ready contrast of the source on the target. Effects are signed areas ∫ sign(c)·(m(c) − m(0)) dc."""
-
-    name: str
-    """The contrast."""
-    site: str
-    """Where it was added."""
-    reach: float
-    """Largest |c|, in median residual norms of the target, that the areas cover; beyond it the loss rises by > 10 %."""
-    native: float
-    """Area of the target's own vector."""
-    rotated: float
-    """Of the source's vector through R."""
-    raw: float
-    """Of the source's vector as it is."""
-    random_low: float
-    """5th percentile of random directions' areas."""
-    random_high: float
-    """95th percentile."""
-    transfer: float | None
-    """TE = rotated / native; null where native is not above the random band."""
-    transfer_low: float | None
-    """Lower 95 % bound of TE, by bootstrap over prompts."""
-    transfer_high: float | None
-    """Upper 95 % bound."""
-    verdict: str
-    """n/a, inverted, no better than random, weak, transfers."""
-    regime: str
-    """What the raw vector does, in the paper's words: n/a, inverted, none, partial, clean."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """The whole."""
-
-    schema: int
-    """Version of this format."""
-    models: Models
-    """Who was compared."""
-    rows: Rows
-    """On how much."""
-    function: Function
-    """Same function?"""
-    sites: tuple[SiteReport, ...]
-    """Site by site."""
-    ev_cross_site: tuple[tuple[float, ...], ...]
-    """EV at the site of the column with the R of the site of the row."""
-    steering: tuple[SteeringRow, ...] | None
-    """Verdicts on steering vectors; null where the text has no ready contrasts, or a model does not know the text."""
-    verdict: str
-    """Of the pair."""
-    reasons: tuple[str, ...]
-    """Why."""
-    next: str
-    """What to try next."""
-    text: str
-    """What was read."""
-    command: str
-    """What made this report."""
-    versions: Mapping[str, str]
-    """Libraries."""
-    seconds: float
-    """How long the check took."""
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What a report says beside the numbers."""
-
-    models: Models
-    """The two models."""
-    text: str
-    """What was read, in words."""
-    command: str
-    """The command line."""
-    versions: Mapping[str, str]
-    """Libraries."""
-    seconds: float
-    """Time taken."""
+SCORES = {
+    "ceiling": ("ceiling", "paper"),
+    "raw": ("raw", "paper"),
+    "translated": ("translated", "paper"),
+    "rotated": ("rotated", "paper"),
+    "rotated_faithful": ("rotated", "faithful"),
+    "shuffled": ("shuffled", "paper"),
+}
+"""The dictionary's scores that the format has: arm and reading."""
+FIRED = ("raw", "rotated")
+"""Arms of the firing correlation that it has."""
 
 
 def make_report(
@@ -325,12 +40,11 @@ def make_report(
 ) -> Report:
     """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries."""
     assert result.verdict is not None
-    f, r = result.function, result.rows
     return Report(
         schema=SCHEMA,
         models=facts.models,
-        rows=Rows(r.fit, r.validation, r.test, r.dropped),
-        function=Function(f.loss_source, f.loss_target, f.kl, f.top1_agreement),
+        rows=result.rows,
+        function=result.function,
         sites=tuple(_site(s, result.d_model, decoder_cosines.get(s.site)) for s in result.sites),
         ev_cross_site=result.ev_cross_site,
         steering=tuple(_steering(r) for r in responses if r.vector.startswith(CONTRAST)) or None,
@@ -370,46 +84,20 @@ def _steering(r: DoseResponse) -> SteeringRow:
 def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
     assert s.stitch is not None
     assert s.verdict is not None
-    ladder, intervals = s.ladder, {}
-    rungs = ("identity", "translation", "permutation", "orthogonal", "orthogonal_scale", "affine")
+    estimates = {name: e for name, e in _estimates(s).items() if e is not None}
 
-    def value(name: str, estimate: Estimate | None) -> float | None:
-        if estimate is None:
-            return None
-        intervals[name] = (estimate.low, estimate.high)
-        return estimate.value
-
-    evs = {name: value(f"ev.{name}", getattr(ladder, name)) for name in rungs}
-    ev = Ladder(mean=ladder.mean, **evs, token_residual=value("ev.token_residual", s.token.residual))  # type: ignore[arg-type]
-    rho = value("rho", s.rho)
-    value("rho_scale", s.rho_scale)
-    lookup = value("nulls.token_lookup", s.token.lookup)
-    assert lookup is not None
-    n = s.nulls
-    nulls = Nulls(max(n.shuffled), max(n.untrained), max(n.haar), max(n.pca_signs), lookup)
-    sae = firing = None
-    if s.dictionary is not None and s.firing is not None:
-        scores = s.dictionary
-        paper = {
-            arm: value(f"sae.{arm}", getattr(scores, arm).paper)
-            for arm in ("ceiling", "raw", "translated", "rotated", "shuffled")
-        }
-        faithful = value("sae.rotated_faithful", scores.rotated.faithful)
-        sae = Sae(**paper, rotated_faithful=faithful, l0=scores.ceiling.l0)  # type: ignore[arg-type]
-        firing = FiringR(s.firing.raw, s.firing.rotated)
-
-    def arms(side: str, scores: StitchScores) -> Arms:
-        return Arms(**{f.name: value(f"stitch.{side}.{f.name}", getattr(scores, f.name)) for f in fields(Arms)})  # type: ignore[arg-type]
+    def under(part: str) -> dict[str, float]:
+        return {n.removeprefix(f"{part}."): e.value for n, e in estimates.items() if n.startswith(f"{part}.")}
 
     r = s.rotation
     return SiteReport(
         site=s.site,
-        ev=ev,
-        rho=rho,
-        nulls=nulls,
-        nulls_affine=AffineNulls(max(s.nulls_affine.shuffled), max(s.nulls_affine.untrained)),
-        p=ladder.p,
-        sae=sae,
+        ev={"mean": s.ladder.mean, "token_residual": None, **under("ev")},
+        rho=None if s.rho is None else s.rho.value,
+        nulls={name: max(values) for name, values in asdict(s.nulls).items()} | under("nulls"),
+        nulls_affine={name: max(values) for name, values in asdict(s.nulls_affine).items()},
+        p=s.ladder.p,
+        sae=None if s.dictionary is None else {**under("sae"), "l0": s.dictionary["ceiling"].l0},
         decoder_cosine=decoder_cosine,
         rotation=Rotation(
             r.frobenius_from_identity,
@@ -420,27 +108,42 @@ def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
             r.haar.p,
             r.haar.ks_p_paper,
         ),
-        stitch=Stitch(
-            arms("source_to_target", s.stitch.source_to_target), arms("target_to_source", s.stitch.target_to_source)
-        ),
-        firing=firing,
-        intervals=intervals,
+        stitch={way: under(f"stitch.{way}") for way in _ways(s)},
+        firing=None if s.firing is None else {arm: s.firing[arm] for arm in FIRED},
+        intervals={name: (e.low, e.high) for name, e in estimates.items()},
         verdict=s.verdict.verdict,
         reasons=s.verdict.reasons,
     )
 
 
+def _ways(s: SiteResult) -> dict[str, StitchScores]:
+    assert s.stitch is not None
+    return {"source_to_target": s.stitch.source_to_target, "target_to_source": s.stitch.target_to_source}
+
+
+def _estimates(s: SiteResult) -> dict[str, Estimate | None]:
+    """Every number of a site that has an interval, by its dotted name in the report."""
+    found: dict[str, Estimate | None] = {f"ev.{rung}": e for rung, e in s.ladder.rungs.items()}
+    found |= {"ev.token_residual": s.token.residual, "rho": s.rho, "rho_scale": s.rho_scale}
+    found["nulls.token_lookup"] = s.token.lookup
+    if s.dictionary is not None:
+        found |= {f"sae.{name}": getattr(s.dictionary[arm], reading) for name, (arm, reading) in SCORES.items()}
+    return found | {f"stitch.{way}.{seam}": e for way, scores in _ways(s).items() for seam, e in scores.seams.items()}
+
+
 def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Every number of a site's report by its dotted name, in the contract's order; bounds as name.low and name.high."""
-    if isinstance(value, Mapping):
-        return {f"{k}.{end}": v for k, both in value.items() for end, v in zip(("low", "high"), both, strict=True)}
-    if hasattr(value, "__dataclass_fields__"):
-        out: dict[str, Any] = {}
-        for f in fields(value):
-            inner = "" if f.name == "intervals" else f"{name}.{f.name}" if name else f.name
-            out |= flat(getattr(value, f.name), inner)
-        return out
-    return {name: " · ".join(value) if isinstance(value, tuple) else value}
+    if isinstance(value, SiteReport | Rotation):
+        value = {f.name: getattr(value, f.name) for f in fields(value)}
+    if not isinstance(value, Mapping):
+        return {name: " · ".join(value) if isinstance(value, tuple) else value}
+    out: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key == "intervals":
+            out |= {f"{k}.{end}": v for k, both in inner.items() for end, v in zip(("low", "high"), both, strict=True)}
+        else:
+            out |= flat(inner, f"{name}.{key}" if name else key)
+    return out
 
 
 def sites_csv(report: Report) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer import report_svg
+from explorer.map_registry import rungs, seams
 from explorer.palette import DARK, LIGHT, Palette
-from explorer.report import Report
+from explorer.report_schema import Report
 from explorer.results import PairResult
 from explorer.sites import residual_index
 
@@ -69,6 +70,8 @@ def report_html(report: Report, result: PairResult) -> str:
         d=result.d_model,
         control=result.control,
         embedding=embedding,
+        rungs=rungs(),
+        seams={"mean": "mean row"} | {seam: m.title for seam, m in seams().items()},
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from explorer.map_registry import rungs, seams
 from explorer.metrics import Estimate
 from explorer.results import PairResult, SiteResult
+from explorer.verdict import recovered
 
 WIDTH, HEIGHT = 720, 300
 LEFT, RIGHT, TOP, BOTTOM = 56, 132, 16, 40
@@ -84,15 +86,15 @@ def _range(values: Sequence[float | None]) -> tuple[float, float]:
 def ladder(result: PairResult) -> str:
     """EV of the maps by site, with the largest gate null."""
     sites = result.sites
-    rungs = {"identity": "raw", "translation": "translated", "orthogonal": "rotated", "affine": "affine"}
-    values = {name: [getattr(s.ladder, name) for s in sites] for name in rungs}
-    null = [max(*s.nulls.shuffled, *s.nulls.untrained) for s in sites]
+    drawn = {rung: m.colour for rung, m in rungs().items() if m.is_arm}
+    values = {name: [s.ladder[name] for s in sites] for name in drawn}
+    null = [s.nulls.gate for s in sites]
     everything = [e.value for row in values.values() for e in row] + null
     axes = _Axes(*_range(everything), len(sites))
     axes.labels([s.label for s in sites])
     axes.line(null, "null", "largest gate null")
     axes.line([s.token.lookup.value for s in sites], "source", "token lookup")
-    for name, css in rungs.items():
+    for name, css in drawn.items():
         axes.line([e.value for e in values[name]], css, name)
         axes.bars(values[name], css)
     return axes.done("Explained variance of the source's rows by each map, site by site")
@@ -104,8 +106,8 @@ def dictionary(result: PairResult) -> str | None:
     if not sites:
         return None
     arms = {"ceiling": "ceiling", "raw": "raw", "translated": "translated", "rotated": "rotated", "shuffled": "null"}
-    values = {a: [getattr(s.dictionary, a).paper for s in sites] for a in arms}
-    faithful = [s.dictionary.rotated.faithful for s in sites if s.dictionary is not None]
+    values = {a: [s.dictionary[a].paper for s in sites if s.dictionary is not None] for a in arms}
+    faithful = [s.dictionary["rotated"].faithful for s in sites if s.dictionary is not None]
     everything = [e.value for row in (*values.values(), faithful) for e in row]
     axes = _Axes(*_range(everything), len(sites))
     axes.labels([s.label for s in sites])
@@ -121,18 +123,11 @@ def stitching(result: PairResult) -> str | None:
     sites = [s for s in result.sites if s.stitch is not None]
     if not sites:
         return None
-    arms = {"translation": "translated", "orthogonal": "rotated", "affine": "affine", "shuffled": "null"}
-
-    def worse(site: SiteResult, arm: str) -> float:
-        assert site.stitch is not None
-        both = (site.stitch.source_to_target, site.stitch.target_to_source)
-        return min(float(getattr(scores, arm).value) for scores in both)
-
-    values = {arm: [worse(s, arm) for s in sites] for arm in arms}
+    values = {seam: [recovered(s, seam).estimate.value for s in sites] for seam in seams()}
     axes = _Axes(*_range([v for row in values.values() for v in row]), len(sites))
     axes.labels([s.label for s in sites])
-    for arm, css in arms.items():
-        axes.line(values[arm], css, arm)
+    for seam, m in seams().items():
+        axes.line(values[seam], m.colour, seam)
     return axes.done("Cross-entropy recovered by stitching, in the worse direction, by arm and site")
 
 

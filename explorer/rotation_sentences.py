@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from explorer.figures import controls
-from explorer.results import PairResult, RotationFacts, SiteResult, StitchScores
+from explorer.map_results import StitchScores
+from explorer.results import PairResult, SiteResult
+from explorer.rotation_results import RotationFacts
 from explorer.sentences import minus
 
 if TYPE_CHECKING:
@@ -46,22 +48,22 @@ def reasons(result: PairResult, site: SiteResult) -> list[str]:
 def maps(site: SiteResult) -> list[str]:
     """What the ladder says: rotation against affine, against the token, against its nulls."""
     ladder, out = site.ladder, []
-    rho = f"ρ = {ladder.orthogonal.value:.2f} / {ladder.affine.value:.2f} = {ladder.rho:.2f}"
+    rho = f"ρ = {ladder['orthogonal'].value:.2f} / {ladder['affine'].value:.2f} = {ladder.rho:.2f}"
     if site.rho is not None:
         rho += f" [{site.rho.low:.2f}, {site.rho.high:.2f}]"
     out.append(
-        f"<b>How much is rotation?</b> The rotation explains {ladder.orthogonal.value:.2f} of the rows, the best affine map "
-        f"{ladder.affine.value:.2f}: {rho}."
+        f"<b>How much is rotation?</b> The rotation explains {ladder['orthogonal'].value:.2f} of the rows, the best affine map "
+        f"{ladder['affine'].value:.2f}: {rho}."
     )
     best, name = max((max(values), name) for name, values in controls(site))
     out.append(
         f"<b>Against maps that saw no true pairing:</b> the best of them ({name}) explains {best:.2f}; "
         f"p = {ladder.p:.2g} over 19 shuffled pairings."
     )
-    more = ladder.orthogonal.value > site.token.lookup.value
+    more = ladder["orthogonal"].value > site.token.lookup.value
     text = (
         f"<b>Knowing the token alone</b> explains {site.token.lookup.value:.2f}; the rotation explains "
-        f"{ladder.orthogonal.value:.2f}{', more than that' if more else ', less than that'}."
+        f"{ladder['orthogonal'].value:.2f}{', more than that' if more else ', less than that'}."
     )
     if site.token.residual is not None:
         text += (
@@ -138,11 +140,11 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
 
 
 def _stitched(first: str, second: str, scores: StitchScores) -> str:
-    e = scores.orthogonal
+    e = scores["orthogonal"]
     return (
         f"<b>{first} up to here, {second} from here:</b> through R {e.value:.2f} [{e.low:.2f}, {e.high:.2f}] of the "
-        f"cross-entropy is recovered, through an affine map {scores.affine.value:.2f}, through a shuffled R "
-        f"{scores.shuffled.value:.2f}."
+        f"cross-entropy is recovered, through an affine map {scores['affine'].value:.2f}, through a shuffled R "
+        f"{scores['shuffled'].value:.2f}."
     )
 
 
@@ -187,13 +189,13 @@ def depths(result: PairResult) -> list[str]:
 def pairs(results: list[PairResult]) -> list[str]:
     """How the study's pairs compare."""
     middle = len(results[0].sites) // 2
-    ranked = sorted(results, key=lambda r: r.sites[middle].ladder.orthogonal.value, reverse=True)
+    ranked = sorted(results, key=lambda r: r.sites[middle].ladder["orthogonal"].value, reverse=True)
     best, worst = ranked[0], ranked[-1]
     label = best.sites[middle].label
 
     def line(word: str, r: PairResult) -> str:
         v = f", verdict: {r.verdict.verdict}" if r.verdict is not None else ""
-        return f"<b>{word}</b> at the site {label}: {r.source} → {r.target}, {r.sites[middle].ladder.orthogonal.value:.2f}{v}."
+        return f"<b>{word}</b> at the site {label}: {r.source} → {r.target}, {r.sites[middle].ladder['orthogonal'].value:.2f}{v}."
 
     return [minus(line("Best aligned", best)), minus(line("Least aligned", worst))]
 

@@ -5,12 +5,12 @@ Every sentence is computed from the study's numbers; the thresholds in `story_fa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from explorer import note_sentences as notes
+from explorer.dictionary_results import DialCurve, DictionaryScore
 from explorer.dose_response import Regime, TransferVerdict
-from explorer.results import DialCurve, DictionaryScores
 from explorer.rotation_sentences import deviates
 from explorer.story import Chapter, Story
 from explorer.story_facts import (
@@ -86,7 +86,7 @@ def _cosine(story: Story) -> str:
 
 def _fails(story: Story) -> str:
     d, a, b = _dictionary(story.sister), story.sister.source, story.sister.target
-    raw, ceiling = d.raw.paper.value, d.ceiling.paper.value
+    raw, ceiling = d["raw"].paper.value, d["ceiling"].paper.value
     text = f"{a}'s dictionary explains {two(ceiling)} of {a}, but {two(raw)} of {b}"
     if raw >= ceiling - CLEAR:
         return f"{a}'s dictionary explains {two(ceiling)} of {a}, and {two(raw)} of {b}: it does not fail."
@@ -143,7 +143,7 @@ def _steer(story: Story) -> str:
 
 def _limits(story: Story) -> str:
     here = story.sister.here
-    turned, affine = here.ladder.orthogonal.value, here.ladder.affine.value
+    turned, affine = here.ladder["orthogonal"].value, here.ladder["affine"].value
     nothing = " nothing" if turned < CLEAR else f" {two(turned)}"
     text = f"Of {story.sister.source}'s own rows R explains{nothing}"
     if turned <= max(here.ladder.shuffled) + CLEAR:  # whatever it explains, pairing had no part in it
@@ -165,7 +165,7 @@ def _there(chapter: Chapter | None) -> Chapter:
     return chapter
 
 
-def _dictionary(chapter: Chapter) -> DictionaryScores:
+def _dictionary(chapter: Chapter) -> Mapping[str, DictionaryScore]:
     assert chapter.here.dictionary is not None
     return chapter.here.dictionary
 

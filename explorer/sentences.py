@@ -30,19 +30,17 @@ def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
     if site.dictionary is None:
         return f"This study has no dictionary of {a} at the site {site.label}; the ladder below needs none."
     d = site.dictionary
-    worse = ", worse than predicting the mean" if d.raw.paper.value < 0 else ""
+    worse = ", worse than predicting the mean" if d["raw"].paper.value < 0 else ""
     text = (
-        f"At the site <b>{site.label}</b>, {a}'s dictionary explains {_ev(d.raw.paper.value)} of {b} as it is{worse}, and "
-        f"{_ev(d.rotated.paper.value)} read through one rotation; on {a} itself it explains {_ev(d.ceiling.paper.value)}. "
-        f"A rotation fitted to shuffled pairs reaches {_ev(d.shuffled.paper.value)}. "
+        f"At the site <b>{site.label}</b>, {a}'s dictionary explains {_ev(d['raw'].paper.value)} of {b} as it is{worse}, and "
+        f"{_ev(d['rotated'].paper.value)} read through one rotation; on {a} itself it explains {_ev(d['ceiling'].paper.value)}. "
+        f"A rotation fitted to shuffled pairs reaches {_ev(d['shuffled'].paper.value)}. "
     )
     if arm not in ("raw", "rotated", "shuffled"):
-        text += f"Read through the {arm} map it is {_ev(getattr(d, arm).paper.value)}. "
-    share = site.ladder.orthogonal.value
-    text += (
-        f"As a fit of {a}'s own rows, the rotation explains {_ev(share)}"
-        f"{'' if site.ladder.rho > 0.98 else f' where an affine map explains {_ev(site.ladder.affine.value)}'}."
-    )
+        text += f"Read through the {arm} map it is {_ev(d[arm].paper.value)}. "
+    share, affine = site.ladder["orthogonal"].value, site.ladder["affine"].value
+    more = "" if site.ladder.rho > 0.98 else f" where an affine map explains {_ev(affine)}"
+    text += f"As a fit of {a}'s own rows, the rotation explains {_ev(share)}{more}."
     return text
 
 
@@ -54,11 +52,7 @@ def firing(site: SiteResult) -> str:
     )
     if site.firing is None:
         return rows
-    numbers = ", ".join(
-        f"{name} {value:.2f}"
-        for name in ("raw", "translated", "rotated", "affine", "shuffled")
-        if (value := getattr(site.firing, name)) is not None
-    )
+    numbers = ", ".join(f"{name} {value:.2f}" for name, value in site.firing.items() if value is not None)
     return minus(f"<b>Do the same features fire?</b> Median firing correlation over features: {numbers}. {rows}")
 
 
@@ -66,13 +60,13 @@ def refitted(stored: SiteResult, live: SiteResult, difference: float, seconds: f
     """What a live fit found, beside what is stored (HTML)."""
     text = (
         f"Fitted again in <b>{seconds:.0f} s</b> from {live.rows_fit:,} rows: the largest difference between the two R is "
-        f"<b>{difference:.1e}</b>, and the rotation explains {_ev(live.ladder.orthogonal.value)} of the rows "
-        f"(stored: {_ev(stored.ladder.orthogonal.value)})"
+        f"<b>{difference:.1e}</b>, and the rotation explains {_ev(live.ladder['orthogonal'].value)} of the rows "
+        f"(stored: {_ev(stored.ladder['orthogonal'].value)})"
     )
     if live.dictionary is not None and stored.dictionary is not None:
         text += (
-            f"; the dictionary read through it {_ev(live.dictionary.rotated.paper.value)} "
-            f"(stored: {_ev(stored.dictionary.rotated.paper.value)})"
+            f"; the dictionary read through it {_ev(live.dictionary['rotated'].paper.value)} "
+            f"(stored: {_ev(stored.dictionary['rotated'].paper.value)})"
         )
     return text + "."
 

@@ -12,10 +12,10 @@ from explorer import metrics
 from explorer.activations import edit_residual
 from explorer.corpus import Chunks
 from explorer.map_registry import seams
+from explorer.map_results import Stitch, StitchScores
 from explorer.maps import ResidualMap
 from explorer.models import LanguageModel
 from explorer.paired_rows import BATCH, NormLimits, PairedRows, Report, paired_rows
-from explorer.results import Stitch, StitchScores
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 
@@ -61,7 +61,7 @@ class _Losses:
         room = mean[base] - mean["own"]
         recovered = {arm: metrics.interval((mean[base] - mean[arm]) / room) for arm in ("mean", *seams())}
         return StitchScores(
-            **recovered,
+            recovered,
             loss=float(mean["own"][0]),
             base=float(mean[base][0]),
             unigram=float(mean["unigram"][0]),

@@ -13,6 +13,7 @@ from explorer.cache import cache_folder
 from explorer.corpora import CORPORA, open_corpus
 from explorer.corpus_base import Corpus
 from explorer.errors import InputError
+from explorer.result_json import decode_result
 from explorer.results import PairResult
 from explorer.sites import Site, all_sites, parse_site
 from explorer.study_text import TextEntry
@@ -211,7 +212,7 @@ class Study:
         if not path.is_file():
             raise InputError(f"the pair {source} → {target} is not measured in study '{self.file.name}'")
         try:
-            return msgspec.json.decode(path.read_bytes(), type=PairResult)
+            return decode_result(path.read_bytes())
         except msgspec.DecodeError as error:
             raise InputError(f"'{path}' is damaged: {error}; remove it and measure the pair again") from error
 

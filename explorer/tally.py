@@ -10,25 +10,15 @@ from torch import Tensor
 
 from explorer import maps, metrics, nulls
 from explorer.controls import Controls
+from explorer.dictionary_results import DialCurve, DictionaryScore
 from explorer.haar import haar_test
 from explorer.map_registry import arms, rungs
+from explorer.map_results import AffineNulls, FitCurve, Ladder, Nulls, Stitch, TokenFacts
 from explorer.moments import Moments
 from explorer.paired_rows import PairedRows
-from explorer.results import (
-    AffineNulls,
-    DialCurve,
-    DictionaryScore,
-    DictionaryScores,
-    Firing,
-    FitCurve,
-    Ladder,
-    Nulls,
-    RotationFacts,
-    SiteResult,
-    Stitch,
-    TokenFacts,
-)
+from explorer.results import SiteResult
 from explorer.ridge import Ridge
+from explorer.rotation_results import RotationFacts
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
 from explorer.site_moments import SiteMoments
@@ -146,7 +136,7 @@ class SiteTally:
         found = {name: score.estimate() for name, (_, score) in self.rungs.items()}
         random = maps.linear_ev(self.fitted["random"].matrix, self.fit, self.test)
         mean = maps.linear_ev(torch.zeros_like(self.fit.cross), self.fit, self.test)
-        ladder = Ladder(**found, shuffled=shuffled, random=random, mean=mean)
+        ladder = Ladder(found, shuffled=shuffled, random=random, mean=mean)
         special, rotated = (
             maps.linear_ev(m.matrix, self.fit, self.test) for m in (self.fitted["special"], self.fitted["rotated"])
         )
@@ -177,9 +167,8 @@ class SiteTally:
         )
         dictionary = firing = curve = None
         if self.sae is not None:
-            dictionary = DictionaryScores(**{arm: tally.score() for arm, tally in self.tallies.items()})
-            medians = {arm: _median(found.r) for arm, found in self.features().items() if arm != "random"}
-            firing = Firing(**medians)
+            dictionary = {arm: tally.score() for arm, tally in self.tallies.items()}
+            firing = {arm: _median(found.r) for arm, found in self.features().items() if arm != "random"}
             curve = self._dial(self.sae)
         return SiteResult(
             site=site.name,
@@ -217,7 +206,7 @@ class SiteTally:
         points = [
             (n, *(maps.linear_ev(m, self.fit, self.test) for m in matrices)) for n, *matrices in self.moments.curve
         ]
-        points.append((self.fit.n, ladder.orthogonal.value, ladder.affine.value))
+        points.append((self.fit.n, ladder["orthogonal"].value, ladder["affine"].value))
         rows, orthogonal, affine = zip(*sorted({p[0]: p for p in points}.values()), strict=True)
         return FitCurve(rows, orthogonal, affine)
 

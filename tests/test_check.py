@@ -153,7 +153,7 @@ def test_the_study_opens_with_its_models_and_dictionaries(checked: Path) -> None
     )
     result = study.pair("A", "B")
     report = json.loads((checked / "report.json").read_text())
-    assert [s.ladder.orthogonal.value for s in result.sites] == [s["ev"]["orthogonal"] for s in report["sites"]]
+    assert [s.ladder["orthogonal"].value for s in result.sites] == [s["ev"]["orthogonal"] for s in report["sites"]]
     assert len(study.features("A")) == 2 * 4 * 24
     assert len(study.correspondence("A", "B")) == 2 * 4 * 24
     assert set(study.clouds("A", "B")) == {s.name for s in study.sites}

@@ -153,6 +153,8 @@ def test_a_pair_of_every_family_is_measured_and_judged(family: str, tokenizer: A
         (x, y), (u, v) = rows["fit"], rows["test"]
         r, _ = orthogonal_procrustes(y - y.mean(0), x - x.mean(0))
         rest = (u - ((v - y.mean(0)) @ r + x.mean(0))) ** 2
-        assert found.ladder.orthogonal.value == pytest.approx(1 - rest.sum() / ((u - u.mean(0)) ** 2).sum(), abs=0.02)
+        assert found.ladder["orthogonal"].value == pytest.approx(
+            1 - rest.sum() / ((u - u.mean(0)) ** 2).sum(), abs=0.02
+        )
         assert found.stitch is not None
-        assert np.isfinite(found.stitch.source_to_target.orthogonal.value)
+        assert np.isfinite(found.stitch.source_to_target["orthogonal"].value)

@@ -326,14 +326,14 @@ def test_the_verdict_its_numbers_and_their_thresholds(checked: OwnStudy) -> None
     assert site.verdict is not None and site.verdict.verdict == result.verdict.verdict
     found = {c.name: c for c in sentences.criteria(result)}
     rotation = found["EV of the rotation"]
-    assert rotation.value.startswith(f"{site.ladder.orthogonal.value:.2f}".replace("-", "−"))
-    assert rotation.met == (site.ladder.orthogonal.low >= 0.8)
+    assert rotation.value.startswith(f"{site.ladder['orthogonal'].value:.2f}".replace("-", "−"))
+    assert rotation.met == (site.ladder["orthogonal"].low >= 0.8)
     if site.rho is not None:
         assert found["ρ = EV rotation / EV affine"].met == (site.rho.low >= MOSTLY)
     for c in found.values():
         assert c.value in shown
     table = app.dataframe[0].value
-    assert list(table["EV rotation"]) == [s.ladder.orthogonal.value for s in result.sites]
+    assert list(table["EV rotation"]) == [s.ladder["orthogonal"].value for s in result.sites]
     assert list(table["site"]) == ["input", "after 2", "end"]
     assert [o.path.name for o in study_outputs.outputs(study)] == [
         "report.html", "report.json", "sites.csv", "rotations.safetensors",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from explorer import claim_rules as rules
 from explorer.claim_study import ClaimStudy
 from explorer.claims import CLAIMS, TOY, Agreement, Reading, read_claims, read_on, summary
-from explorer.results import DictionaryScores, Firing, PairResult
+from explorer.dictionary_results import DictionaryScore
+from explorer.results import PairResult
 from explorer.study import Study, open_study, shipped_studies
 from explorer.ui.claims import poly_command
 
@@ -96,9 +98,8 @@ def test_summary_counts_every_claim(readings: dict[str, Reading]) -> None:
 def with_scores(pair: PairResult, **arms: float) -> PairResult:
     """The pair with these paper-style EVs at every site."""
 
-    def scores(d: DictionaryScores) -> DictionaryScores:
-        new = {k: replace(getattr(d, k), paper=replace(getattr(d, k).paper, value=v)) for k, v in arms.items()}
-        return replace(d, **new)
+    def scores(d: Mapping[str, DictionaryScore]) -> dict[str, DictionaryScore]:
+        return {**d, **{k: replace(d[k], paper=replace(d[k].paper, value=v)) for k, v in arms.items()}}
 
     return replace(pair, sites=tuple(replace(s, dictionary=scores(s.dictionary)) for s in pair.sites if s.dictionary))
 
@@ -142,7 +143,10 @@ def test_random_agrees_only_where_the_test_with_power_finds_nothing(
 def test_a_rise_of_firing_that_shuffled_pairs_give_too_does_not_count(study: Study) -> None:
     pair = study.pair("seed0", "seed1")
     for shuffled, agrees in ((0.0, True), (0.85, False)):
-        sites = [replace(s, firing=Firing(0.0, 0.0, 0.9, 0.9, shuffled)) for s in pair.sites]
+        sites = [
+            replace(s, firing={"raw": 0.0, "translated": 0.0, "rotated": 0.9, "affine": 0.9, "shuffled": shuffled})
+            for s in pair.sites
+        ]
         found = rules.same_features_fire(ClaimStudy(study, (replace(pair, sites=tuple(sites)),), (), None, None, {}))
         assert found is not None and found.agrees == found.partly == agrees
 

@@ -81,7 +81,7 @@ def test_token_lookup_and_residual_equal_pandas(
 def test_one_rotation_at_other_sites(measured: tuple[LanguageModel, LanguageModel, Pair]) -> None:
     _, _, pair = measured
     matrix = np.array(pair.result.ev_cross_site)
-    np.testing.assert_allclose(np.diag(matrix), [s.ladder.orthogonal.value for s in pair.result.sites], atol=1e-4)
+    np.testing.assert_allclose(np.diag(matrix), [s.ladder["orthogonal"].value for s in pair.result.sites], atol=1e-4)
     fit_a, fit_b, _ = frames(measured, "fit", 3)
     test_a, test_b, _ = frames(measured, "test", 3)
     r = pair.maps[pair.result.sites[1].site]["rotated"].matrix.double().numpy()
@@ -101,7 +101,7 @@ def test_the_fit_curve_is_that_of_the_first_rows(measured: tuple[LanguageModel, 
     for n, value in zip(curve.rows, curve.orthogonal, strict=True):
         r, _ = orthogonal_procrustes(y[:n] - y[:n].mean(0), x[:n] - x[:n].mean(0))
         assert value == pytest.approx(ev(test_a, (test_b - mean_b) @ r + mean_a), abs=1e-3), n
-    assert curve.affine[-1] == pair.result.sites[index].ladder.affine.value
+    assert curve.affine[-1] == pair.result.sites[index].ladder["affine"].value
 
 
 def test_principal_axes_with_random_signs(measured: tuple[LanguageModel, LanguageModel, Pair]) -> None:
@@ -218,7 +218,7 @@ def test_stitching_equals_a_forward_pass_with_rows_replaced(
         assert scores.unigram == pytest.approx(-np.log(counts[truth] / counts.sum()).mean(), abs=0.01)
         for arm, rows in arms.items():
             expected = (scores.base - loss(receiver, rows)) / (scores.base - own)
-            assert getattr(scores, arm).value == pytest.approx(expected, rel=1e-3, abs=1e-3), arm
+            assert scores[arm].value == pytest.approx(expected, rel=1e-3, abs=1e-3), arm
     assert tiny.hooks(a) == tiny.hooks(b) == 0
 
 

@@ -133,7 +133,7 @@ def test_tables_are_printed_from_the_study(made: Any) -> None:
     _, _, study = made
     rows = dyck_study.toy_table(study).splitlines()
     assert len(rows) == 2 + 2 * 3 * 2, "A0 → A1, B0 → B1; three sites; two architectures"
-    score = study.pair("A0", "A1").sites[1].dictionary.rotated.paper.value
+    score = study.pair("A0", "A1").sites[1].dictionary["rotated"].paper.value
     assert f"{score:.2f}".replace("-", "−") in rows[4]
     assert rows[4].startswith("| A0 → A1 | after 1 | TopK |")
     assert len(dyck_study.accuracy_table(study).splitlines()) == 2 + 5

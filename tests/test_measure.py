@@ -60,7 +60,7 @@ def test_the_ladder_equals_plain_fits(measured: tuple[LanguageModel, LanguageMod
         }
         for name, guess in plain.items():
             expected = metrics.explained_variance(test_a, guess)
-            value = getattr(found.ladder, name).value
+            value = found.ladder[name].value
             if name == "affine":
                 assert expected - 0.005 < value < expected + 0.1
             else:
@@ -69,7 +69,7 @@ def test_the_ladder_equals_plain_fits(measured: tuple[LanguageModel, LanguageMod
         assert found.ladder.random == pytest.approx(metrics.explained_variance(test_a, null), abs=1e-4)
         assert len(found.ladder.shuffled) == 19
         if index == 0:
-            assert found.ladder.affine.value > 0.04, "the same token at the input leaves something for a map to find"
+            assert found.ladder["affine"].value > 0.04, "the same token at the input leaves something for a map to find"
 
 
 def test_shuffled_maps_are_refitted_to_wrong_pairs(measured: tuple[LanguageModel, LanguageModel, SAE, Pair]) -> None:
@@ -101,7 +101,7 @@ def test_the_dictionary_under_every_map(measured: tuple[LanguageModel, LanguageM
     own = sae.encode(test_a)
     reads = {"ceiling": test_a, **{arm: pair.maps[found.site][arm](test_b) for arm in arms()}}
     for arm, read in reads.items():
-        score = getattr(found.dictionary, arm)
+        score = found.dictionary[arm]
         assert score.paper.value == pytest.approx(metrics.explained_variance(read, sae(read)), rel=1e-4)
         assert score.faithful.value == pytest.approx(metrics.explained_variance(test_a, sae(read)), rel=1e-4)
         activations = sae.encode(read)
@@ -111,7 +111,7 @@ def test_the_dictionary_under_every_map(measured: tuple[LanguageModel, LanguageM
         enough = ((own > 0).sum(0) >= 20) & ((activations > 0).sum(0) >= 20)
         r = [np.corrcoef(own[:, f], activations[:, f])[0, 1] for f in torch.nonzero(enough).flatten().tolist()]
         # torch's median of an even number of values is the lower of the two in the middle.
-        assert getattr(found.firing, arm) == pytest.approx(sorted(r)[(len(r) - 1) // 2], abs=1e-3)
+        assert found.firing[arm] == pytest.approx(sorted(r)[(len(r) - 1) // 2], abs=1e-3)
     assert all(
         s.dictionary is None and s.dial is None and s.firing is None for s in pair.result.sites if s is not found
     )
@@ -132,7 +132,7 @@ def test_the_dial_moves_between_translation_and_rotation(
     assert found.dial.dictionary[0] == pytest.approx(metrics.explained_variance(test_b, sae(test_b)), abs=1e-4)
     turned = fitted["shuffled_special"](test_b)
     assert found.dial.shuffled[-1] == pytest.approx(metrics.explained_variance(turned, sae(turned)), abs=1e-3)
-    cost = found.ladder.orthogonal.value - metrics.explained_variance(test_a, fitted["special"](test_b))
+    cost = found.ladder["orthogonal"].value - metrics.explained_variance(test_a, fitted["special"](test_b))
     assert found.rotation.special_cost == pytest.approx(max(cost, 0), abs=1e-4)
     determinants = {round(s.rotation.determinant, 3) for s in pair.result.sites}
     assert determinants <= {-1.0, 1.0}

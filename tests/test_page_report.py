@@ -17,8 +17,8 @@ from streamlit.testing.v1 import AppTest
 from test_rotation_page import APP, figure, values
 
 from explorer import check as checking
-from explorer import contrasts, figures_rotation, sae_fit, stitch, tales
-from explorer.map_registry import arms, rungs
+from explorer import contrasts, sae_fit, stitch, tales
+from explorer.map_registry import arms, rungs, seams
 from explorer.studies import adopt, unfinished_folder
 from explorer.study import open_study
 from explorer.ui.questions import ANSWERS
@@ -139,7 +139,7 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     app.segmented_control(key="ask").set_value("Does the function survive?").run()
     ways = list(traces(app, 2).values())
     for trace, way in zip(ways, ("source_to_target", "target_to_source"), strict=True):
-        assert values(trace, "x") == pytest.approx([told["stitch"][way][arm] for arm, _, _ in figures_rotation.SEAMS])
+        assert values(trace, "x") == pytest.approx([told["stitch"][way][arm] for arm in ("mean", *seams())])
     shown = " ".join(h.proto.body for h in app.get("html"))
     both = checked.report["function"]
     assert f"{both['loss_source']:.3f} and {both['loss_target']:.3f} nats per token, KL {both['kl']:.3f}" in shown

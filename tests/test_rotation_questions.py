@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from explorer import figures, figures_rotation, rotation_sentences
-from explorer.map_registry import rungs
+from explorer.map_registry import rungs, seams
 from explorer.palette import DARK, LIGHT
 from explorer.results import PairResult
 from explorer.sentences import minus
@@ -35,7 +35,7 @@ def test_ladder_has_every_rung_the_token_and_the_controls(result: PairResult) ->
     for site in result.sites:
         figure = figures.ladder(site, LIGHT)
         for rung, m in rungs().items():
-            assert named(figure, m.title).x[0] == getattr(site.ladder, rung).value
+            assert named(figure, m.title).x[0] == site.ladder[rung].value
         assert named(figure, "token lookup").x[0] == site.token.lookup.value
         assert tuple(named(figure, "shuffled pairs").x) == site.nulls.shuffled
         assert tuple(named(figure, "untrained target").x) == site.nulls.untrained
@@ -55,7 +55,7 @@ def test_fit_curve_ends_at_the_ladders_values(result: PairResult) -> None:
     affine, rotation = figures_rotation.fit_curve(site.fit_curve, result.d_model, LIGHT).data
     assert tuple(rotation.y) == site.fit_curve.orthogonal and tuple(affine.y) == site.fit_curve.affine
     assert rotation.x[-1] == site.rows_fit
-    assert rotation.y[-1] == pytest.approx(site.ladder.orthogonal.value, abs=2e-3)
+    assert rotation.y[-1] == pytest.approx(site.ladder["orthogonal"].value, abs=2e-3)
 
 
 def test_stitching_shows_both_directions(result: PairResult) -> None:
@@ -63,8 +63,8 @@ def test_stitching_shows_both_directions(result: PairResult) -> None:
     assert site.stitch is not None
     down, up = figures_rotation.stitching(site, ("A", "B"), LIGHT).data
     for trace, scores in ((down, site.stitch.source_to_target), (up, site.stitch.target_to_source)):
-        assert list(trace.x) == [getattr(scores, arm).value for arm, _, _ in figures_rotation.SEAMS]
-        lows = [getattr(scores, arm).low for arm, _, _ in figures_rotation.SEAMS]
+        assert list(trace.x) == [scores[arm].value for arm in ("mean", *seams())]
+        lows = [scores[arm].low for arm in ("mean", *seams())]
         assert np.allclose(np.array(trace.x) - np.array(trace.error_x.arrayminus), lows)
 
 
@@ -75,11 +75,11 @@ def test_heat_maps_hold_the_tables_and_write_every_cell(
     depths = figures_rotation.cross_site(result, palette, palette is DARK)
     assert np.allclose(depths.data[0].z, result.ev_cross_site)
     for i, site in enumerate(result.sites):
-        assert result.ev_cross_site[i][i] == pytest.approx(site.ladder.orthogonal.value, abs=2e-3)
+        assert result.ev_cross_site[i][i] == pytest.approx(site.ladder["orthogonal"].value, abs=2e-3)
     pairs = figures_rotation.pairs_by_site(results, palette, palette is DARK)
     assert list(pairs.data[0].y) == [f"{r.source} → {r.target}" for r in results]
     written = [a.text for a in pairs.layout.annotations]
-    assert written == [f"{s.ladder.orthogonal.value:.2f}".replace("-", "−") for r in results for s in r.sites]
+    assert written == [f"{s.ladder['orthogonal'].value:.2f}".replace("-", "−") for r in results for s in r.sites]
 
 
 def row(name: str, group: str, tokens: int, orthogonal: float) -> TrainingRow:
@@ -104,7 +104,7 @@ def test_sentences_say_what_was_measured(results: list[PairResult], result: Pair
     site = result.sites[2]
     maps = " ".join(rotation_sentences.maps(site))
     assert minus(f"{site.token.lookup.value:.2f}") in maps and f"p = {site.ladder.p:.2g}" in maps
-    assert ("less than that" in maps) == (site.ladder.orthogonal.value <= site.token.lookup.value)
+    assert ("less than that" in maps) == (site.ladder["orthogonal"].value <= site.token.lookup.value)
     matrix = " ".join(rotation_sentences.matrix(result, site))
     assert f"{site.rotation.identified_rank} of {result.d_model} directions" in matrix
     assert ("No deviation from Haar detected" in matrix) == (site.rotation.haar.p > 0.05) and "is Haar" not in matrix

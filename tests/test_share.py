@@ -32,7 +32,7 @@ def test_bars_and_their_intervals_come_back_from_the_csv(study: Study) -> None:
     pair = study.pair("seed0", "seed1")
     found = rows(figure_csv(figures.ev_by_site(pair, "paper-style", "rotated", LIGHT), ("where", "when")))
     rotated = [r for r in found if r["series"] == "rotated"]
-    estimates = [s.dictionary.rotated.paper for s in pair.sites if s.dictionary]
+    estimates = [s.dictionary["rotated"].paper for s in pair.sites if s.dictionary]
     for column, field in (("y", "value"), ("low", "low"), ("high", "high")):
         assert np.allclose([float(r[column]) for r in rotated], [getattr(e, field) for e in estimates])
     assert [r["x"] for r in rotated] == [s.label for s in pair.sites]

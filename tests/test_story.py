@@ -46,8 +46,11 @@ def with_ladder(story: Story, orthogonal: float, affine: float, shuffled: float)
     ladder = story.sister.here.ladder
     ladder = replace(
         ladder,
-        orthogonal=replace(ladder.orthogonal, value=orthogonal),
-        affine=replace(ladder.affine, value=affine),
+        rungs={
+            **ladder.rungs,
+            "orthogonal": replace(ladder["orthogonal"], value=orthogonal),
+            "affine": replace(ladder["affine"], value=affine),
+        },
         shuffled=(shuffled,),
     )
     return replace(story, sister=replace(story.sister, here=replace(story.sister.here, ladder=ladder)))

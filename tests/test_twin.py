@@ -82,17 +82,17 @@ def test_rotation_restores_the_dictionary_to_its_ceiling(
     assert scores is not None
     assert result.dial is not None
     assert result.firing is not None
-    assert scores.ceiling.paper.value > 0.5
+    assert scores["ceiling"].paper.value > 0.5
     for reading in ("paper", "faithful"):
-        rotated, ceiling = getattr(scores.rotated, reading).value, getattr(scores.ceiling, reading).value
+        rotated, ceiling = getattr(scores["rotated"], reading).value, getattr(scores["ceiling"], reading).value
         assert rotated == pytest.approx(ceiling, abs=1e-3)
-        assert getattr(scores.affine, reading).value == pytest.approx(ceiling, abs=1e-2)
+        assert getattr(scores["affine"], reading).value == pytest.approx(ceiling, abs=1e-2)
         for arm in ("raw", "translated", "random"):
-            assert getattr(getattr(scores, arm), reading).value < ceiling - 0.3
-    assert scores.shuffled.faithful.value < 0.1
-    assert scores.rotated.l0 == pytest.approx(scores.ceiling.l0, abs=0.01)
-    assert result.firing.rotated == pytest.approx(1, abs=1e-3)
-    assert result.firing.raw is None or result.firing.raw < 0.2
+            assert getattr(scores[arm], reading).value < ceiling - 0.3
+    assert scores["shuffled"].faithful.value < 0.1
+    assert scores["rotated"].l0 == pytest.approx(scores["ceiling"].l0, abs=0.01)
+    assert result.firing["rotated"] == pytest.approx(1, abs=1e-3)
+    assert result.firing["raw"] is None or result.firing["raw"] < 0.2
     assert result.dial.dictionary[-1] == pytest.approx(result.dial.ceiling, abs=1e-3)
     assert result.dial.direct[-1] == pytest.approx(1, abs=1e-4)
     assert result.dial.dictionary[0] < result.dial.ceiling - 0.2
@@ -104,10 +104,10 @@ def test_the_twins_ladder(measured: tuple[LanguageModel, LanguageModel, SAE, Pai
     q = twin_rotation(original.d_model, 1)
     for result in pair.result.sites:
         ladder = result.ladder
-        assert ladder.orthogonal.value == pytest.approx(1, abs=1e-4)
-        assert ladder.affine.value == pytest.approx(1, abs=1e-4)
-        assert ladder.identity.value < 0
-        assert ladder.translation.value < 0.3
+        assert ladder["orthogonal"].value == pytest.approx(1, abs=1e-4)
+        assert ladder["affine"].value == pytest.approx(1, abs=1e-4)
+        assert ladder["identity"].value < 0
+        assert ladder["translation"].value < 0.3
         assert ladder.random < 0.3
         assert max(ladder.shuffled) < 0.3
         assert len(ladder.shuffled) == 19

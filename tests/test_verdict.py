@@ -77,8 +77,8 @@ def test_the_twin_is_rotation_equivalent_with_every_direction_identified(twin: P
     assert site.rho.value == pytest.approx(1, abs=1e-4)
     assert site.stitch is not None
     for scores in (site.stitch.source_to_target, site.stitch.target_to_source):
-        assert scores.orthogonal.value == pytest.approx(1, abs=1e-3)
-        assert scores.translation.value < 0.5, "the rows as they are mean nothing to the twin"
+        assert scores["orthogonal"].value == pytest.approx(1, abs=1e-3)
+        assert scores["translation"].value < 0.5, "the rows as they are mean nothing to the twin"
         assert scores.loss < scores.base <= scores.unigram
     assert site.token.residual is not None
     assert site.token.residual.value == pytest.approx(1, abs=1e-3)
@@ -107,9 +107,9 @@ def test_log_normal_stretching_is_affine_only(bench: Bench) -> None:
         found = bench.measure(bench.copy())
     assert verdict(found) == "affine only"
     site = found.sites[0]
-    assert site.ladder.affine.value > 0.95
+    assert site.ladder["affine"].value > 0.95
     assert site.stitch is not None
-    assert site.stitch.target_to_source.affine.value > 0.9, "an affine map loses nothing"
+    assert site.stitch.target_to_source["affine"].value > 0.9, "an affine map loses nothing"
 
 
 def test_a_little_stretching_is_mostly_rotation(bench: Bench) -> None:
@@ -143,15 +143,18 @@ def around(value: float, width: float = 0.005) -> Estimate:
 def changed(site: SiteResult, **to: Any) -> SiteResult:
     """A site with other numbers: ladder rungs by name, rho, rho_scale, ce and shift (both directions), share, nulls."""
     rungs = {k: to.pop(k) for k in ("translation", "orthogonal", "orthogonal_scale", "affine") if k in to}
-    site = replace(site, ladder=replace(site.ladder, **rungs))
+    site = replace(site, ladder=replace(site.ladder, rungs={**site.ladder.rungs, **rungs}))
     assert site.stitch is not None
     arms = {name: to.pop(key) for key, name in (("ce", "orthogonal"), ("shift", "translation")) if key in to}
     site = replace(
         site,
         stitch=replace(
             site.stitch,
-            source_to_target=replace(site.stitch.source_to_target, **arms),
-            target_to_source=replace(site.stitch.target_to_source, **arms),
+            **{
+                way: replace(scores, seams={**scores.seams, **arms})
+                for way in ("source_to_target", "target_to_source")
+                if (scores := getattr(site.stitch, way))
+            },
         ),
     )
     if "share" in to:
@@ -218,7 +221,8 @@ def test_thresholds_decide_where_they_stand(
 def test_the_worse_direction_of_stitching_counts(twin: PairResult) -> None:
     site = twin.sites[0]
     assert site.stitch is not None
-    worse = replace(site.stitch.target_to_source, orthogonal=around(0.2))
+    scores = site.stitch.target_to_source
+    worse = replace(scores, seams={**scores.seams, "orthogonal": around(0.2)})
     found = site_verdict(replace(site, stitch=replace(site.stitch, target_to_source=worse)))
     assert found.verdict == "geometric, not functional"
     assert "target to source" in found.reasons[1]
