@@ -8,9 +8,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from explorer.check import Checkpoint
-from explorer.check_queue import Progress, Stage
 from explorer.check_request import short_name
 from explorer.estimate import CheckEstimate
+from explorer.jobs import Progress, State
 from explorer.metrics import Estimate
 from explorer.results import PairResult, SiteResult
 from explorer.studies import OwnStudy
@@ -81,14 +81,14 @@ def estimate(found: CheckEstimate | None, memory: float | None) -> str:
     return text
 
 
-def progress(title: str, now: Progress) -> tuple[str, str]:
+def progress(title: str, now: Progress, seconds_left: float | None) -> tuple[str, str]:
     """Headline and line below it (plain text)."""
-    if now.stage == Stage.QUEUED:
+    if now.state == State.WAITING:
         if now.ahead:
             return f"Waiting: {title}", f"{now.ahead} {'check is' if now.ahead == 1 else 'checks are'} before yours."
         return f"Waiting: {title}", "It begins as soon as the one before has stopped."
     done = f"{now.share:.0%} done after {clock(now.seconds)}"
-    left = f"about {duration(now.left)} left" if now.left is not None else "how much longer is not known"
+    left = "how much longer is not known" if seconds_left is None else f"about {duration(seconds_left)} left"
     return f"Checking {title}", f"{now.step or 'starting'} · {done}, {left}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from explorer.job import Piece, Snapshot
+    from explorer.lane_job import Piece, Snapshot
     from explorer.live import LaneEffect
 
 _NUMBER = {"type_config": {"type": "number", "format": "%+.2f"}}

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 import streamlit as st
 import tiny
+from clock import until
 from streamlit.testing.v1 import AppTest
 
 from explorer import check_sentences as sentences
 from explorer import estimate, figures, figures_rotation, pair_presets, study_outputs, tales
 from explorer.check import CheckOptions, Checkpoint, check
-from explorer.check_queue import CHECKS, Report
+from explorer.check_plan import Report
+from explorer.check_queue import CHECKS
 from explorer.check_request import Fields, examine
 from explorer.errors import InputError
 from explorer.model_shape import ModelShape, read_shape, shape_of
@@ -379,7 +381,7 @@ def test_your_studies_are_renamed_and_deleted_after_a_question(checked: OwnStudy
 
 
 def test_the_queue_of_the_pages_is_left_empty() -> None:
-    assert not [job for job in CHECKS._jobs if job.now.busy]
+    until(lambda: CHECKS.empty)
 
 
 def numbers(found: Any) -> Iterator[float]:

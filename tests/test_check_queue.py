@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clock import LONG
+from clock import until as wait_until
 
-from explorer.check_queue import CheckQueue, Job, Progress, Report, Stage, Work, time_left
+from explorer.check_plan import Report
+from explorer.check_queue import CheckJob, CheckQueue, time_left
 from explorer.errors import InputError
 from explorer.files import write_json
+from explorer.jobs import Progress, State
 from explorer.studies import own_names
 from explorer.study import SCHEMA, StudyFile, studies_folder
 from explorer.study_text import TextEntry
-
-PATIENCE = 20.0
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +48,14 @@ class Gate:
             self.left.set()
 
 
-def until(queue: CheckQueue, job: Job, *stages: Stage) -> Progress:
-    end = time.monotonic() + PATIENCE
-    while (now := queue.progress(job)).stage not in stages:
-        assert time.monotonic() < end, now
-        time.sleep(0.005)
-    return now
+def until(check: CheckJob, state: State) -> Progress:
+    wait_until(lambda: check.job.state == state)
+    return check.job.look()
+
+
+def study_of(check: CheckJob) -> str | None:
+    until(check, State.DONE)
+    return check.job.result
 
 
 def folders() -> list[str]:
@@ -61,47 +64,42 @@ def folders() -> list[str]:
 
 def gone(count: int) -> None:
     """Wait until the worker has swept up."""
-    end = time.monotonic() + PATIENCE
-    while len(folders()) > count:
-        assert time.monotonic() < end, folders()
-        time.sleep(0.005)
+    wait_until(lambda: len(folders()) <= count)
 
 
 def test_two_visitors_take_turns_and_each_finds_their_own() -> None:
     queue, one, two = CheckQueue(), Gate(), Gate()
     first = queue.submit("ann", "A → B", one, "ab")
     second = queue.submit("ben", "C → D", two, "cd")
-    assert one.entered.wait(PATIENCE)
-    waiting = queue.progress(second)
-    assert waiting.stage == Stage.QUEUED and waiting.ahead == 1 and not two.entered.is_set()
+    assert one.entered.wait(LONG)
+    waiting = second.job.look()
+    assert waiting.state == State.WAITING and waiting.ahead == 1 and not two.entered.is_set()
     assert queue.find("ann") is first and queue.find("ben") is second and queue.find("cleo") is None
     with pytest.raises(InputError, match="your check of A → B is not over"):
         queue.submit("ann", "E → F", Gate(), "ef")
     one.open.set()
-    done = until(queue, first, Stage.DONE)
-    assert done.study == "ab" and done.share == 1.0 and not done.busy
-    assert two.entered.wait(PATIENCE) and queue.progress(second).ahead == 0
+    done = until(first, State.DONE)
+    assert first.job.result == "ab" and done.share == 1.0 and not done.busy
+    assert two.entered.wait(LONG) and second.job.look().ahead == 0
     two.open.set()
-    assert until(queue, second, Stage.DONE).study == "cd"
+    assert study_of(second) == "cd"
     assert folders() == own_names() == ["ab", "cd"]
     assert queue.find("ann") is first, "it is found again after it ended"
     queue.dismiss(first)
     assert queue.find("ann") is None
     again = Gate()
     again.open.set()
-    assert until(queue, queue.submit("ann", "A → B", again, "ab"), Stage.DONE).study == "ab-2"
+    assert study_of(queue.submit("ann", "A → B", again, "ab")) == "ab-2"
 
 
 def test_progress_has_a_step_and_never_falls() -> None:
     queue, gate = CheckQueue(), Gate()
     job = queue.submit("ann", "A → B", gate, "ab")
-    end = time.monotonic() + PATIENCE
-    while queue.progress(job).share < 0.5 and time.monotonic() < end:
-        time.sleep(0.005)
-    now = queue.progress(job)
-    assert (now.stage, now.step, now.share) == (Stage.RUNNING, "halfway", 0.5) and now.seconds > 0
+    wait_until(lambda: job.job.look().share >= 0.5)
+    now = job.job.look()
+    assert (now.state, now.step, now.share) == (State.RUNNING, "halfway", 0.5) and now.seconds > 0
     gate.open.set()
-    assert until(queue, job, Stage.DONE).step == "nearly there"
+    assert until(job, State.DONE).step == "nearly there"
 
 
 def test_the_time_left_follows_the_pace_and_is_not_told_when_overtaken() -> None:
@@ -116,20 +114,19 @@ def test_cancelling_ends_the_work_and_leaves_nothing() -> None:
     queue, gate, next_one = CheckQueue(), Gate(), Gate()
     job = queue.submit("ann", "A → B", gate, "ab")
     waiting = queue.submit("ben", "C → D", next_one, "cd")
-    assert gate.entered.wait(PATIENCE)
-    began = time.monotonic()
-    queue.cancel(job)
-    assert queue.progress(job).stage == Stage.CANCELLED, "at once, for the visitor"
-    assert gate.left.wait(PATIENCE) and time.monotonic() - began < 2, "and soon in the thread"
-    assert next_one.entered.wait(PATIENCE)
-    queue.cancel(waiting)
-    assert next_one.left.wait(PATIENCE)
+    assert gate.entered.wait(LONG)
+    job.job.cancel()
+    assert job.job.state == State.STOPPED, "at once, for the visitor"
+    assert gate.left.wait(2), "and soon in the thread"
+    assert next_one.entered.wait(LONG)
+    waiting.job.cancel()
+    assert next_one.left.wait(LONG)
     gone(0)
     assert own_names() == []
     fresh = Gate()
     fresh.open.set()
-    assert until(queue, queue.submit("ann", "A → B", fresh, "ab"), Stage.DONE).study == "ab"
-    queue.cancel(job)
+    assert study_of(queue.submit("ann", "A → B", fresh, "ab")) == "ab"
+    job.job.cancel()
     assert own_names() == ["ab"], "cancelling what is over changes nothing"
 
 
@@ -138,11 +135,11 @@ def test_a_job_cancelled_in_the_queue_never_begins() -> None:
     queue.submit("ann", "1", first, "one")
     skipped = queue.submit("ben", "2", second, "two")
     last = queue.submit("cleo", "3", third, "three")
-    assert first.entered.wait(PATIENCE) and queue.progress(last).ahead == 2
-    queue.cancel(skipped)
-    assert queue.progress(last).ahead == 1
+    assert first.entered.wait(LONG) and last.job.look().ahead == 2
+    skipped.job.cancel()
+    assert last.job.look().ahead == 1
     third.open.set(), first.open.set()
-    assert until(queue, last, Stage.DONE).study == "three"
+    assert study_of(last) == "three"
     assert not second.entered.is_set()
 
 
@@ -177,29 +174,10 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     queue, gate = CheckQueue(), Gate(then)
     gate.open.set()
     job = queue.submit("ann", "A → B", gate, "ab")
-    failed = until(queue, job, Stage.FAILED)
+    failed = until(job, State.FAILED)
     assert message in failed.message and "\n" not in failed.message and "secret" not in failed.message
     assert ("secret detail" in caplog.text) == logged, "the details are in the server's log"
     gone(0)
     after = Gate()
     after.open.set()
-    assert until(queue, queue.submit("ann", "A → B", after, "ab"), Stage.DONE).study == "ab", "the worker lives on"
-
-
-def test_no_work_swallows_a_cancellation() -> None:
-    def stubborn(folder: Path, report: Report) -> None:
-        while True:
-            try:
-                report("step", 0.1)
-            except Exception:
-                continue
-            time.sleep(0.002)
-
-    queue = CheckQueue()
-    work: Work = stubborn
-    job = queue.submit("ann", "A → B", work, "ab")
-    until(queue, job, Stage.RUNNING)
-    queue.cancel(job)
-    gate = Gate()
-    gate.open.set()
-    assert until(queue, queue.submit("ben", "C → D", gate, "cd"), Stage.DONE).study == "cd"
+    assert study_of(queue.submit("ann", "A → B", after, "ab")) == "ab", "the queue lives on"

@@ -1,6 +1,6 @@
 """Live steering: jobs stream, stop at once, keep to themselves, and say what is wrong; the verdict's rule."""
 
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from clock import Clock, until
 
-from explorer import job, live, steering_sentences
+from explorer import lane_job, live, steering_sentences
 from explorer.decoding import Positions, Sampling
 from explorer.errors import InputError
 from explorer.generation import Lane, LaneToken, generate, stream
-from explorer.job import Job, State
+from explorer.jobs import Queue, State
+from explorer.lane_job import LaneJob
 from explorer.live import Steering, build_lanes
 from explorer.maps import ResidualMap, haar
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 from explorer.steering import unit
-from explorer.turns import Turns
 from explorer.twin import make_twin, twin_rotation
 from explorer.vector_spec import VectorSpec, parse_vector
 
@@ -92,7 +93,7 @@ def test_a_native_lane_needs_a_native_vector(twins: Steering) -> None:
 
 def test_a_job_streams_and_ends_with_what_generate_writes(twins: Steering) -> None:
     lanes, sampling = build_lanes(twins, ARMS, 0.6), Sampling(new_tokens=30, seed=4)
-    running = Job(lanes, twins.site, PROMPT, sampling)
+    running = LaneJob(lanes, twins.site, PROMPT, sampling)
     lengths = set()
     while running.running:
         lengths.add(running.snapshot().tokens)
@@ -105,9 +106,8 @@ def test_a_job_streams_and_ends_with_what_generate_writes(twins: Steering) -> No
 
 
 def test_stop_holds_at_once(twins: Steering) -> None:
-    running = Job(build_lanes(twins, ARMS, 0.6), twins.site, PROMPT, Sampling(new_tokens=400))
-    while running.snapshot().tokens == 0:
-        time.sleep(0.001)
+    running = LaneJob(build_lanes(twins, ARMS, 0.6), twins.site, PROMPT, Sampling(new_tokens=400))
+    until(lambda: running.snapshot().tokens)
     running.stop()
     shown = running.snapshot()
     assert shown.state == State.STOPPED and not running.running
@@ -119,18 +119,20 @@ def test_stop_holds_at_once(twins: Steering) -> None:
 
 def test_stop_writes_at_most_the_token_that_is_being_made(monkeypatch: pytest.MonkeyPatch, twins: Steering) -> None:
     made: list[int] = []
+    go_on = threading.Semaphore(5)
 
     def slow(*_: Any) -> Any:
         for i in range(400):
+            assert go_on.acquire(timeout=20)
             made.append(i)
             yield [LaneToken("source", 1, "x" * i, False)]
-            time.sleep(0.01)
 
-    monkeypatch.setattr(job, "stream", slow)
-    running = Job(build_lanes(twins, (), 0.6), twins.site, PROMPT, Sampling(new_tokens=400))
-    time.sleep(0.05)
+    monkeypatch.setattr(lane_job, "stream", slow)
+    running = LaneJob(build_lanes(twins, (), 0.6), twins.site, PROMPT, Sampling(new_tokens=400))
+    until(lambda: len(made) == 5)
     running.stop()
     before = len(made)
+    go_on.release(400)
     running.wait(5)
     assert 0 < len(made) <= before + 1
 
@@ -142,7 +144,7 @@ def test_jobs_at_the_same_time_write_what_each_writes_alone(twins: Steering) -> 
 
     samplings = [Sampling(new_tokens=40, seed=s, temperature=0.9) for s in range(4)]
     alone = [generate(lanes(s), twins.site, PROMPT, samplings[s]) for s in range(4)]
-    jobs = [Job(lanes(s), twins.site, PROMPT, samplings[s]) for s in range(4)]
+    jobs = [LaneJob(lanes(s), twins.site, PROMPT, samplings[s]) for s in range(4)]
     together = [dict(job.wait(60).texts) for job in jobs]
     assert together == alone
     assert len({texts["source+v"] for texts in alone}) == 4
@@ -165,7 +167,7 @@ def test_ten_sessions_on_one_model_write_what_each_writes_alone(twins: Steering)
 
     samplings = [Sampling(new_tokens=24, seed=s, temperature=0.9) for s in range(10)]
     alone = [tokens(s) for s in range(10)]
-    jobs = [Job(lanes(s), twins.site, PROMPT, samplings[s], watched=True, patience=30) for s in range(10)]
+    jobs = [LaneJob(lanes(s), twins.site, PROMPT, samplings[s], watched=True, patience=30) for s in range(10)]
     waiting = max(j.snapshot().ahead for j in jobs)
     assert all(j.wait(60).state == State.DONE for j in jobs)
     assert [j._ids for j in jobs] == alone
@@ -177,8 +179,8 @@ def test_ten_sessions_on_one_model_write_what_each_writes_alone(twins: Steering)
 def test_continue_writes_what_a_longer_run_would_have(twins: Steering, positions: Positions) -> None:
     lanes = build_lanes(twins, ARMS, 0.6)
 
-    def written(new_tokens: int) -> Job:
-        made = Job(lanes, twins.site, PROMPT, Sampling(0.9, 2, new_tokens), positions=positions, watched=True)
+    def written(new_tokens: int) -> LaneJob:
+        made = LaneJob(lanes, twins.site, PROMPT, Sampling(0.9, 2, new_tokens), positions=positions, watched=True)
         made.wait(30)
         return made
 
@@ -196,16 +198,15 @@ def test_continue_writes_what_a_longer_run_would_have(twins: Steering, positions
 
 
 def test_a_stopped_job_goes_on_and_says_when_it_cannot(twins: Steering) -> None:
-    running = Job(build_lanes(twins, ARMS, 0.6), twins.site, PROMPT, Sampling(new_tokens=60, seed=3))
-    while running.snapshot().tokens < 40:
-        time.sleep(0.001)
+    running = LaneJob(build_lanes(twins, ARMS, 0.6), twins.site, PROMPT, Sampling(new_tokens=60, seed=3))
+    until(lambda: running.snapshot().tokens >= 40)
     running.stop()
     shown = running.snapshot()
     running.more()
     end = running.wait(30)
     assert all(end.texts[key].startswith(text) for key, text in shown.texts.items())
     assert end.tokens > shown.tokens
-    failed = Job(build_lanes(twins, ARMS, 0.6), twins.site, "", Sampling())
+    failed = LaneJob(build_lanes(twins, ARMS, 0.6), twins.site, "", Sampling())
     failed.wait(10)
     assert not failed.can_continue
     failed.more()
@@ -214,35 +215,20 @@ def test_a_stopped_job_goes_on_and_says_when_it_cannot(twins: Steering) -> None:
 
 def test_work_that_nobody_looks_at_pauses_and_goes_on(twins: Steering) -> None:
     lanes, sampling = build_lanes(twins, ARMS, 0.6), Sampling(new_tokens=400, seed=1, temperature=1.2)
-    running = Job(lanes, twins.site, PROMPT, sampling, patience=0.3)
-    while running.snapshot().tokens == 0:
-        time.sleep(0.001)
-    time.sleep(1.0)
+    clock = Clock()
+    queue = Queue(1, clock)
+    running = LaneJob(lanes, twins.site, PROMPT, sampling, patience=0.3, queue=queue)
+    until(lambda: running._now.tokens)
+    clock.now += 1.0
+    until(lambda: running._job.state == State.WAITING)
     paused = running._now.tokens
-    time.sleep(0.4)
-    assert running._now.tokens == paused < 400 * len(lanes), "it worked unseen"
-    other = Job(lanes, twins.site, PROMPT, Sampling(new_tokens=5))
+    other = LaneJob(lanes, twins.site, PROMPT, Sampling(new_tokens=5), queue=queue)
     assert other.wait(20).state == State.DONE, "a paused job keeps no place in the queue"
-    for _ in range(200):
-        if running.snapshot().tokens > paused:
-            break
-        time.sleep(0.02)
-    assert running.snapshot().tokens > paused
+    assert running._now.tokens == paused < 400 * len(lanes), "it worked unseen"
+    until(lambda: running.snapshot().tokens > paused)
     running.stop()
     running.wait(5)
     assert not running.alive
-
-
-def test_queues_serve_in_order() -> None:
-    queue = Turns(2)
-    first, second, third, fourth = (queue.join() for _ in range(4))
-    assert [t.ahead for t in (first, second, third, fourth)] == [0, 0, 1, 2]
-    assert first.wait(0) and not third.wait(0)
-    second.leave()
-    second.leave()
-    assert third.wait(0) and fourth.ahead == 1 and second.ahead == 0
-    third.leave()
-    assert fourth.wait(0)
 
 
 def test_several_sites_and_weights_add_up(twins: Steering) -> None:
@@ -269,7 +255,7 @@ def test_several_sites_and_weights_add_up(twins: Steering) -> None:
     ],
 )
 def test_bad_input_ends_a_job_with_its_reason(twins: Steering, prompt: str, sampling: Sampling, message: str) -> None:
-    end = Job(build_lanes(twins, ARMS, 0.4), twins.site, prompt, sampling).wait(10)
+    end = LaneJob(build_lanes(twins, ARMS, 0.4), twins.site, prompt, sampling).wait(10)
     assert end.state == State.FAILED and message in end.message and not any(end.texts.values())
 
 
@@ -277,8 +263,8 @@ def test_an_unforeseen_error_ends_a_job_calmly(twins: Steering, monkeypatch: pyt
     def broken(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(job, "stream", broken)
-    end = Job(build_lanes(twins, (), 0.4), twins.site, PROMPT, Sampling()).wait(10)
+    monkeypatch.setattr(lane_job, "stream", broken)
+    end = LaneJob(build_lanes(twins, (), 0.4), twins.site, PROMPT, Sampling()).wait(10)
     assert end.state == State.FAILED
     assert "RuntimeError" in end.message and "secret" not in end.message
 
@@ -287,7 +273,7 @@ def test_effects_are_those_of_the_steered_model_on_the_unsteered_text(twins: Ste
     typical = live.feature_tokens(twins.source, twins.vector)
     assert not set(typical.positive.tolist()) & set(typical.negative.tolist())
     lanes, sampling = build_lanes(twins, ARMS, 0.8), Sampling(temperature=0, new_tokens=30)
-    effects = Job(lanes, twins.site, PROMPT, sampling, typical).wait(20).effects
+    effects = LaneJob(lanes, twins.site, PROMPT, sampling, typical).wait(20).effects
     assert set(effects) == {"source+v", *ARMS} - {"none"}
     assert effects["source+v"].m > 0.5
     # What the vector raises by the direct path it also raises in all, and the twin's rotated lane is A's own.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clock import until
 from streamlit.testing.v1 import AppTest
 
 from explorer.map_registry import arms
@@ -105,7 +106,9 @@ def test_twin_comes_back_exactly(study: Study) -> None:
 def test_fitting_again_live_gives_the_stored_map() -> None:
     app = open_page()
     app.selectbox(key="b").set_value("twin").run()
-    app.button(key="refit_button").click().run(timeout=240)
+    app.button(key="refit_button").click().run()
+    assert not app.exception and app.button(key="refit_cancel"), "the page does not wait for it"
+    until(lambda: "refit_button" in {b.key for b in app.run().button}, 240, every=0.5)
     assert not app.exception
     text = " ".join(h.proto.body for h in app.get("html"))
     assert "Fitted again in" in text

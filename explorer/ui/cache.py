@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from explorer.jobs import PAGE_CORES, use_cores
 from explorer.results import PairResult
 from explorer.study import Study, open_study
 
@@ -68,12 +69,7 @@ def correspondence(where: str, source: str, target: str) -> pd.DataFrame:
 @st.cache_resource(max_entries=8, show_spinner="Loading the model …")
 def model(where: str, name: str) -> LanguageModel:
     """A model of a study, in memory once for everybody."""
-    import os
-
-    import torch
-
-    # Small matrices: more threads wait for each other longer than they work, and other visitors wait too.
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    use_cores(PAGE_CORES)
     return study(where).load_model(name)
 
 

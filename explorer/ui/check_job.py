@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
+from functools import partial
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -12,14 +13,17 @@ import streamlit as st
 
 from explorer import check_sentences as sentences
 from explorer.check import check
-from explorer.check_queue import CHECKS, Job, Report, Stage, Work
+from explorer.check_plan import Report
+from explorer.check_queue import CHECKS, CheckJob, Work
 from explorer.check_request import CheckRequest, Fields, examine
 from explorer.errors import InputError
 from explorer.estimate import needed
+from explorer.jobs import State
+from explorer.ui.clicks import consume, note, poll
 from explorer.ui.frame import open_study_next
 
 POLL_SECONDS = 0.5
-_COOKIE, _KEY, _ERROR, _WANTED = "_streamlit_xsrf", "check_visitor", "check_error", "check_wanted"
+_COOKIE, _KEY, _ERROR, _START = "_streamlit_xsrf", "check_visitor", "check_error", "check_start"
 
 
 def visitor() -> str:
@@ -62,55 +66,45 @@ def _work(request: CheckRequest) -> Work:
 
 def draw_job() -> bool:
     """Show the visitor's check if there is one; whether one is under way."""
-    job = CHECKS.find(visitor())
-    if job is None:
+    asked = CHECKS.find(visitor())
+    if asked is None:
         return False
-    busy = CHECKS.progress(job).busy
-    st.fragment(_draw, run_every=POLL_SECONDS if busy else None)(job, busy)
+    busy = asked.job.busy
+    poll(busy, partial(_draw, asked), POLL_SECONDS)
     return busy
 
 
 def draw_start(fields: Fields) -> None:
     """The button, and why it did not start."""
-    # The callback only notes the click. With arguments it would get the fields of the last run, without an edit made
-    # just before the click; and without a callback a run that is interrupted before this line would lose the click.
-    st.button("Check this pair", type="primary", key="check_start", on_click=_want)
-    if st.session_state.get(_WANTED):
-        start(fields)
-        st.session_state[_WANTED] = False
+    st.button("Check this pair", type="primary", key=_START, on_click=note, args=(_START,))
+    if consume(_START, partial(start, fields)):
         st.rerun()
     if message := st.session_state.get(_ERROR):
         st.error(message)
 
 
-def _want() -> None:
-    st.session_state[_WANTED] = True
-
-
-def _draw(job: Job, polling: bool) -> None:
-    now = CHECKS.progress(job)
+def _draw(asked: CheckJob) -> bool:
+    now = asked.job.look()
     if now.busy:
-        head, line = sentences.progress(job.title, now)
+        head, line = sentences.progress(asked.title, now, asked.left(now))
         with st.container(key="check_progress"):
             st.html(f"<p class='large'>{escape(head)}</p>")
             st.progress(now.share)
             st.html(f"<p class='fact' role='status'>{escape(line)}</p>")
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.button("Cancel", key="check_cancel", on_click=CHECKS.cancel, args=(job,))
+                st.button("Cancel", key="check_cancel", on_click=asked.job.cancel)
                 st.html(
                     "<p class='fact quiet'>It goes on while you look at other pages, and if you close this one.</p>"
                 )
-        return
-    if now.stage == Stage.DONE:
-        CHECKS.dismiss(job)
-        open_study_next(now.study)
-        st.rerun()
-    if now.stage == Stage.FAILED:
-        st.error(f"{job.title}: {now.message}")
-    elif now.stage == Stage.CANCELLED:
+    elif now.state == State.FAILED:
+        st.error(f"{asked.title}: {now.message}")
+    elif now.state == State.STOPPED:
         st.html(
-            f"<p class='fact' role='status'>The check of {escape(job.title)} was cancelled. Nothing of it is listed; "
+            f"<p class='fact' role='status'>The check of {escape(asked.title)} was cancelled. Nothing of it is listed; "
             "steps that were finished are kept, so that another try is faster.</p>"
         )
-    if polling:
+    elif asked.job.result is not None:
+        CHECKS.dismiss(asked)
+        open_study_next(asked.job.result)
         st.rerun()
+    return now.busy

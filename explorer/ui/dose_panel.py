@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -11,18 +11,19 @@ import streamlit as st
 from explorer import dose_sentences, figures_dose
 from explorer.dose_measure import CARRIED, Question, Steered, measure_vector
 from explorer.dose_response import DoseResponse
-from explorer.errors import InputError
+from explorer.jobs import MEASURERS, PATIENCE, Desk, Job, Progress
 from explorer.label_shares import NEW_TOKENS, LabelShares, label_shares
 from explorer.live import Request
 from explorer.steering import carry
-from explorer.task import Task
 from explorer.ui.chart import chart
+from explorer.ui.clicks import consume, note, poll
 from explorer.ui.cohort_panel import heading, other_cohort
 from explorer.ui.frame import View
 from explorer.ui.steer_vectors import class_tokens, ingredients
 
 POLL_SECONDS = 0.4
 NORM_DOCUMENTS = 64
+_BUTTON = "dose_measure"
 
 
 @dataclass(frozen=True)
@@ -35,87 +36,38 @@ class Measured:
     """Shares of generations, for a contrast of the story grammar."""
 
 
-@dataclass
-class Desk:
-    """The measurement of one session."""
-
-    task: Task[Measured] | None = None
-    """What runs, or ran last."""
-    key: object = None
-    """What it measures."""
-    kept: dict[object, Measured] = field(default_factory=dict)
-    """What was measured in this session."""
-    asked: bool = False
-    """Whether the next run, of the page or of the panel alone, starts what it shows."""
-    refused: str = ""
-    """Why the last measurement could not be started."""
-
-    def ask(self) -> None:
-        """Start what the next run shows: this one's request may lack an edit made just before the click."""
-        self.asked = True
-
-    def start(self, key: object, work: Callable[[Callable[[float], None]], Measured]) -> None:
-        """Measure something else."""
-        self.cancel()
-        self.task, self.key, self.refused = Task(work), key, ""
-
-    def refuse(self, key: object, why: str) -> None:
-        """Say why something cannot be measured, until something else is asked for."""
-        self.cancel()
-        self.task, self.key, self.refused = None, key, why
-
-    def error(self, key: object) -> str:
-        """What went wrong with something; empty where nothing did."""
-        if self.key != key:
-            return ""
-        return self.refused or (self.task.error if self.task is not None else "")
-
-    def cancel(self) -> None:
-        """End what is running."""
-        if self.task is not None:
-            self.task.cancel()
-
-    def found(self, key: object) -> Measured | None:
-        """What is known of something."""
-        if self.task is not None and self.key is not None and self.task.result is not None:
-            self.kept[self.key] = self.task.result
-        return self.kept.get(key)
-
-
 @st.cache_resource(scope="session", on_release=Desk.cancel, show_spinner=False)
-def desk() -> Desk:
-    """This session's desk."""
+def desk() -> Desk[Measured]:
+    """This session's measurements, by what was measured."""
     return Desk()
 
 
 def draw_dose(view: View, request: Request, stored: list[DoseResponse]) -> None:
     """The section; polls while something is being measured."""
     key = (request.study, request.source, request.target, view.site.index, request.vectors)
-    mine = desk()
-    if mine.asked:
-        _start(view, request, mine, key, _response(view, request, stored, mine, key) is not None)
-    st.fragment(_draw, run_every=POLL_SECONDS if _running(key) else None)(view, request, stored, key, _running(key))
+    _begin(view, request, stored, key)
+    now = desk().look(key)
+    poll(now is not None and now.busy, partial(_draw, view, request, stored, key), POLL_SECONDS)
 
 
-def _running(key: object) -> bool:
-    mine = desk()
-    return mine.task is not None and mine.key == key and mine.task.look()[0]
+def _begin(view: View, request: Request, stored: list[DoseResponse], key: object) -> None:
+    known = _response(view, request, stored, desk().found(key)) is not None
+    consume(_BUTTON, lambda: desk().start(key, partial(_measure, view, request, known)))
 
 
-def _response(view: View, request: Request, stored: list[DoseResponse], mine: Desk, key: object) -> DoseResponse | None:
+def _response(view: View, request: Request, stored: list[DoseResponse], found: Measured | None) -> DoseResponse | None:
     name = str(request.vectors[0]) if len(request.vectors) == 1 else ""
     known = next((r for r in stored if r.vector == name and r.site == view.site.name), None)
-    found = mine.found(key)
     return known or (found.response if found else None)
 
 
-def _draw(view: View, request: Request, stored: list[DoseResponse], key: object, polling: bool) -> None:
-    mine = desk()
-    found, response = mine.found(key), _response(view, request, stored, mine, key)
-    if mine.asked:
-        _start(view, request, mine, key, response is not None)
+def _draw(view: View, request: Request, stored: list[DoseResponse], key: object) -> bool:
+    _begin(view, request, stored, key)
+    # In this order: of a job that is over, what it found is shown.
+    now, found = desk().look(key), desk().found(key)
+    response = _response(view, request, stored, found)
     if response is None:
-        _buttons(view, request, mine, key, False, found)
+        _buttons(view, request, now, False, found)
     else:
         words = dose_sentences.response(response, view.source, view.target, view.site.label)
         st.html(f"<p class='verdict'>{words}</p>")
@@ -131,9 +83,8 @@ def _draw(view: View, request: Request, stored: list[DoseResponse], key: object,
                 heading(view, *other[0])
                 _figure(view, request, *other, response)
             _shares(view, found)
-            _buttons(view, request, mine, key, True, found)
-    if polling != _running(key):
-        st.rerun()
+            _buttons(view, request, now, True, found)
+    return now is not None and now.busy
 
 
 def _figure(
@@ -154,21 +105,20 @@ def _shares(view: View, found: Measured | None) -> None:
         st.html(f"<p class='fact quiet'>{escape(dose_sentences.shares(found.shares, view.target))}</p>")
 
 
-def _buttons(view: View, request: Request, mine: Desk, key: object, known: bool, found: Measured | None) -> None:
-    running = _running(key)
+def _buttons(view: View, request: Request, now: Progress | None, known: bool, found: Measured | None) -> None:
+    running = now is not None and now.busy
     if known and (found is not None or _told(view, request) is None) and not running:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="dose_buttons"):
-        label = "Count what it writes" if known else "Measure the dose–response"
-        if running:
-            assert mine.task is not None
-            _, share, ahead = mine.task.look()
-            st.button("Cancel", key="dose_cancel", on_click=mine.cancel)
-            st.progress(share, f"{ahead} before you" if ahead else f"measuring, {share:.0%}", width=420)
+        if now is not None and running:
+            st.button("Cancel", key="dose_cancel", on_click=desk().cancel)
+            words = f"{now.ahead} before you" if now.ahead else f"measuring, {now.share:.0%}"
+            st.progress(now.share, words, width=420)
         else:
-            st.button(label, key="dose_measure", on_click=mine.ask)
+            label = "Count what it writes" if known else "Measure the dose–response"
+            st.button(label, key=_BUTTON, on_click=note, args=(_BUTTON,))
             what = "every arm at ten doses, with 20 random directions"
-            said = mine.error(key) or (
+            said = (now.message if now is not None else "") or (
                 f"{16 * 4 * 5} continuations: how many read as what it steers to?" if known else f"Not stored: {what}."
             )
             st.html(f"<p class='fact quiet'>{escape(said)}</p>")
@@ -180,26 +130,22 @@ def _told(view: View, request: Request) -> str | None:
     return request.vectors[0].name.contrast if told else None
 
 
-def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -> None:
+def _measure(view: View, request: Request, known: bool) -> Job[Measured]:
     """Prepare here, where caches are; what the thread does knows nothing of Streamlit."""
-    mine.asked = False
-    try:
-        only = Request(**{**vars(request), "sites": (view.site.index,), "arms": ("native",)})
-        parts = ingredients(only)[0]
-        study, typical = view.study, class_tokens(only)
-    except InputError as error:
-        mine.refuse(key, str(error))
-        return
-    chunks = study.chunks(NORM_DOCUMENTS)
-    contrast = _told(view, request)
+    only = replace(request, sites=(view.site.index,), arms=("native",))
+    parts, typical, study = ingredients(only)[0], class_tokens(only), view.study
+    chunks, contrast = study.chunks(NORM_DOCUMENTS), _told(view, request)
 
-    def work(report: Callable[[float], None]) -> Measured:
+    def work(job: Job[Measured]) -> Measured:
+        def told(share: float) -> None:
+            job.report("measuring", share)
+
         steered = Steered(parts.target, view.site, study.corpus, chunks)
         response, half = None, 0.0 if known else 0.6
         if not known:
             question = Question(str(request.vectors[0]), "v", parts.vector, parts.native, typical)
             response = measure_vector(
-                steered, question, parts.fitted, lambda share: report(share * (half if contrast else 1))
+                steered, question, parts.fitted, lambda share: told(share * (half if contrast else 1))
             )
         shares, steps = None, 0
         if contrast is not None and (said := study.corpus.read_class(contrast)) is not None:
@@ -207,7 +153,7 @@ def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -
             def tick() -> None:
                 nonlocal steps
                 steps += 1
-                report(half + (1 - half) * steps / NEW_TOKENS)
+                told(half + (1 - half) * steps / NEW_TOKENS)
 
             arms = {a.value: carry(parts.vector, a, parts.fitted) for a in CARRIED}
             if parts.native is not None:
@@ -217,4 +163,5 @@ def _start(view: View, request: Request, mine: Desk, key: object, known: bool) -
             )  # fmt: skip
         return Measured(response, shares)
 
-    mine.start(key, work)
+    failure = "the measurement failed ({error}): try again, or choose another vector"
+    return Job(work, MEASURERS, PATIENCE, failure=failure)

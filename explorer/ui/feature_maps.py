@@ -13,7 +13,7 @@ from explorer.ui import feature_cache
 from explorer.ui.feature_filters import BOXED
 from explorer.ui.feature_table import choose, select_group
 from explorer.ui.frame import choice
-from explorer.ui.layout_job import LayoutJob, layout, watch
+from explorer.ui.layout_job import Layouts, layout, watch
 from explorer.ui.map_layer import map_layer
 from explorer.ui.share import data_button, keep
 
@@ -35,7 +35,7 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View)
         names = [c for c in figures_twin_maps.COLOURINGS if c != "label" or has_labels(table)]
         by = choice("colour", "Colour by", tuple(names))
     places = layout(view)
-    if isinstance(places, LayoutJob):
+    if isinstance(places, Layouts):
         watch(places, view.site.index)
         return
     where = (view.where, view.source, view.target, view.site.index, view.arm)

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from explorer import steering_sentences as sentences
-from explorer.job import Piece, Snapshot
+from explorer.lane_job import Piece, Snapshot
 from explorer.live import PLAIN, STEERED
 from explorer.palette import Palette
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from explorer import feature_files
+from explorer.jobs import CORES, LAYOUTS, Job, State
 from explorer.study import SHIPPED
 from explorer.ui import cache, feature_cache
+from explorer.ui.clicks import poll
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,34 +26,18 @@ if TYPE_CHECKING:
     from explorer.sites import Site
     from explorer.ui.frame import View
 
+POLL_SECONDS = 1.0
+_FAILURE = "an error that this program did not foresee ({error}); the server's log says where"
 
-@dataclass
-class LayoutJob:
-    """One pair's layouts: sites that are done, and what goes on."""
 
-    done: dict[int, pd.DataFrame] = field(default_factory=dict)
+@dataclass(frozen=True)
+class Layouts:
+    """The layouts of a pair while they are made."""
+
+    done: dict[int, pd.DataFrame]
     """Layout by site index."""
-    step: str = "waiting for another layout"
-    """What is happening."""
-    began: float = field(default_factory=time.monotonic)
-    """When it began."""
-    error: str = ""
-    """Why it ended without a layout."""
-    thread: threading.Thread | None = None
-    """The worker."""
-
-
-@dataclass
-class _Jobs:
-    """All jobs of this server; the lock lives with them, so that a reloaded module makes no second one."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    by_pair: dict[tuple[str, str, str], LayoutJob] = field(default_factory=dict)
-
-
-@st.cache_resource(show_spinner=False)
-def _jobs() -> _Jobs:
-    return _Jobs()
+    job: Job[None]
+    """What makes them."""
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -60,20 +45,22 @@ def _stored(path: str, site_index: int, where: str, changed: float) -> pd.DataFr
     return feature_files.read_optional(Path(path), cache.study(where).site_at(site_index))
 
 
-def layout(view: View) -> pd.DataFrame | LayoutJob:
-    """The layout of a pair at a site, or the job that makes it; a job is begun where there is none."""
+def layout(view: View) -> pd.DataFrame | Layouts:
+    """The layout of a pair at a site, or what makes it; that is begun where there is none."""
     path = view.study.pair_path(view.source, view.target) / feature_files.LAYOUT
     changed = path.stat().st_mtime if path.is_file() else 0.0
     stored = _stored(str(path), view.site.index, view.where, changed)
     if stored is not None and len(stored):
         return stored
-    inputs, jobs = _inputs(view), _jobs()
-    with jobs.lock:
-        job = jobs.by_pair.setdefault((view.where, view.source, view.target), LayoutJob())
-        if job.thread is None:
-            job.thread = threading.Thread(target=_work, args=(job, *inputs, path), daemon=True)
-            job.thread.start()
-    return job.done.get(view.site.index, job)
+    made = _begun(view.where, view.source, view.target, view, path)
+    return made.done.get(view.site.index, made)
+
+
+@st.cache_resource(show_spinner=False)
+def _begun(where: str, source: str, target: str, _view: View, _path: Path) -> Layouts:
+    """One for everybody who looks at a pair; it goes on when nobody does."""
+    inputs, done = _inputs(_view), dict[int, "pd.DataFrame"]()
+    return Layouts(done, Job(lambda job: _work(job, done, *inputs, _path), LAYOUTS, cores=CORES, failure=_FAILURE))
 
 
 def _inputs(view: View) -> tuple[Mapping[str, SiteMaps], Mapping[Site, SAE], Mapping[Site, SAE], pd.DataFrame]:
@@ -87,7 +74,8 @@ def _inputs(view: View) -> tuple[Mapping[str, SiteMaps], Mapping[Site, SAE], Map
 
 
 def _work(
-    job: LayoutJob,
+    job: Job[None],
+    done: dict[int, pd.DataFrame],
     fitted: Mapping[str, SiteMaps],
     own: Mapping[Site, SAE],
     theirs: Mapping[Site, SAE],
@@ -98,28 +86,30 @@ def _work(
 
     from explorer.feature_files import lay_out, write_layout
 
-    try:
-        for number, site in enumerate(own):
-            job.step = f"laying out {site.label}, {number + 1} of {len(own)}"
-            job.done[site.index] = lay_out(site, fitted, own, theirs, known)
-        # The project's own folder is not written to, and some studies cannot be: they keep theirs in memory.
-        if not path.is_relative_to(SHIPPED):
-            with suppress(OSError):
-                write_layout(path, pd.concat([job.done[s.index] for s in sorted(own)], ignore_index=True))
-    except Exception as error:  # the page says so; a thread's traceback would reach nobody
-        job.error = str(error).splitlines()[0] if str(error) else type(error).__name__
+    for number, site in enumerate(own):
+        job.report(f"laying out {site.label}, {number + 1} of {len(own)}", number / len(own))
+        done[site.index] = lay_out(site, fitted, own, theirs, known)
+    # The project's own folder is not written to, and some studies cannot be: they keep theirs in memory.
+    if not path.is_relative_to(SHIPPED):
+        with suppress(OSError):
+            write_layout(path, pd.concat([done[s.index] for s in sorted(own)], ignore_index=True))
 
 
-@st.fragment(run_every=1.0)
-def watch(job: LayoutJob, site_index: int) -> None:
-    """Say how far the job is; draw the page again when its layout is there."""
-    if job.error:
-        st.error(f"The map could not be laid out: {job.error}. The list below and the table hold every feature.")
-    elif site_index in job.done:
-        st.rerun()
+def watch(made: Layouts, site_index: int) -> None:
+    """Say how far it is; draw the page again when its layout is there."""
+    poll(made.job.busy or site_index in made.done, partial(_draw, made, site_index), POLL_SECONDS)
+
+
+def _draw(made: Layouts, site_index: int) -> bool:
+    now = made.job.look()
+    if site_index in made.done:
+        return False
+    if now.state == State.FAILED:
+        st.error(f"The map could not be laid out: {now.message}. The list below and the table hold every feature.")
     else:
-        seconds = time.monotonic() - job.began
+        step = now.step or "waiting for another layout"
         st.html(
-            f"<p class='fact quiet' role='status'>The map is being made, once for this pair: {job.step}, "
-            f"{seconds:.0f} s so far. Everything else on this page works meanwhile.</p>"
+            f"<p class='fact quiet' role='status'>The map is being made, once for this pair: {step}, "
+            f"{now.seconds:.0f} s so far. Everything else on this page works meanwhile.</p>"
         )
+    return now.busy

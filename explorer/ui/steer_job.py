@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 import streamlit as st
 
 from explorer import steering_sentences
 from explorer.errors import InputError
-from explorer.job import PATIENCE, Job, Snapshot, State
+from explorer.jobs import PATIENCE, State
+from explorer.lane_job import LaneJob, Snapshot
 from explorer.live import PLAIN, STEERED, Request, build_lanes
 from explorer.prompt import spelled
 from explorer.ui import cache, feature_cache
+from explorer.ui.clicks import clicked, consume, note, poll
 from explorer.ui.frame import View
 from explorer.ui.lanes import draw_lanes
 from explorer.ui.steer_vectors import class_tokens, ingredients, norms, stability
@@ -25,16 +28,12 @@ MAX_SEED = 9999
 class Bench:
     """What one session has running, or has run last."""
 
-    job: Job | None = None
+    job: LaneJob | None = None
     """The job; None before the first, or where it could not be started."""
     request: Request | None = None
     """What it was asked."""
     error: str = ""
     """Why the last request could not be started."""
-    asked: bool = False
-    """Whether the next run, of the page or of the bench alone, starts its request."""
-    again: bool = False
-    """Whether the next run of the whole page starts its request (a fresh seed was asked for)."""
 
     def start(self, request: Request) -> None:
         """Stop what is running and write what is asked for instead."""
@@ -45,13 +44,9 @@ class Bench:
             lanes = build_lanes(ingredients(request), request.arms, request.dose, request.sampling.seed)
             typical = class_tokens(request)
             how = (request.prompt, request.sampling, typical, request.positions)
-            self.job = Job(lanes, sites, *how, watched=True, patience=PATIENCE)
+            self.job = LaneJob(lanes, sites, *how, watched=True, patience=PATIENCE)
         except InputError as error:
             self.error = str(error)
-
-    def ask(self) -> None:
-        """Start what the next run asks for: this one's request may lack an edit made just before the click."""
-        self.asked = True
 
     def stop(self) -> None:
         """Stop what is running, if anything is."""
@@ -96,11 +91,9 @@ def draw_bench(view: View, request: Request) -> None:
     except InputError as error:
         st.html(f"<p class='fact'>{escape(str(error))}</p>")
         return
-    if mine.again or mine.asked:
-        mine.start(request)
-        mine.again = mine.asked = False
-    running = mine.running
-    st.fragment(_draw, run_every=POLL_SECONDS if running else None)(view, request, facts, running)
+    for key in ("generate", "fresh"):
+        consume(key, partial(mine.start, request))
+    poll(mine.running, partial(_draw, view, request, facts), POLL_SECONDS)
 
 
 def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
@@ -113,18 +106,16 @@ def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
     return text
 
 
-def _draw(view: View, request: Request, facts: str, polling: bool) -> None:
+def _draw(view: View, request: Request, facts: str) -> bool:
     mine = bench()
-    if mine.asked:
-        mine.start(request)
-        mine.asked = False
+    consume("generate", partial(mine.start, request))
     snapshot = mine.snapshot()
     stale = mine.request is not None and mine.request != request
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         # Callbacks, and one rerun at the very end: what a fragment has not drawn when it reruns vanishes for a moment.
         st.button(
             "Regenerate" if mine.job else "Generate", type="primary", key="generate", shortcut="Ctrl+Enter",
-            on_click=mine.ask,
+            on_click=note, args=("generate",),
         )  # fmt: skip
         st.button("Stop", key="stop", shortcut="Esc", disabled=not mine.running, on_click=mine.stop)
         st.button(
@@ -143,11 +134,12 @@ def _draw(view: View, request: Request, facts: str, polling: bool) -> None:
         stale,
         feature_cache.special_tokens(request.study),
     )
-    # As drawn, not as it is by now: what has ended since then is still to be shown.
-    if mine.again or polling != (snapshot is not None and snapshot.busy):
+    if clicked("fresh"):
+        # The seed is a field of the page: its request is made by a run of the whole page.
         st.rerun()
+    return snapshot is not None and snapshot.busy
 
 
 def _fresh_seed() -> None:
     st.session_state["seed"] = (int(st.session_state.get("seed", 0)) + 1) % (MAX_SEED + 1)
-    bench().again = True
+    note("fresh")

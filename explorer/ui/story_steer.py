@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 
 import streamlit as st
 
 from explorer.decoding import Sampling
-from explorer.job import State
+from explorer.jobs import State
 from explorer.live import STEERED, Request
 from explorer.palette import Palette
 from explorer.story import Story
 from explorer.story_record import ARMS, NEW_TOKENS, RecordedRun, WrittenToken, is_word
 from explorer.ui import cache
+from explorer.ui.clicks import poll
 from explorer.ui.frame import View
 from explorer.ui.steer_job import Bench
 from explorer.ui.steer_vectors import class_tokens
@@ -66,8 +68,8 @@ def draw(story: Story, view: View, palette: Palette) -> None:
     mine = stage()
     if not mine.began:
         mine.replay()
-    polling = _moving(mine, _run(story))
-    st.fragment(_draw, run_every=POLL_SECONDS if polling else None)(story, view, palette, polling)
+    moving = mine.bench.running if mine.live else _replaying(mine, _run(story))
+    poll(moving, partial(_draw, story, view, palette), POLL_SECONDS)
 
 
 def _run(story: Story) -> RecordedRun:
@@ -76,8 +78,8 @@ def _run(story: Story) -> RecordedRun:
     return recording.run
 
 
-def _moving(mine: Stage, run: RecordedRun) -> bool:
-    return mine.bench.running if mine.live else _replayed(mine) < max(map(len, run.written.values()))
+def _replaying(mine: Stage, run: RecordedRun) -> bool:
+    return _replayed(mine) < max(map(len, run.written.values()))
 
 
 def _replayed(mine: Stage) -> int:
@@ -85,8 +87,9 @@ def _replayed(mine: Stage) -> int:
     return int(PACE * (time.monotonic() - mine.began))
 
 
-def _draw(story: Story, view: View, palette: Palette, polling: bool) -> None:
+def _draw(story: Story, view: View, palette: Palette) -> bool:
     mine, run = stage(), _run(story)
+    moving = _replaying(mine, run)
     snapshot = mine.bench.snapshot() if mine.live else None
     if snapshot is not None and snapshot.state == State.FAILED:
         written: Mapping[str, Sequence[WrittenToken]] = {}
@@ -112,8 +115,7 @@ def _draw(story: Story, view: View, palette: Palette, polling: bool) -> None:
             st.button("Replay the recording", key="stage_replay", on_click=mine.replay)
         else:
             st.button("Write it live", key="stage_write", on_click=mine.write, args=(_request(story, view, run),))
-    if polling != _moving(mine, run):
-        st.rerun()
+    return moving if snapshot is None else snapshot.busy
 
 
 def _request(story: Story, view: View, run: RecordedRun) -> Request:

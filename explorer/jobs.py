@@ -1,0 +1,313 @@
+"""Background work: one class for all of it, and queues in which a few jobs work at a time, in order of arrival.
+
+Knows nothing of Streamlit and of models. A job is a plain thread, not a future of a pool: it leaves its place to others
+while nobody looks at it, and takes one again later, which no pool can do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from explorer.errors import InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+PATIENCE = 1.5
+"""Seconds after which work that nobody looks at pauses: a closed tab costs others nothing."""
+FORGET = 120.0
+"""Seconds after which it stops for good."""
+CORES = torch.get_num_threads()
+"""How many cores torch uses unless it is told otherwise."""
+PAGE_CORES = min(2, CORES)
+"""How many a page's own run uses. With small matrices, more wait for each other longer than they work."""
+
+
+def use_cores(count: int) -> None:
+    """Let torch compute on so many cores in this thread, and in threads that start later and set no number."""
+    torch.set_num_threads(count)
+
+
+class State(StrEnum):
+    """Where a job stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a job has to show at one moment."""
+
+    state: State
+    """Where it stands."""
+    ahead: int = 0
+    """How many jobs must end before this one works; 0 when it does."""
+    step: str = ""
+    """What it is doing."""
+    share: float = 0.0
+    """How much of the work is done, 0 to 1; it never falls."""
+    seconds: float = 0.0
+    """How long it has been working, without the time in which it waited."""
+    moved: float = 0.0
+    """After how many of these seconds the share last rose."""
+    message: str = ""
+    """Why it failed, for people."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether more is to come by itself."""
+        return self.state in (State.WAITING, State.RUNNING)
+
+
+class Cancelled(BaseException):
+    """Raised inside the work at its next report. Not an Exception, so that no handler of the work swallows it."""
+
+
+class Queue:
+    """Jobs that share `places`: so many work at once, the others wait in the order in which they came."""
+
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._places, self._jobs = places, list[Job[Any]]()
+        # Guards every job of the queue; whoever changes one calls `_serve`, which wakes those that wait.
+        self._changed = threading.Condition()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing works or waits here."""
+        with self._changed:
+            return not self._jobs
+
+    def _serve(self) -> None:
+        """Give free places to those that wait and are looked at."""
+        for job in self._jobs:
+            if sum(j._holds for j in self._jobs) >= self._places:
+                break
+            if job._wants:
+                job._holds = True
+                job._turn(State.RUNNING)
+        self._changed.notify_all()
+
+    def _ahead(self, job: Job[Any]) -> int:
+        """How many must end before a job that waits. Those that were cancelled end by themselves."""
+        if job._state != State.WAITING:
+            return 0
+        earlier = sum(j._wants for j in self._jobs[: self._jobs.index(job)])
+        return max(0, sum(j._holds and j.busy for j in self._jobs) + earlier + 1 - self._places)
+
+
+class Job(Generic[T]):
+    """Runs `work(job)` in a thread of its own as soon as it is its turn. Starts at once.
+
+    The work calls `job.report` often: there it waits while nobody looks, and ends when it was cancelled.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Job[T]], T],
+        queue: Queue,
+        patience: float | None = None,
+        cores: int = 1,
+        failure: str = "the work failed ({error}): try again",
+    ) -> None:
+        """`patience`: seconds without a look after which it pauses; None works unseen.
+
+        `failure`: what people are told of an error that nobody foresaw; {error} is its kind.
+        """
+        self.result: T | None = None
+        self._work, self._queue, self._patience, self._cores, self._failure = work, queue, patience, cores, failure
+        self._state, self._holds, self._seen = State.WAITING, False, queue.clock()
+        self._step, self._share, self._moved, self._message = "", 0.0, 0.0, ""
+        self._worked, self._since = 0.0, 0.0
+        self._thread = threading.Thread(target=self._run, name="job", daemon=True)
+        with queue._changed:
+            queue._jobs.append(self)
+            queue._serve()
+        self._thread.start()
+
+    def look(self) -> Progress:
+        """What there is to show now. Looking keeps it going; it never waits for the work."""
+        with self._queue._changed:
+            self._seen = self._queue.clock()
+            self._queue._serve()
+            return Progress(
+                self._state,
+                self._queue._ahead(self),
+                self._step,
+                self._share,
+                self.seconds,
+                self._moved,
+                self._message,
+            )
+
+    @property
+    def state(self) -> State:
+        """Where it stands, without looking."""
+        return self._state
+
+    @property
+    def busy(self) -> bool:
+        """Whether more is to come by itself, without looking."""
+        return self._state in (State.WAITING, State.RUNNING)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread still works."""
+        return self._thread.is_alive()
+
+    def cancel(self) -> None:
+        """Stop it, from this moment on for whoever looks; its thread ends at the next report. Nothing if it is over."""
+        self._end(State.STOPPED)
+
+    def wait(self, timeout: float | None = None) -> Progress:
+        """Wait for its thread to end, then what there is to show."""
+        self._thread.join(timeout)
+        return self.look()
+
+    def report(self, step: str = "", share: float = 0.0) -> None:
+        """Called by the work: what it does, and how much of the whole is done. Raises Cancelled to end it."""
+        with self._queue._changed:
+            if share > self._share:
+                self._share, self._moved = min(1.0, share), self.seconds
+            self._step = step
+            self._await_turn()
+
+    def commit(self, act: Callable[[], R]) -> R:
+        """Called by the work: do what others see. A cancel comes before it, which raises Cancelled, or after it."""
+        with self._queue._changed:
+            if self._state == State.STOPPED:
+                raise Cancelled
+            return act()
+
+    def finish(self, act: Callable[[], T]) -> T:
+        """Commit what makes the result; with it the job is done, and a cancel comes too late."""
+
+        def last() -> T:
+            self.result = found = act()
+            self._share = 1.0
+            self._end(State.DONE)
+            return found
+
+        return self.commit(last)
+
+    @property
+    def _wants(self) -> bool:
+        return self._state == State.WAITING and not self._unseen(self._patience)
+
+    def _unseen(self, patience: float | None) -> bool:
+        return patience is not None and self._queue.clock() - self._seen > patience
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been working, without the time in which it waited."""
+        return self._worked + (self._queue.clock() - self._since if self._state == State.RUNNING else 0.0)
+
+    def _turn(self, state: State) -> None:
+        """Change the state, and keep count of the time in which it worked."""
+        self._worked, self._since = self.seconds, self._queue.clock()
+        self._state = state
+
+    def _end(self, state: State, message: str = "") -> None:
+        with self._queue._changed:
+            if self.busy:
+                self._message = message
+                self._turn(state)
+                self._queue._serve()
+
+    def _await_turn(self) -> None:
+        """Wait for a place, which is left to others while nobody looks."""
+        while self._state != State.STOPPED:
+            if self._patience is not None and self._unseen(FORGET):
+                self.cancel()
+            elif self._holds and not self._unseen(self._patience):
+                return
+            else:
+                if self._holds:
+                    self._holds = False
+                    self._turn(State.WAITING)
+                    self._queue._serve()
+                self._queue._changed.wait(0.1)
+        raise Cancelled
+
+    def _run(self) -> None:
+        use_cores(self._cores)
+        try:
+            with self._queue._changed:
+                self._await_turn()
+            result = self._work(self)
+            if self.busy:
+                self.finish(lambda: result)
+        except Cancelled:
+            pass
+        except InputError as error:
+            self._end(State.FAILED, str(error))
+        except MemoryError:
+            self._end(State.FAILED, "this machine has too little memory for this work")
+        except Exception as error:  # a person must see that it failed, whatever it was
+            logging.getLogger(__name__).exception("a job failed")
+            self._end(State.FAILED, self._failure.format(error=type(error).__name__))
+        finally:
+            use_cores(PAGE_CORES)
+            with self._queue._changed:
+                self._holds = False
+                self._queue._jobs.remove(self)
+                self._queue._serve()
+
+
+class Desk(Generic[T]):
+    """What one session asks for: one job at a time, and what the earlier ones found. Keys say what a job is about."""
+
+    def __init__(self) -> None:
+        self._job: Job[T] | None = None
+        self._key: object = None
+        self._refused = ""
+        self._kept: dict[object, T] = {}
+
+    def start(self, key: object, begin: Callable[[], Job[T]]) -> None:
+        """End what is running and begin another job; an InputError while it is begun is told as its failure."""
+        self.cancel()
+        job, refused = None, ""
+        try:
+            job = begin()
+        except InputError as error:
+            refused = str(error)
+        self._job, self._key, self._refused = job, key, refused
+
+    def look(self, key: object) -> Progress | None:
+        """Where the job about something stands; None where another, or none, was asked for since."""
+        if key != self._key:
+            return None
+        return Progress(State.FAILED, message=self._refused) if self._job is None else self._job.look()
+
+    def found(self, key: object) -> T | None:
+        """What was found about something."""
+        if self._job is not None and self._job.result is not None:
+            self._kept[self._key] = self._job.result
+        return self._kept.get(key)
+
+    def cancel(self) -> None:
+        """End what is running."""
+        if self._job is not None:
+            self._job.cancel()
+        self.found(self._key)
+
+
+WRITERS = Queue(max(2, os.cpu_count() or 1))
+"""Jobs that stream text."""
+MEASURERS = Queue(1)
+"""Jobs that measure something for a page."""
+LAYOUTS = Queue(1)
+"""Jobs that lay out the twin maps: numba, under UMAP, dies of two at once."""

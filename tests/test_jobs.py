@@ -1,0 +1,258 @@
+"""Background work: served in order, cancelled at once, paused while nobody looks, failed calmly; a session's desk."""
+
+import threading
+from typing import Any
+
+import pytest
+import torch
+from clock import LONG, Clock, until
+
+from explorer.errors import InputError
+from explorer.jobs import CORES, FORGET, PAGE_CORES, Cancelled, Desk, Job, Queue, State
+
+
+class Steps:
+    """Work that reports after every step that the test lets it make, until it is told to end."""
+
+    def __init__(self) -> None:
+        self.made, self.over, self.left = 0, threading.Event(), threading.Event()
+        self._more = threading.Semaphore(0)
+
+    def step(self, count: int = 1) -> None:
+        self._more.release(count)
+
+    def __call__(self, job: Job[int]) -> int:
+        try:
+            while not self.over.is_set():
+                if self._more.acquire(timeout=0.002):
+                    self.made += 1
+                job.report(f"step {self.made}", self.made / 100)
+            return self.made
+        finally:
+            self.left.set()
+
+
+def ended(job: Job[Any]) -> Any:
+    """Its progress after its thread has ended."""
+    found = job.wait(LONG)
+    assert not job.alive
+    return found
+
+
+def test_a_job_reports_and_ends_with_its_result() -> None:
+    def work(job: Job[str]) -> str:
+        job.report("looking", 0.5)
+        job.report("still looking", 0.25)
+        return "found"
+
+    job = Job(work, Queue(1))
+    now = ended(job)
+    assert job.result == "found" and job.state == State.DONE
+    assert (now.busy, now.share, now.ahead, now.step, now.message) == (False, 1.0, 0, "still looking", "")
+
+
+def test_queues_serve_in_order() -> None:
+    queue, works = Queue(2), [Steps() for _ in range(4)]
+    first, second, third, fourth = jobs = [Job(work, queue) for work in works]
+    assert [job.look().ahead for job in jobs] == [0, 0, 1, 2]
+    assert [job.state for job in jobs] == [State.RUNNING] * 2 + [State.WAITING] * 2
+    second.cancel()
+    second.cancel()
+    until(lambda: third.state == State.RUNNING)
+    assert fourth.look().ahead == 1 and second.look().ahead == 0
+    works[2].over.set()
+    until(lambda: fourth.state == State.RUNNING)
+    for job in jobs:
+        job.cancel()
+        ended(job)
+    assert queue.empty and first.state == State.STOPPED and third.state == State.DONE
+
+
+def test_a_cancelled_job_ends_at_its_next_report_and_frees_the_queue() -> None:
+    queue, endless = Queue(1), Steps()
+    job, second = Job(endless, queue), Job(lambda _job: "next", queue)
+    assert second.look().ahead == 1 and second.result is None
+    job.cancel()
+    assert job.state == State.STOPPED and not job.look().busy
+    assert not ended(job).busy and job.result is None
+    ended(second)
+    assert second.result == "next"
+
+
+def test_a_job_cancelled_in_the_queue_never_begins() -> None:
+    queue, first, second = Queue(1), Steps(), Steps()
+    running, skipped, last = Job(first, queue), Job(second, queue), Job(Steps(), queue)
+    assert last.look().ahead == 2
+    skipped.cancel()
+    assert last.look().ahead == 1
+    ended(skipped)
+    running.cancel(), last.cancel()
+    assert second.made == 0 and not second.left.is_set()
+
+
+def test_a_cancelled_job_keeps_its_place_until_its_thread_has_left() -> None:
+    queue, inside, go_on = Queue(1), threading.Event(), threading.Event()
+
+    def stubborn(_job: Job[None]) -> None:
+        inside.set()
+        assert go_on.wait(LONG)
+
+    job, second = Job(stubborn, queue), Job(Steps(), queue)
+    assert inside.wait(LONG)
+    job.cancel()
+    assert second.look().ahead == 0 and second.state == State.WAITING, "nothing more is before it"
+    go_on.set()
+    until(lambda: second.state == State.RUNNING)
+    second.cancel()
+
+
+def test_a_job_that_nobody_looks_at_pauses_and_goes_on() -> None:
+    clock, steps = Clock(), Steps()
+    queue = Queue(1, clock)
+    job = Job(steps, queue, patience=1.5)
+    steps.step(3)
+    until(lambda: steps.made == 3)
+    clock.now += 1.6
+    until(lambda: job.state == State.WAITING)
+    made = steps.made
+    steps.step(5)
+    other = Job(lambda _job: "other", queue)
+    ended(other)
+    assert other.result == "other", "a paused job keeps no place"
+    assert steps.made == made, "it worked unseen"
+    now = job.look()
+    assert now.state == State.RUNNING and now.seconds == pytest.approx(1.6), "the pause is not counted"
+    until(lambda: steps.made == made + 5)
+    steps.over.set()
+    assert ended(job).state == State.DONE
+
+
+def test_a_look_that_comes_late_finds_the_truth_and_the_old_place() -> None:
+    clock, steps, between, late = Clock(), Steps(), Steps(), Steps()
+    queue = Queue(1, clock)
+    job = Job(steps, queue, patience=1.5)
+    clock.now += 2
+    until(lambda: job.state == State.WAITING)
+    other = Job(between, queue)
+    assert other.state == State.RUNNING
+    last = Job(late, queue)
+    now = job.look()
+    assert (now.state, now.ahead) == (State.WAITING, 1), "not called running while another has its place"
+    assert last.look().ahead == 2, "it came first"
+    between.over.set()
+    until(lambda: job.state == State.RUNNING)
+    assert last.state == State.WAITING
+    job.cancel(), last.cancel()
+
+
+def test_a_job_that_waits_unseen_lets_others_pass() -> None:
+    clock, works = Clock(), [Steps(), Steps(), Steps()]
+    queue = Queue(1, clock)
+    first, unseen, last = (Job(w, queue, p) for w, p in zip(works, (None, 1.5, None), strict=True))
+    clock.now += 2
+    works[0].over.set()
+    until(lambda: last.state == State.RUNNING)
+    assert unseen.state == State.WAITING and first.state == State.DONE
+    last.cancel(), unseen.cancel()
+
+
+def test_a_job_that_is_never_looked_at_again_stops_for_good() -> None:
+    clock, steps = Clock(), Steps()
+    job = Job(steps, Queue(1, clock), patience=1.5)
+    clock.now += FORGET + 1
+    until(lambda: job.state == State.STOPPED)
+    assert ended(job).state == State.STOPPED and steps.left.is_set()
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "logged"),
+    [
+        (InputError("too short"), "too short", False),
+        (RuntimeError("secret"), "the measurement failed (RuntimeError)", True),
+        (MemoryError(), "too little memory", False),
+    ],
+)
+def test_a_job_says_why_it_failed(
+    error: Exception, message: str, logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_job: Job[None]) -> None:
+        raise error
+
+    now = ended(Job(broken, Queue(1), failure="the measurement failed ({error}): try again"))
+    assert now.state == State.FAILED and message in now.message and "secret" not in now.message
+    assert ("secret" in caplog.text) == logged, "the details are in the server's log"
+
+
+def test_no_work_swallows_a_cancellation() -> None:
+    def stubborn(job: Job[None]) -> None:
+        while True:
+            try:
+                job.report("step", 0.1)
+            except Exception:
+                continue
+
+    job = Job(stubborn, Queue(1))
+    job.cancel()
+    assert ended(job).state == State.STOPPED
+
+
+def test_what_is_committed_comes_wholly_before_a_cancel_or_not_at_all() -> None:
+    inside, go_on, seen = threading.Event(), threading.Event(), list[str]()
+
+    def act() -> str:
+        inside.set()
+        assert go_on.wait(LONG)
+        seen.append("finished")
+        return "result"
+
+    def work(job: Job[str]) -> str:
+        job.commit(lambda: seen.append("committed"))
+        return job.finish(act)
+
+    job = Job(work, Queue(1))
+    assert inside.wait(LONG)
+    cancelling = threading.Thread(target=job.cancel)
+    cancelling.start()
+    go_on.set()
+    cancelling.join(LONG)
+    assert ended(job).state == State.DONE and job.result == "result", "the cancel came too late"
+    assert seen == ["committed", "finished"]
+    late = list[str]()
+
+    def cancelled(job: Job[str]) -> str:
+        job.cancel()
+        with pytest.raises(Cancelled):
+            job.commit(lambda: late.append("never"))
+        return job.finish(lambda: late.append("never") or "never")
+
+    stopped = Job(cancelled, Queue(1))
+    assert ended(stopped).state == State.STOPPED and stopped.result is None and late == []
+
+
+def test_a_job_uses_its_own_number_of_cores() -> None:
+    one, all_of_them = (Job(lambda _job: torch.get_num_threads(), Queue(1), cores=n) for n in (1, CORES))
+    ended(one), ended(all_of_them)
+    assert (one.result, all_of_them.result) == (1, CORES) and 1 <= PAGE_CORES <= 2
+
+
+def test_a_desk_keeps_what_was_found_and_has_one_job() -> None:
+    desk, queue, steps = Desk[int](), Queue(2), Steps()
+    assert desk.look("a") is None and desk.found("a") is None
+    desk.start("a", lambda: Job(steps, queue))
+    steps.step(2)
+    until(lambda: steps.made == 2)
+    assert (now := desk.look("a")) is not None and now.busy and desk.look("b") is None
+    steps.over.set()
+    until(lambda: desk.found("a") == 2)
+    endless = Steps()
+    desk.start("b", lambda: Job(endless, queue))
+    assert desk.found("a") == 2 and desk.found("b") is None and desk.look("a") is None
+
+    def refused() -> Job[int]:
+        raise InputError("no classes of this vector")
+
+    desk.start("c", refused)
+    assert endless.left.wait(LONG), "starting another ends the one before"
+    told = desk.look("c")
+    assert told is not None and (told.state, told.message) == (State.FAILED, "no classes of this vector")
+    assert desk.look("b") is None
