@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from explorer.figures import base_layout
+from explorer.number_text import number
 from explorer.palette import DASHES, Palette
 from explorer.results import FitCurve, PairResult, SiteResult, Spectrum
 
@@ -29,11 +30,6 @@ SEAMS = (
     ("affine", "affine", "affine"),
 )
 """What may pass the seam of a stitch: field, title, colour."""
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def spectrum(found: Spectrum, palette: Palette) -> go.Figure:

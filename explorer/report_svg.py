@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from explorer.metrics import Estimate
+from explorer.number_text import number
 from explorer.results import PairResult, SiteResult
 
 WIDTH, HEIGHT = 720, 300
@@ -72,7 +73,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".").replace("-", "−") or "0"
+    return number(value).rstrip("0").rstrip(".")
 
 
 def _range(values: Sequence[float | None]) -> tuple[float, float]:
@@ -183,7 +184,7 @@ def cross_site(result: PairResult) -> str:
             parts.append(
                 f'<rect class="cell" x="{x}" y="{y}" width="{cell - 2}" height="{cell - 2}" '
                 f'style="fill-opacity:{opacity:.2f}"/><text x="{x + cell / 2 - 1:.0f}" y="{y + cell / 2 + 4:.0f}" '
-                f'text-anchor="middle">{f"{value:.2f}".replace("-", "−")}</text>'
+                f'text-anchor="middle">{number(value)}</text>'
             )
     alt = "Explained variance at one site with the rotation of another"
     return (
