@@ -12,6 +12,7 @@ from explorer.check_request import short_name
 from explorer.estimate import CheckEstimate
 from explorer.jobs import Progress, State
 from explorer.metrics import Estimate
+from explorer.number_text import interval, minus
 from explorer.results import PairResult, SiteResult
 from explorer.studies import OwnStudy
 from explorer.study import StudyFile
@@ -122,7 +123,7 @@ def subline(result: PairResult) -> str:
     site = deciding_site(result)
     orthogonal, affine = site.ladder["orthogonal"].value, site.ladder["affine"].value
     ce = recovered(site, "orthogonal")
-    return _signs(
+    return minus(
         f"At the site <b>{escape(site.label)}</b>, one rotation predicts <b>{orthogonal:.2f}</b> of A's rows from B's, an "
         f"affine map <b>{affine:.2f}</b>; stitched through the rotation, the model recovers <b>{ce.estimate.value:.2f}</b> "
         f"of its loss ({ce.where})."
@@ -164,22 +165,14 @@ def criteria(result: PairResult) -> list[Criterion]:
     found.append(_criterion(f"CE recovered, {ce.where}", ce.estimate, CE_LEAST, f"at least {CE_LEAST}"))
     if site.rho_scale is not None:
         asked = f"upper bound at least {STRETCHED} (else affine only)"
-        found.append(Criterion("ρ with one scale", _interval(site.rho_scale), asked, site.rho_scale.high >= STRETCHED))
+        found.append(Criterion("ρ with one scale", interval(site.rho_scale), asked, site.rho_scale.high >= STRETCHED))
     asked = f"above {null:.2f}, its largest control"
     found.append(_criterion("EV of rotation and one scale", ladder["orthogonal_scale"], null, asked))
     return found
 
 
 def _criterion(name: str, estimate: Estimate, least: float, asked: str) -> Criterion:
-    return Criterion(name, _interval(estimate), _signs(f"lower bound {asked}"), estimate.low >= least)
-
-
-def _interval(e: Estimate) -> str:
-    return f"{e.value:.2f} [{e.low:.2f}, {e.high:.2f}]".replace("-", "−")
-
-
-def _signs(text: str) -> str:
-    return text.replace(" -", " −").replace("[-", "[−").replace(">-", ">−")
+    return Criterion(name, interval(estimate), minus(f"lower bound {asked}"), estimate.low >= least)
 
 
 def who(file: StudyFile, result: PairResult) -> str:

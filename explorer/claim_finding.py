@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from explorer.number_text import number
 from explorer.results import PairResult
 
 
@@ -23,7 +24,7 @@ class Text:
     def show(self, *values: float, digits: int = 2) -> Text:
         """Add a number, or the range of several."""
         shown = [min(values), max(values)] if len(values) > 1 else [values[0]]
-        texts = [f"{round(v, digits) + 0.0:.{digits}f}".replace("-", "−") for v in shown]
+        texts = [number(v, digits) for v in shown]
         if len(texts) == 2 and texts[0] == texts[1]:
             shown, texts = shown[:1], texts[:1]
         self.text += " to ".join(texts)

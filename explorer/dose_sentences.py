@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from explorer.dose_response import DoseResponse, Regime, TransferVerdict
+from explorer.number_text import interval, minus
 
 if TYPE_CHECKING:
     from explorer.label_shares import LabelShares
@@ -22,11 +23,6 @@ _REGIMES = {
     Regime.NONE: "as it is, it does nothing that random directions do not",
     Regime.INVERTED: "as it is, it does the opposite",
 }
-
-
-def minus(text: str) -> str:
-    """A number with a typographic minus."""
-    return text.replace("-", "−")
 
 
 def response(found: DoseResponse, source: str, target: str, site: str) -> str:
@@ -46,7 +42,7 @@ def response(found: DoseResponse, source: str, target: str, site: str) -> str:
         )
         return f"At doses {span} {why}: nothing can be said to transfer."
     te = found.transfer
-    text = f"{_WORDS[found.verdict]}: TE {minus(f'{te.value:.2f}')} [{minus(f'{te.low:.2f}, {te.high:.2f}')}]"
+    text = f"{_WORDS[found.verdict]}: TE {interval(te)}"
     return (
         f"{text} of what {target}’s own vector does; {_REGIMES[found.regime]}. "
         f"Areas over the doses {span}, at which no arm raises the loss by more than 10 %."

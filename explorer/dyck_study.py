@@ -11,8 +11,8 @@ import torch
 
 from explorer import dyck
 from explorer.build import HELD_OUT, Yardstick, library_versions, measure_study, model_entry
-from explorer.dyck_corpus import Dyck3
 from explorer.dictionary_results import DictionaryScore
+from explorer.dyck_corpus import Dyck3
 from explorer.dyck_heads import HeadAccuracy, head_accuracy
 from explorer.dyck_recipe import DyckWorkshop
 from explorer.feature_files import write_layouts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from explorer.atlas import CLEAR, has_labels, has_partners, kept_labels, null_share
 from explorer.map_registry import MAPS, arms
+from explorer.number_text import number, small_percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,18 +34,6 @@ _PHRASES = {
 }
 _WHOLE = ("valid", "broken")
 """Label tokens of the bracket language that are one word: they continue nothing."""
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A number with a true minus sign; n/a for one that is not defined."""
-    if value is None or value != value:
-        return "n/a"
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
-
-
-def percent(share: float | None) -> str:
-    """A share of tokens in per cent, two significant digits."""
-    return "n/a" if share is None or share != share else "0 %" if share == 0 else f"{100 * share:.2g} %"
 
 
 def label_phrase(label: str) -> str:
@@ -158,7 +147,7 @@ def readings(table: pd.DataFrame, feature: int) -> list[tuple[str, ...]]:
     """
     row, labels = table.loc[feature], has_labels(table)
     out: list[tuple[str, ...]] = [
-        ("source", "", "", "", "", number(row["f1"]) if labels else "", percent(row["density"]))
+        ("source", "", "", "", "", number(row["f1"]) if labels else "", small_percent(row["density"]))
     ]
     for arm in arms():
         r, cosine = row[f"r_{arm}"], row.get(f"cosine_{arm}")
@@ -167,7 +156,7 @@ def readings(table: pd.DataFrame, feature: int) -> list[tuple[str, ...]]:
         silent = row[f"density_{arm}"] == 0 or f"f1_{arm}" not in table
         f1 = "" if not labels else "n/a" if silent else number(row[f"f1_{arm}"])
         near = "" if cosine is None else number(cosine)
-        out.append((arm, number(r), above[0], near, above[1], f1, percent(row[f"density_{arm}"])))
+        out.append((arm, number(r), above[0], near, above[1], f1, small_percent(row[f"density_{arm}"])))
     return out
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from explorer.map_registry import MAPS, arms, rungs
+from explorer.number_text import number
 from explorer.palette import HATCH, Palette
 from explorer.results import PairResult, SiteResult
 
@@ -122,7 +123,7 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
                 x=[e.value],
                 y=[title],
                 mode="markers+text",
-                text=[f"  {e.value:.2f}".replace("-", "−")],
+                text=[f"  {number(e.value)}"],
                 textposition="middle right",
                 textfont={"size": 14},
                 marker={"size": 13, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}},

@@ -9,6 +9,7 @@ from plotly.subplots import make_subplots
 
 from explorer.dictionary_results import DialCurve
 from explorer.figures import base_layout
+from explorer.number_text import number
 from explorer.palette import Palette
 
 MOST_POINTS = 160
@@ -169,7 +170,7 @@ def _needle(curve: DialCurve, i: int, colour: str, palette: Palette) -> go.Scatt
         x=[curve.t[i]],
         y=[y],
         mode="markers+text",
-        text=[f"<b>{y:.2f}</b>".replace("-", "−")],
+        text=[f"<b>{number(y)}</b>"],
         hoverinfo="skip",
         textposition="bottom right" if curve.t[i] < 0.5 else "bottom left",
         textfont={"size": 20, "color": palette.ink},

@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 
 from explorer.dose_response import BAND, MAX_LOSS_RISE, DoseResponse
 from explorer.figures import base_layout
+from explorer.number_text import minus
 from explorer.palette import DASHES, Palette
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _at(dose: float) -> float:
 
 
 def _tick(dose: float) -> str:
-    return f"{dose:+g}".replace("-", "−") if dose else "0"
+    return minus(f"{dose:+g}") if dose else "0"
 
 
 def dose_figure(

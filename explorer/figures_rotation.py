@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from explorer.figures import base_layout
 from explorer.map_registry import seams
 from explorer.map_results import FitCurve
+from explorer.number_text import number
 from explorer.palette import DASHES, Palette
 from explorer.results import PairResult, SiteResult
 from explorer.rotation_results import Spectrum
@@ -23,11 +24,6 @@ if TYPE_CHECKING:
 
     from explorer.metrics import Estimate
     from explorer.training_rows import TrainingRow
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def spectrum(found: Spectrum, palette: Palette) -> go.Figure:

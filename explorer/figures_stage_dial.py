@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 
 from explorer.figures_dial import dial
 from explorer.figures_stage import SMALLEST, fill, heading, spot, staged
+from explorer.number_text import number
 from explorer.palette import Palette
 from explorer.story import Chapter
-from explorer.story_facts import two
 
 TURN_MILLISECONDS = 110
 """A step of the dial; points move all the time."""
@@ -38,7 +38,7 @@ def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) ->
         )  # fmt: skip
     figure.add_annotation(
         xref="x2", yref="y2", x=0.0, y=curve.ceiling, yshift=18, xanchor="left", showarrow=False,
-        text=f"ceiling {two(curve.ceiling)}", font={"size": SMALLEST},
+        text=f"ceiling {number(curve.ceiling)}", font={"size": SMALLEST},
     )  # fmt: skip
     marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.raw, '◆')} {chapter.target}, turned by R"
     heading(figure, 0.0, f"the same tokens:   {marks}")

@@ -19,10 +19,11 @@ from explorer.figures_stage import (
     spot,
     staged,
 )  # fmt: skip
+from explorer.number_text import number, percent
 from explorer.palette import DASHES, Palette
 from explorer.results import SiteResult
 from explorer.story import Chapter, Story
-from explorer.story_facts import cosine_family, matched, percent, two
+from explorer.story_facts import cosine_family, matched
 from explorer.story_record import spoken
 
 WORDS, WORDS_BESIDE, LONGEST = 30, 13, 10
@@ -124,7 +125,7 @@ def fails(story: Story, palette: Palette) -> go.Figure:
     ):
         values = [s.dictionary[arm].paper.value for s in sites if s.dictionary]
         figure.add_bar(
-            name=name, x=labels, y=values, text=[two(v) for v in values], textposition="outside", cliponaxis=False,
+            name=name, x=labels, y=values, text=[number(v) for v in values], textposition="outside", cliponaxis=False,
             textfont={"size": LARGE, "color": palette.ink},
             marker={"color": colour, "pattern": hatch(shape, palette)},
             hovertemplate=text + ": %{y:.2f}<extra>%{x}</extra>",
@@ -165,7 +166,7 @@ def limits(story: Story, palette: Palette) -> go.Figure:
     for title, value, colour in bars:
         marker = {"color": colour, "pattern": hatch("/" if colour == palette.null else "", palette)}
         figure.add_bar(
-            y=[title], x=[value], orientation="h", marker=marker, text=[two(value)],
+            y=[title], x=[value], orientation="h", marker=marker, text=[number(value)],
             textposition="outside" if value < FULL else "inside", insidetextanchor="end", cliponaxis=False,
             textfont={"size": 28, "color": palette.ink if value < FULL else min(palette.ink, palette.paper)},
             hovertemplate=f"{title}: %{{x:.2f}}<extra></extra>",

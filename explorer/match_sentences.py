@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from explorer.figures_match import FAMILIES, counted
+from explorer.number_text import UNDEFINED, percent
 
 if TYPE_CHECKING:
     from explorer.decoder_story import DecoderStory, FamilyMatch, SiteMatch
@@ -26,7 +27,7 @@ TABLE_COLUMNS: dict[str, Any] = {
 
 
 def _percent(share: float | None) -> str:
-    return "n/a" if share is None else f"<b>{100 * share:.0f}&nbsp;%</b>"
+    return UNDEFINED if share is None else f"<b>{percent(share)}</b>".replace("\u00a0", "&nbsp;")
 
 
 def _kept(story: DecoderStory, family: str, site: SiteMatch) -> float:

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from explorer.dose_response import DoseResponse
+from explorer.number_text import interval, number, percent
 from explorer.rotation_sentences import from_identity, paper_test
 from explorer.story import Story
-from explorer.story_facts import (
-    CLEAR,
-    cosine_family,
-    match_of_coordinates,
-    matched,
-    percent,
-    shares_coordinates,
-    shown_response,
-    two,
-)
+from explorer.story_facts import CLEAR, cosine_family, match_of_coordinates, matched, shares_coordinates, shown_response
 
 
 def twin(story: Story) -> str:
@@ -69,7 +61,7 @@ def coordinates(story: Story) -> str:
     seen = "the diagonal is plain" if one_basis else "even there it is hard to see"
     text += (
         f"The left matrix is {story.early.source} against an earlier checkpoint of its own training, and {seen}: "
-        f"|r| = {two(own)} on it, {two(others)} elsewhere. "
+        f"|r| = {number(own)} on it, {number(others)} elsewhere. "
     )
     if story.shared:
         return text + f"{b} has the input and output weights of {story.sister.source}: that keeps a part of the basis."
@@ -102,7 +94,7 @@ def fails(story: Story) -> str:
     part = "Part of the failure is only a moved mean: w" if moved > d["raw"].paper.value + CLEAR else "W"
     return (
         f"The dictionary (a sparse autoencoder) was trained on {story.sister.source} alone. Zero is what predicting the "
-        f"mean row would give. {part}ith the mean moved and nothing turned it explains {two(moved)} at the site "
+        f"mean row would give. {part}ith the mean moved and nothing turned it explains {number(moved)} at the site "
         f"{story.site}."
     )
 
@@ -123,13 +115,17 @@ def sister(story: Story) -> str:
     assert d is not None
     gained = d["rotated"].paper.value - d["raw"].paper.value
     free = d["shuffled"].paper.value - d["raw"].paper.value
-    share = f"Of the {two(gained)} gained, {two(free)} come with shuffled pairs as well. " if gained > 0 < free else ""
+    share = (
+        f"Of the {number(gained)} gained, {number(free)} come with shuffled pairs as well. "
+        if gained > 0 < free
+        else ""
+    )
     weights = f"which shares the input and output weights of {story.sister.source}"
     made = weights if story.shared else "which was trained apart"
     return (
         f"The same for {story.sister.target}, {made}. {share}The curve asks whether the dictionary rebuilds the row that it "
         f"is given. Asked for what {story.sister.source} itself had at the same token, it explains "
-        f"{two(d['rotated'].faithful.value)}. Press Space to turn."
+        f"{number(d['rotated'].faithful.value)}. Press Space to turn."
     )
 
 
@@ -166,8 +162,8 @@ def _areas(found: DoseResponse, target: str) -> str:
         return f"Nothing to compare with: {target}'s own vector does no more than random directions."
     te, (low, high) = found.transfer, (edge / native.area.value for edge in found.band)
     return (
-        f"Effects are areas under the dose–response, over the doses {two(min(used))} to {two(max(used))} median norms, at "
-        f"which no arm raises the loss by more than 10\u00a0%. Rotated / own is {two(te.value)} [{two(te.low)}, {two(te.high)}]; "
+        f"Effects are areas under the dose–response, over the doses {number(min(used))} to {number(max(used))} median norms, at "
+        f"which no arm raises the loss by more than 10\u00a0%. Rotated / own is {interval(te)}; "
         f"random directions reach {percent(low)} to {percent(high)} of {target}'s own."
     )
 
@@ -189,8 +185,8 @@ def limits(story: Story) -> str:
     turned, affine, token = here.ladder["orthogonal"].value, here.ladder["affine"].value, here.token.lookup.value
     more = ": much of what two models share may be the token" if token > turned else ", less than R does"
     return (
-        f"ρ = EV of R / EV of affine = {two(turned)} / {two(affine)}. "
-        f"Predicting each row by the mean of its token alone explains {two(token)}{more}. "
+        f"ρ = EV of R / EV of affine = {number(turned)} / {number(affine)}. "
+        f"Predicting each row by the mean of its token alone explains {number(token)}{more}. "
         "Whether a dictionary works, whether a vector steers, and whether rows agree are three questions; ask which one a "
         "claim of equality is about. The Claims page has every number with its control."
     )

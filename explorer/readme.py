@@ -6,6 +6,7 @@ from pathlib import Path
 
 from explorer.corpora import DEFAULT
 from explorer.dose_response import DoseResponse
+from explorer.number_text import interval, number, signed
 from explorer.study import Study, open_study
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -35,8 +36,8 @@ def sites(study: Study) -> str:
         dictionary = [d[arm] for arm in ("ceiling", "raw", "translated", "rotated", "affine", "shuffled")]
         direct = [s.ladder["orthogonal"].value, s.ladder["affine"].value, s.ladder.rho]
         numbers = [*(x.paper.value for x in dictionary), *direct]
-        lines.append(f"| {s.label} | " + " | ".join(f"{x:.2f}" for x in numbers) + " |")
-    return "\n".join(lines).replace("-0.", "−0.").replace("| -", "| −")
+        lines.append(f"| {s.label} | " + " | ".join(map(number, numbers)) + " |")
+    return "\n".join(lines)
 
 
 def contrasts(study: Study) -> str:
@@ -48,13 +49,13 @@ def contrasts(study: Study) -> str:
     site = study.sites[len(study.sites) // 2].name
     found = [r for r in study.responses(*PAIR) if r.vector.startswith("contrast:") and r.site == site]
     for r in sorted(found, key=lambda r: -_area(r, "native")):
-        areas = " | ".join(f"{_area(r, arm):+.2f}" for arm in ("native", "rotated", "raw"))
+        areas = " | ".join(signed(_area(r, arm)) for arm in ("native", "rotated", "raw"))
         low, high = r.band
-        te = "" if r.transfer is None else f"{r.transfer.value:.2f} [{r.transfer.low:.2f}, {r.transfer.high:.2f}]"
+        te = "" if r.transfer is None else interval(r.transfer)
         lines.append(
-            f"| {r.title} | {areas} | {low:+.2f} … {high:+.2f} | {te} | {r.verdict.value} | {r.regime.value} |"
+            f"| {r.title} | {areas} | {signed(low)} … {signed(high)} | {te} | {r.verdict.value} | {r.regime.value} |"
         )
-    return "\n".join(lines).replace("-", "−").replace("|−−−", "|---").replace("+0.00", "0.00").replace("−0.00", "0.00")
+    return "\n".join(lines).replace("+0.00", "0.00")
 
 
 def _area(response: DoseResponse, arm: str) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer import report_svg
 from explorer.map_registry import rungs, seams
+from explorer.number_text import number, signed
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.report_schema import Report
 from explorer.results import PairResult
@@ -25,22 +26,8 @@ def _render(name: str, **values: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["two"] = two
-    environment.filters["three"] = lambda value: number(value, 3)
+    environment.filters |= {"two": number, "three": lambda value: number(value, 3), "signed": signed}
     return environment.get_template(name).render(light=_variables(LIGHT), dark=_variables(DARK), **values)
-
-
-def number(value: float | None, digits: int) -> str:
-    """A number with a true minus; n/a for None."""
-    if value is None:
-        return "n/a"
-    text = f"{value:.{digits}f}"
-    return ("0." + "0" * digits if float(text) == 0 else text).replace("-", "−")
-
-
-def two(value: float | None) -> str:
-    """A number with two decimals."""
-    return number(value, 2)
 
 
 def _variables(palette: Palette) -> str:

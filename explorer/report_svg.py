@@ -7,6 +7,7 @@ from html import escape
 
 from explorer.map_registry import rungs, seams
 from explorer.metrics import Estimate
+from explorer.number_text import number
 from explorer.results import PairResult, SiteResult
 from explorer.verdict import recovered
 
@@ -74,7 +75,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".").replace("-", "−") or "0"
+    return number(value).rstrip("0").rstrip(".")
 
 
 def _range(values: Sequence[float | None]) -> tuple[float, float]:
@@ -178,7 +179,7 @@ def cross_site(result: PairResult) -> str:
             parts.append(
                 f'<rect class="cell" x="{x}" y="{y}" width="{cell - 2}" height="{cell - 2}" '
                 f'style="fill-opacity:{opacity:.2f}"/><text x="{x + cell / 2 - 1:.0f}" y="{y + cell / 2 + 4:.0f}" '
-                f'text-anchor="middle">{f"{value:.2f}".replace("-", "−")}</text>'
+                f'text-anchor="middle">{number(value)}</text>'
             )
     alt = "Explained variance at one site with the rotation of another"
     return (

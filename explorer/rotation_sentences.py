@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from explorer.figures import controls
 from explorer.map_results import StitchScores
+from explorer.number_text import interval, minus
 from explorer.results import PairResult, SiteResult
 from explorer.rotation_results import RotationFacts
-from explorer.sentences import minus
 
 if TYPE_CHECKING:
     from explorer.training_rows import TrainingRow
@@ -142,7 +142,7 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
 def _stitched(first: str, second: str, scores: StitchScores) -> str:
     e = scores["orthogonal"]
     return (
-        f"<b>{first} up to here, {second} from here:</b> through R {e.value:.2f} [{e.low:.2f}, {e.high:.2f}] of the "
+        f"<b>{first} up to here, {second} from here:</b> through R {interval(e)} of the "
         f"cross-entropy is recovered, through an affine map {scores['affine'].value:.2f}, through a shuffled R "
         f"{scores['shuffled'].value:.2f}."
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from explorer import note_sentences as notes
 from explorer.dictionary_results import DialCurve, DictionaryScore
 from explorer.dose_response import Regime, TransferVerdict
+from explorer.number_text import number, percent
 from explorer.rotation_sentences import deviates
 from explorer.story import Chapter, Story
 from explorer.story_facts import (
@@ -23,10 +24,8 @@ from explorer.story_facts import (
     match_of_coordinates,
     matched,
     of_native,
-    percent,
     shares_coordinates,
     shown_response,
-    two,
 )
 
 MOST_WORDS = 20
@@ -57,7 +56,7 @@ def _same(story: Story) -> str:
     f, b = story.sister.pair.function, story.sister.target
     made = f"shares {story.sister.source}'s input and output weights" if story.shared else "was trained apart"
     if not equally_good(f):
-        return f"{b} {made}, and is not equally good: loss {two(f.loss_target)}, not {two(f.loss_source)}."
+        return f"{b} {made}, and is not equally good: loss {number(f.loss_target)}, not {number(f.loss_source)}."
     if alike(f):  # where several tokens are equally likely, the first choice is a matter of luck
         return f"{b} {made} and answers alike: KL {max(0.0, f.kl):.2g} nats per token."
     return f"{b} {made}; as good, not identical: same first choice at {percent(f.top1_agreement)} of tokens."
@@ -69,7 +68,7 @@ def _coordinates(story: Story) -> str:
     text = (
         f"Coordinate i of {story.sister.source} is {more} like coordinate i of {story.sister.target} than like others"
     )
-    return f"{text}: |r| {two(own)} and {two(others)}."
+    return f"{text}: |r| {number(own)} and {number(others)}."
 
 
 def _cosine(story: Story) -> str:
@@ -87,9 +86,9 @@ def _cosine(story: Story) -> str:
 def _fails(story: Story) -> str:
     d, a, b = _dictionary(story.sister), story.sister.source, story.sister.target
     raw, ceiling = d["raw"].paper.value, d["ceiling"].paper.value
-    text = f"{a}'s dictionary explains {two(ceiling)} of {a}, but {two(raw)} of {b}"
+    text = f"{a}'s dictionary explains {number(ceiling)} of {a}, but {number(raw)} of {b}"
     if raw >= ceiling - CLEAR:
-        return f"{a}'s dictionary explains {two(ceiling)} of {a}, and {two(raw)} of {b}: it does not fail."
+        return f"{a}'s dictionary explains {number(ceiling)} of {a}, and {number(raw)} of {b}: it does not fail."
     return f"{text}: worse than guessing the mean." if raw < 0 else f"{text}."
 
 
@@ -97,19 +96,19 @@ def _dial(story: Story) -> str:
     curve = _curve(story.twin)
     raw, rotated = curve.dictionary[0], curve.dictionary[-1]
     if rotated < curve.ceiling - AT_CEILING:
-        return f"Turned by R, the twin reaches {two(rotated)}; it should reach its ceiling, {two(curve.ceiling)}."
-    return f"Turn the twin by R, and the dictionary works: from {two(raw)} to its ceiling, {two(rotated)}."
+        return f"Turned by R, the twin reaches {number(rotated)}; it should reach its ceiling, {number(curve.ceiling)}."
+    return f"Turn the twin by R, and the dictionary works: from {number(raw)} to its ceiling, {number(rotated)}."
 
 
 def _sister(story: Story) -> str:
     curve = _curve(story.sister)
     raw, rotated, shuffled = curve.dictionary[0], curve.dictionary[-1], curve.shuffled[-1]
     if rotated >= curve.ceiling - AT_CEILING:
-        reached = f"from {two(raw)} to its ceiling, {two(rotated)}"
+        reached = f"from {number(raw)} to its ceiling, {number(rotated)}"
     else:
-        reached = f"from {two(raw)} to {two(rotated)}, the ceiling is {two(curve.ceiling)}"
+        reached = f"from {number(raw)} to {number(rotated)}, the ceiling is {number(curve.ceiling)}"
     control = "only " if shuffled < rotated - CLEAR else ""
-    return f"Turn {story.sister.target} by R: {reached}. Shuffled pairs reach {control}{two(shuffled)}."
+    return f"Turn {story.sister.target} by R: {reached}. Shuffled pairs reach {control}{number(shuffled)}."
 
 
 def _random(story: Story) -> str:
@@ -144,13 +143,13 @@ def _steer(story: Story) -> str:
 def _limits(story: Story) -> str:
     here = story.sister.here
     turned, affine = here.ladder["orthogonal"].value, here.ladder["affine"].value
-    nothing = " nothing" if turned < CLEAR else f" {two(turned)}"
+    nothing = " nothing" if turned < CLEAR else f" {number(turned)}"
     text = f"Of {story.sister.source}'s own rows R explains{nothing}"
     if turned <= max(here.ladder.shuffled) + CLEAR:  # whatever it explains, pairing had no part in it
-        return f"{text}, no more than shuffled pairs; an affine map explains {two(affine)}."
+        return f"{text}, no more than shuffled pairs; an affine map explains {number(affine)}."
     if turned >= affine - CLEAR:
-        return f"{text}, an affine map {two(affine)}: a rotation is all there is."
-    return f"{text}, an affine map {two(affine)}, the token alone {two(here.token.lookup.value)}."
+        return f"{text}, an affine map {number(affine)}: a rotation is all there is."
+    return f"{text}, an affine map {number(affine)}, the token alone {number(here.token.lookup.value)}."
 
 
 def _curve(chapter: Chapter | None) -> DialCurve:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from explorer.number_text import minus, number
 from explorer.results import PairResult, SiteResult
 
 NUMBER = "%.2f"
@@ -15,13 +15,8 @@ TABLE_COLUMNS: dict[str, Any] = {
 """Column formats of the table of scores (Streamlit's column_config as plain data)."""
 
 
-def minus(text: str) -> str:
-    """A text with true minus signs before its numbers."""
-    return re.sub(r"(?<![\w\-])-(?=\d)", "−", text)
-
-
 def _ev(value: float) -> str:
-    return minus(f"<b>{value:.2f}</b>")
+    return f"<b>{number(value)}</b>"
 
 
 def rotation(result: PairResult, site: SiteResult, arm: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from explorer.number_text import number, signed
+
 if TYPE_CHECKING:
     from explorer.lane_job import Piece, Snapshot
     from explorer.live import LaneEffect
@@ -47,22 +49,16 @@ def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def signed(value: float) -> str:
-    """A number with its sign and two digits."""
-    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
-
-
 def lane_effect(effect: LaneEffect) -> str:
     """The line under a lane that has ended."""
-    rise = f"{round(100 * effect.loss_rise):+d}".replace("-", "−")
-    return f"effect\u00a0{signed(effect.m)}, loss\u00a0{rise}\u00a0%"
+    return f"effect\u00a0{signed(effect.m)}, loss\u00a0{signed(100 * effect.loss_rise, 0)}\u00a0%"
 
 
 def dose(c: float, source: str, target: str, norms: tuple[float, float]) -> str:
     """The dose in both units."""
     if c == 0:
         return "Dose 0: nothing is added, lanes of a model agree."
-    a, b = (f"{c * norm:.2f}".replace("-", "−") for norm in norms)
+    a, b = (number(c * norm) for norm in norms)
     return f"Dose {signed(c)} = length {a} in {source}, {b} in {target}."
 
 

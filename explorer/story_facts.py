@@ -84,18 +84,3 @@ def matched(family: FamilyMatch, case: str) -> float | None:
     """Share of the rows of one bar above 0.5, features that fire; None where the study has no such pair."""
     match = getattr(family, case)
     return None if match is None else match.alive.share
-
-
-def percent(share: float) -> str:
-    """A share as a whole percentage; the sign stays on its line."""
-    return f"{round(100 * share) + 0:.0f}\u00a0%".replace("-", "−")
-
-
-def two(value: float) -> str:
-    """A number with two digits and a true minus sign; no −0.00."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
-
-
-def signed(value: float) -> str:
-    """The same with its sign."""
-    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")

@@ -20,6 +20,7 @@ from explorer.errors import InputError
 from explorer.labels import LabelMatrix
 from explorer.map_registry import MAPS, arms
 from explorer.maps import ResidualMap
+from explorer.number_text import number
 from explorer.readings import BINS, readings
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
@@ -308,4 +309,4 @@ def test_the_card_reads_like_a_sentence(table: pd.DataFrame) -> None:
     assert feature_sentences.tokens(["depth 0", "is (", "broken", "("]) == ["depth 0", "is (", "broken", "("]
     assert feature_sentences.label_phrase("depth=5") == "tokens at depth 5"
     assert feature_sentences.label_phrase("top=none") == "tokens inside no bracket"
-    assert [feature_sentences.number(x) for x in (-0.5, -0.001, float("nan"))] == ["−0.50", "0.00", "n/a"]
+    assert [number(x) for x in (-0.5, -0.001, float("nan"))] == ["−0.50", "0.00", "n/a"]

@@ -9,9 +9,9 @@ import pytest
 
 from explorer import figures, figures_rotation, rotation_sentences
 from explorer.map_registry import rungs, seams
+from explorer.number_text import minus
 from explorer.palette import DARK, LIGHT
 from explorer.results import PairResult
-from explorer.sentences import minus
 from explorer.study import open_study, shipped_studies
 from explorer.training_rows import TrainingRow
 

@@ -11,10 +11,11 @@ import torch
 
 from explorer import figures_stage, scenes
 from explorer.dose_response import Regime, TransferVerdict
+from explorer.number_text import percent
 from explorer.palette import DARK
 from explorer.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.story import Chapter, Story, open_story
-from explorer.story_facts import match_of_coordinates, of_native, percent, shown_response, two
+from explorer.story_facts import match_of_coordinates, of_native, shown_response
 from explorer.story_record import READABLE, RecordedRun, Recording, Trial, plainest, spoken
 from explorer.study import Study, open_study, shipped_studies
 from explorer.ui.story import FIGURES
@@ -116,7 +117,7 @@ def test_dial_sentences_say_what_the_needle_shows(study: Study, story: Story) ->
         stored = json.loads((study.pair_path("seed0", chapter.target) / "result.json").read_text())["sites"][2]["dial"]
         text = scene(name).sentence(story)
         for number in (stored["dictionary"][0], stored["dictionary"][-1]):
-            assert two(number) in text
+            assert number(number) in text
         figure = FIGURES[name](story, DARK)
         assert [len(figure.frames), figure.frames[-1].data[1].y[0]] == [21, stored["dictionary"][-1]]
         assert figure.layout.updatemenus[0].buttons[0].args[1]["transition"]["duration"] > 0, "it turns smoothly"

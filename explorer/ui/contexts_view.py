@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from explorer.feature_sentences import number
+from explorer.number_text import number
 
 if TYPE_CHECKING:
     from explorer.contexts import Context

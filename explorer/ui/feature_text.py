@@ -11,6 +11,7 @@ from explorer import feature_sentences
 from explorer.corpora import CORPORA
 from explorer.errors import InputError
 from explorer.map_registry import MAPS
+from explorer.number_text import number
 from explorer.ui import feature_cache
 from explorer.ui.contexts_view import marked
 from explorer.ui.feature_filters import KEPT
@@ -61,7 +62,7 @@ def _draw_chosen(firing: TextFiring, chosen: int, view: View) -> None:
         for piece, value, scored in zip(firing.pieces, values, firing.scored, strict=True):
             body += marked(piece, value if scored else float("nan"), top, view.palette.highlight)
         title = f"feature {chosen} in {html.escape(head)}"
-        largest = f"<span class='value'>largest {feature_sentences.number(max(values))}</span>"
+        largest = f"<span class='value'>largest {number(max(values))}</span>"
         cells += f"<div><div class='side'>{title}{largest}</div>{body}</div>"
     st.html(f"<div class='contexts tokens'>{cells}</div>")
 

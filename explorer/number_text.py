@@ -1,0 +1,47 @@
+"""Numbers as people read them: true minus signs, no minus zero, n/a for what is not defined."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from explorer.metrics import Estimate
+
+UNDEFINED = "n/a"
+"""What stands for None and NaN."""
+
+
+def minus(text: str) -> str:
+    """A text with true minus signs before its numbers."""
+    return re.sub(r"(?<![\w\-])-(?=\d)", "−", text)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with so many decimals."""
+    if value is None or value != value:
+        return UNDEFINED
+    text = f"{value:.{digits}f}"
+    return minus(text) if float(text) else text.removeprefix("-")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, plus for zero."""
+    text = f"{value:+.{digits}f}"
+    return minus(text) if float(text) else text.replace("-", "+")
+
+
+def interval(e: Estimate) -> str:
+    """An estimate with its interval, e.g. 0.50 [0.40, 0.60]."""
+    return f"{number(e.value)} [{number(e.low)}, {number(e.high)}]"
+
+
+def percent(share: float | None) -> str:
+    """A share as a whole percentage; the sign stays on its line."""
+    text = number(None if share is None else 100 * share, 0)
+    return text if text == UNDEFINED else f"{text}\u00a0%"
+
+
+def small_percent(share: float | None) -> str:
+    """A share in per cent, two significant digits."""
+    return UNDEFINED if share is None or share != share else f"{100 * share:.2g} %"
