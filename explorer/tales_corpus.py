@@ -26,6 +26,8 @@ class Tales(Corpus):
     """Documents of the story grammar (`explorer.tales`)."""
 
     kind: ClassVar[str] = "tales"
+    title: ClassVar[str] = "held-out Tales, this project's own stories"
+    """What a check says that it was made on."""
     reads_labels: ClassVar[bool] = True
 
     def documents(self, count: int | None = None) -> list[TextDocument]:

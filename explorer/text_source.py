@@ -15,9 +15,9 @@ from typing import IO, TYPE_CHECKING
 
 import torch
 
+from explorer.corpora import DEFAULT
 from explorer.corpus import Chunks, chunk_documents
 from explorer.errors import InputError
-from explorer.tales_corpus import Tales
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -38,7 +38,7 @@ class TextSource:
     """Documents, and where they came from."""
 
     name: str
-    """The file or address; for held-out Tales the name of that corpus."""
+    """The file or address; where none was given, what study.json calls the corpus."""
     title: str
     """For people."""
     documents: tuple[str, ...]
@@ -62,8 +62,8 @@ def read_text(where: str | None, tokens: int) -> TextSource:
     """
     budget = CHARACTERS_PER_TOKEN * tokens
     if where is None:
-        documents, whole = _limited(Tales.held_out(), budget)
-        return TextSource(Tales.kind, "held-out Tales, this project's own stories", documents, whole)
+        documents, whole = _limited(DEFAULT.held_out(), budget)
+        return TextSource(DEFAULT.kind, DEFAULT.title, documents, whole)
     path = Path(where).expanduser()
     reader = {
         **dict.fromkeys((*TEXT, ""), _split),

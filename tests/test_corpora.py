@@ -117,6 +117,6 @@ def test_every_corpus_gives_what_the_others_give(kind: str, tmp_path: Path) -> N
     assert len(documents) == 5 and [d.text for d in corpus.documents()[:5]] == [d.text for d in documents]
     assert not set(corpus.prompts()) & set(corpus.prompts(held_out=False))
     assert any(documents[0].labels_at([(0, 1), (1, 2)])) == corpus.has_labels
-    names = [plan.name for plan in corpus.contrasts()]
+    names = [plan.name for plan in corpus.contrasts()][:1]
     assert [corpus.contrast(name).name for name in names] == names
-    assert all(corpus.read_class(name) is None for name in names) or corpus.reads_labels
+    assert all((corpus.read_class(name) is not None) == corpus.reads_labels for name in names)
