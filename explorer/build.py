@@ -28,7 +28,8 @@ from explorer.labels import LabelMatrix, label_tokens
 from explorer.measure import Pair, measure_pair
 from explorer.models import LanguageModel, digest
 from explorer.pair_files import save_tensors
-from explorer.paired_rows import MASSIVE, Report
+from explorer.paired_rows import MASSIVE
+from explorer.progress import Report
 from explorer.recipe import Workshop, document_loss
 from explorer.result_json import encode_result
 from explorer.sae import SAE

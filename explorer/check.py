@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from explorer import cache as cache_module
-from explorer.check_plan import Plan, Report
+from explorer.check_plan import Plan
 from explorer.corpora import DEFAULT
 from explorer.corpus_base import HELD_OUT
 from explorer.errors import InputError
 from explorer.file_corpus import FileCorpus, write_texts
 from explorer.files import encode, replacing, write_json, write_tensors
+from explorer.progress import Report
 from explorer.report import make_report, sites_csv
 from explorer.report_schema import Circumstances, ModelFacts, Models
 from explorer.report_schema import Report as PairReport

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from explorer.progress import Report
 
-Report = Callable[[str, float], None]
 """Takes a step's name and the share of the whole that is done. It may raise, to cancel."""
 
 WEIGHTS = {

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from explorer.check_plan import Report
 from explorer.errors import InputError
 from explorer.jobs import CORES, Job, Progress, Queue
+from explorer.progress import Report
 from explorer.studies import adopt, unfinished_folder
 
 Work = Callable[[Path, Report], None]

@@ -111,11 +111,10 @@ def _maps(study: Study, options: argparse.Namespace, site: Site) -> SiteMaps:
     import torch
 
     from explorer.maps import ResidualMap
-    from explorer.pair_maps import pair_maps
     from explorer.site_maps import SiteMaps
 
     if options.arm in ("rotated", "affine", "shuffled"):
-        return pair_maps(study, options.source, options.target, site)
+        return study.site_maps(options.source, options.target, site)
     eye, zero = torch.eye(study.file.d_model), torch.zeros(study.file.d_model)
     return SiteMaps({"raw": ResidualMap(eye, zero, zero, eye)})
 

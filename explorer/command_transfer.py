@@ -29,14 +29,13 @@ def run(options: argparse.Namespace) -> int:
     """Read, rotate, write, and say what was written."""
     import torch
 
-    from explorer.pair_maps import pair_maps
     from explorer.sae_format_saelens import save_sae
     from explorer.sae_formats import at_site, load_sae
     from explorer.study import open_study
 
     study = open_study(options.study)
     site = study.site(options.site)
-    rotated = pair_maps(study, options.source, options.target, site)["rotated"]
+    rotated = study.site_maps(options.source, options.target, site)["rotated"]
     out = Path(options.out).expanduser()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out '{out}' is not an empty folder: name another")

@@ -14,7 +14,8 @@ from explorer.cache import Cache
 from explorer.corpus import Chunks
 from explorer.models import LanguageModel, find_blocks
 from explorer.moments import Moments
-from explorer.paired_rows import MASSIVE, NormLimits, Report, paired_rows
+from explorer.paired_rows import MASSIVE, NormLimits, paired_rows
+from explorer.progress import Report
 from explorer.results import PositiveControl
 from explorer.site_maps import LEAST_ROWS_PER_DIMENSION
 from explorer.site_moments import plain_moments, sample

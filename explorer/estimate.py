@@ -14,8 +14,7 @@ from explorer.check import CheckOptions
 from explorer.check_request import CheckRequest
 from explorer.controls import UNTRAINED_SEEDS
 from explorer.corpora import DEFAULT
-from explorer.haar import CHEAP, MORE_DRAWS, POWERS
-from explorer.haar import DRAWS as HAAR_DRAWS
+from explorer.haar import CHEAP, HAAR_DRAWS, MORE_DRAWS, POWERS
 from explorer.model_shape import ModelShape, read_shape
 from explorer.nulls import DRAWS
 from explorer.sae_fit import POOL, ROWS, check_recipe

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from explorer.corpus import Chunks
     from explorer.labels import LabelMatrix
     from explorer.models import LanguageModel
-    from explorer.paired_rows import Report
+    from explorer.progress import Report
     from explorer.sae import SAE
     from explorer.site_maps import SiteMaps
     from explorer.sites import Site

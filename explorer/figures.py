@@ -14,7 +14,7 @@ from explorer.results import PairResult, SiteResult
 if TYPE_CHECKING:
     import pandas as pd
 
-_FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
+FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 
 CONFIG = {
     "displaylogo": False,
@@ -31,7 +31,7 @@ def base_layout(figure: go.Figure, palette: Palette, height: int) -> go.Figure:
         margin={"l": 64, "r": 24, "t": 36, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": _FONT, "size": 14, "color": palette.ink},
+        font={"family": FONT, "size": 14, "color": palette.ink},
         showlegend=False,
         hoverlabel={"bgcolor": palette.paper, "font": {"color": palette.ink, "size": 14}},
         bargap=0.25,

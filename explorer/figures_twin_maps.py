@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from explorer.atlas import CLEAR
 from explorer.feature_sentences import spoken, tokens
-from explorer.figures import _FONT as FONT
+from explorer.figures import FONT
 from explorer.palette import LIGHT, Palette
 
 if TYPE_CHECKING:

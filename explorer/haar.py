@@ -18,7 +18,7 @@ from torch import Tensor
 from explorer.maps import haar
 from explorer.rotation_results import HaarTest, Spectrum
 
-DRAWS, MORE_DRAWS = 999, 4950
+HAAR_DRAWS, MORE_DRAWS = 999, 4950
 """Haar draws compared with; more where they are cheap, up to width `CHEAP`."""
 CHEAP = 128
 POWERS = 10
@@ -77,7 +77,7 @@ def reference(d: int) -> HaarReference:
     """Haar draws of size d; kept in the user's cache directory, for they depend on d only."""
     from explorer.cache import user_cache
 
-    draws = MORE_DRAWS if d <= CHEAP else DRAWS
+    draws = MORE_DRAWS if d <= CHEAP else HAAR_DRAWS
     bases = next(m for m in range(2, draws) if m * (m - 1) // 2 >= draws)
 
     def make() -> dict[str, Tensor]:

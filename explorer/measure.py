@@ -17,7 +17,8 @@ from explorer.map_results import Stitch
 from explorer.models import LanguageModel, same_ids
 from explorer.moment_files import kept_moments
 from explorer.nulls import cross_site
-from explorer.paired_rows import MASSIVE, NormLimits, Report, paired_rows
+from explorer.paired_rows import MASSIVE, NormLimits, paired_rows
+from explorer.progress import Report
 from explorer.results import FunctionResult, PairResult, Rows
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps, fit_maps

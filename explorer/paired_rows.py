@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,8 +19,6 @@ BATCH = 32
 FORWARD = 16
 """Chunks of a batch that go through a model together: the blocks' inner rows then stay in the processor's caches."""
 MASSIVE = 10.0
-
-Report = Callable[[str, float], None]
 
 
 @dataclass

@@ -13,7 +13,8 @@ from explorer.activation_buffer import Part, read_rows
 from explorer.corpus import Chunks
 from explorer.errors import InputError
 from explorer.models import LanguageModel
-from explorer.paired_rows import BATCH, MASSIVE, NormLimits, Report
+from explorer.paired_rows import BATCH, MASSIVE, NormLimits
+from explorer.progress import Report
 from explorer.sae import SAE
 from explorer.sae_training import SAERecipe, SAETrainer
 from explorer.site_moments import sample, shuffle

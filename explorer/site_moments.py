@@ -12,7 +12,8 @@ from explorer import maps
 from explorer.corpus import Chunks
 from explorer.models import LanguageModel
 from explorer.moments import CrossMoments, Moments
-from explorer.paired_rows import BATCH, MASSIVE, NormLimits, PairedRows, Report, paired_rows
+from explorer.paired_rows import BATCH, MASSIVE, NormLimits, PairedRows, paired_rows
+from explorer.progress import Report
 from explorer.ridge import Ridge
 from explorer.sites import Site
 from explorer.token_means import TokenMeans

@@ -15,7 +15,8 @@ from explorer.map_registry import seams
 from explorer.map_results import Stitch, StitchScores
 from explorer.maps import ResidualMap
 from explorer.models import LanguageModel
-from explorer.paired_rows import BATCH, NormLimits, PairedRows, Report, paired_rows
+from explorer.paired_rows import BATCH, NormLimits, PairedRows, paired_rows
+from explorer.progress import Report
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
 

@@ -222,6 +222,20 @@ class Study:
 
         return load_maps(self.pair_path(source, target) / "maps.safetensors")
 
+    def site_maps(self, source: str, target: str, site: Site) -> SiteMaps:
+        """Every map from the target to the source at a site. Raises InputError for what was not measured."""
+        for name in (source, target):
+            self.model_entry(name)
+        if not (self.pair_path(source, target) / "maps.safetensors").is_file():
+            pairs = ", ".join(f"{p.source} → {p.target}" for p in self.file.pairs) or "none"
+            raise InputError(
+                f"the pair {source} → {target} is not measured in study '{self.file.name}': it has {pairs[:200]}"
+            )
+        found = self.maps(source, target)
+        if site.name not in found:
+            raise InputError(f"{site.name} is not measured for {source} → {target}: there are {', '.join(found)}")
+        return found[site.name]
+
     def clouds(self, source: str, target: str) -> dict[str, tuple[NDArray[np.float16], NDArray[np.float16]]]:
         """The clouds of a measured pair as NumPy arrays, without loading torch: (source, target) by site name."""
         from safetensors.numpy import load_file

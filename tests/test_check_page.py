@@ -21,12 +21,12 @@ from streamlit.testing.v1 import AppTest
 from explorer import check_sentences as sentences
 from explorer import estimate, figures, figures_rotation, pair_presets, study_outputs, tales
 from explorer.check import CheckOptions, Checkpoint, check
-from explorer.check_plan import Report
 from explorer.check_queue import CHECKS
 from explorer.check_request import Fields, examine
 from explorer.errors import InputError
 from explorer.model_shape import ModelShape, read_shape, shape_of
 from explorer.palette import LIGHT
+from explorer.progress import Report
 from explorer.studies import OwnStudy, adopt, own_names, unfinished_folder
 from explorer.study import open_study
 from explorer.study_archive import export_study, import_study

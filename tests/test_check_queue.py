@@ -10,11 +10,11 @@ import pytest
 from clock import LONG
 from clock import until as wait_until
 
-from explorer.check_plan import Report
 from explorer.check_queue import CheckJob, CheckQueue, time_left
 from explorer.errors import InputError
 from explorer.files import write_json
 from explorer.jobs import Progress, State
+from explorer.progress import Report
 from explorer.studies import own_names
 from explorer.study import SCHEMA, StudyFile, studies_folder
 from explorer.study_text import TextEntry

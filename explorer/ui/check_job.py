@@ -13,12 +13,12 @@ import streamlit as st
 
 from explorer import check_sentences as sentences
 from explorer.check import check
-from explorer.check_plan import Report
 from explorer.check_queue import CHECKS, CheckJob, Work
 from explorer.check_request import CheckRequest, Fields, examine
 from explorer.errors import InputError
 from explorer.estimate import needed
 from explorer.jobs import State
+from explorer.progress import Report
 from explorer.ui.clicks import consume, note, poll
 from explorer.ui.frame import open_study_next
 
