@@ -98,7 +98,7 @@ def _returns_tuples(model: LanguageModel) -> bool:
 
 @torch.inference_mode()
 def residuals(
-    model: LanguageModel, ids: Int[Tensor, "b t"], sites: Sequence[Site], mask: Int[Tensor, "b t"] | None = None
+    model: LanguageModel, ids: Int[Tensor, "b t"], sites: Sequence[Site]
 ) -> dict[Site, Float[Tensor, "b t d"]]:
     """Residual-stream rows of a batch at each site. The blocks after the last site and the unembedding do not run."""
     found: dict[Site, Tensor] = {}
@@ -116,5 +116,5 @@ def residuals(
         for site in sites:
             stack.enter_context(edit_residual(model, site, reader(site)))
         with suppress(_ForwardDone):
-            model.run_blocks(ids, mask)
+            model.run_blocks(ids)
     return found

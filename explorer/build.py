@@ -1,4 +1,4 @@
-"""Measure a made study and write everything its pages need: pairs, features, contrasts' effects, study.json."""
+"""Measure a made study and write everything its pages need: pairs, features, dose–responses, study.json."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from explorer import metrics, tales
 from explorer.activations import residuals
 from explorer.cache import Cache, user_cache
 from explorer.check_steering import contrast_responses, knows_text
-from explorer.contrast_effects import OwnReading, carried_effects, read_own
 from explorer.controls import controls
 from explorer.dose_files import CHUNKS as RESPONSE_CHUNKS
 from explorer.dose_files import NAME, measure_responses
-from explorer.effect import ContrastEffect
+from explorer.dose_measure import own_contrasts
+from explorer.dose_response import DoseResponse
 from explorer.feature_files import write_catalogue, write_layouts, write_pair
 from explorer.files import write_bytes, write_json
 from explorer.labels import LabelMatrix, label_tokens
@@ -146,7 +146,7 @@ def measure_study(
 
 
 def measure_again(study: Study, log: Callable[[str], None]) -> None:
-    """Measure every pair of a finished study again in place: numbers, maps and clouds; features and effects stay.
+    """Measure every pair of a finished study again in place: numbers, maps and clouds; the other files stay.
 
     For a change of what is measured: `python -m explorer.build tales`.
     """
@@ -171,7 +171,6 @@ class _Builder:
     ) -> None:
         self.study, self.log, self.report, self.brief, self.massive = study, log, report, brief, massive
         self.models: dict[str, LanguageModel] = {}
-        self.readings: dict[str, list[OwnReading]] = {}
         self.chunks = study.chunks()
         self.test = self.chunks.split("test")
 
@@ -206,9 +205,12 @@ class _Builder:
         )
 
     def pair(self, source: str, target: str) -> None:
-        """pairs/<source>-<target>/: result, maps, clouds, correspondences, effects of the ready contrasts."""
+        """pairs/<source>-<target>/: result, maps, clouds, correspondences; in brief, the contrasts' dose–response too.
+
+        The file written last says that the pair is finished.
+        """
         folder = self.study.pair_path(source, target)
-        if (folder / "effects.json").exists():
+        if (folder / (NAME if self.brief else "result.json")).exists():
             return
         measured = self.measured(source, target)
         a, b, own = self.model(source), self.model(target), self.dictionaries(source)
@@ -218,7 +220,8 @@ class _Builder:
             dictionaries, known = (own, self.dictionaries(target)), self.study.features(source)
             write_pair(folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels)
         write_bytes(folder / "result.json", encode_result(measured.result))
-        write_json(folder / "effects.json", self.effects(source, target, measured))
+        if self.brief:
+            write_json(folder / NAME, self.responses(source, target, measured))
 
     def measured(self, source: str, target: str) -> Pair:
         """A pair, measured with all its controls."""
@@ -231,25 +234,19 @@ class _Builder:
         cache = user_cache() if self.brief else Cache(None)
         return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache, self.massive)
 
-    def effects(self, source: str, target: str, measured: Pair) -> list[ContrastEffect]:
-        """The ready contrasts of the source on the target, at the middle site; in brief, their dose–response too."""
-        text, site = self.study.corpus, self.study.sites[len(self.study.sites) // 2]
-        if not text.contrasts() or (self.brief and not knows_text(measured.result)):
+    def responses(self, source: str, target: str, measured: Pair) -> list[DoseResponse]:
+        """The dose–response of the ready contrasts at the middle site; none where a model does not know the text."""
+        corpus, site = self.study.corpus, self.study.sites[len(self.study.sites) // 2]
+        if not corpus.contrasts() or not knows_text(measured.result):
             return []
-        for name in (source, target):
-            if name not in self.readings:
-                heard = partial(self.report, f"contrasts in {name}")
-                self.readings[name] = read_own(self.model(name), site, self.chunks, text, heard)
-        own, fitted = (self.readings[source], self.readings[target]), measured.maps[site.name]
-        if self.brief:
-            found = contrast_responses(
-                self.model(target), site, fitted, own, text, self.chunks[slice(0, RESPONSE_CHUNKS)],
-                partial(self.report, "dose–response of contrasts"),
-            )  # fmt: skip
-            write_json(self.study.pair_path(source, target) / NAME, found)
-        return carried_effects(
-            self.model(target), site, fitted, *own, report=partial(self.report, f"contrasts of {source} in {target}")
-        )
+        own = [
+            own_contrasts(self.model(n), site, corpus, partial(self.report, f"contrasts in {n}"))
+            for n in (source, target)
+        ]
+        return contrast_responses(
+            self.model(target), site, measured.maps[site.name], (own[0], own[1]), corpus,
+            self.chunks[slice(0, RESPONSE_CHUNKS)], partial(self.report, "dose–response of contrasts"),
+        )  # fmt: skip
 
     def write_study(self, yardstick: Yardstick) -> None:
         """study.json, with the models' losses and the dictionaries' scores."""

@@ -26,7 +26,7 @@ from explorer.report import make_report, sites_csv
 from explorer.report_schema import Circumstances, ModelFacts, Models
 from explorer.report_schema import Report as PairReport
 from explorer.results import PairResult
-from explorer.sites import Site, parse_sites, residual_index
+from explorer.sites import Site, first_middle_last, parse_sites, residual_index
 from explorer.study_text import TextEntry
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class _Work:
         sites = parse_sites(options.sites, models[0].n_layers)
         text = read_text(options.text, options.tokens)
         entry, documents = self._text(text, models, out)
-        dictionary_sites = _dictionary_sites(sites)
+        dictionary_sites = first_middle_last(sites)
         trained = [options.sae, options.sae_target].count("train")
         plan = Plan(
             report,
@@ -370,11 +370,6 @@ class _Work:
     def _facts(given: Checkpoint, sha: str, model: LanguageModel) -> ModelFacts:
         count = sum(p.numel() for p in model.network.parameters())
         return ModelFacts(given.place, given.revision, sha, model.d_model, model.n_layers, count)
-
-
-def _dictionary_sites(sites: list[Site]) -> list[Site]:
-    """First, middle and last."""
-    return sorted({sites[0], sites[len(sites) // 2], sites[-1]})
 
 
 def _loaded(path: str, model: LanguageModel, sites: list[Site]) -> dict[Site, SAE]:

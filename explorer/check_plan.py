@@ -21,7 +21,6 @@ WEIGHTS = {
     "correspondences of features": 4.0,
     "contrasts in": 8.0,
     "dose–response of contrasts": 8.0,
-    "contrasts of": 3.0,
     "writing the study": 2.0,
 }
 """Usual cost of each kind of step, relative; in order. Steps of one kind share its cost."""

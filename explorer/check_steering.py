@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from explorer.contrast_effects import OwnReading
 from explorer.corpus import Chunks
 from explorer.corpus_base import Corpus
-from explorer.dose_measure import CARRIED, RANDOM_DIRECTIONS, Question, Steered, answer
-from explorer.dose_response import DOSES, DoseResponse
+from explorer.dose_measure import OwnContrast, Steered, answer, contrast_question
+from explorer.dose_response import DoseResponse
 from explorer.models import LanguageModel
 from explorer.results import PairResult
 from explorer.site_maps import SiteMaps
@@ -36,29 +35,18 @@ def contrast_responses(
     target: LanguageModel,
     site: Site,
     fitted: SiteMaps,
-    own: tuple[Sequence[OwnReading], Sequence[OwnReading]],
+    own: tuple[Sequence[OwnContrast], Sequence[OwnContrast]],
     corpus: Corpus,
     chunks: Chunks,
     report: Callable[[float], None],
 ) -> list[DoseResponse]:
-    """The source's contrasts on the target under every arm and dose. `own`: what each model does with its own.
+    """The source's contrasts on the target under every arm and dose. `own`: each model's own vectors.
 
     `report` hears the share that is done after every batch of vectors, and may raise.
     """
     steered = Steered(target, site, corpus, chunks)
-    total = len(DOSES) * (RANDOM_DIRECTIONS + len(own[1]) * (len(CARRIED) + 1)) + len(own[1]) + 1
-    done = 0
-
-    def heard(vectors: int) -> None:
-        nonlocal done
-        done += vectors
-        report(min(1.0, done / total))
-
-    steered.prompts.on_batch = heard
+    steered.report_to(report, len(own[1]))
     classes = [b.typical for b in own[1]]
     # One set of random directions serves every contrast.
     bands = steered.random(classes, steered.base(classes))
-    return [
-        answer(steered, Question(f"contrast:{b.plan.name}", b.plan.title, a.vector, b.vector, b.typical), fitted, band)
-        for a, b, band in zip(*own, bands, strict=True)
-    ]
+    return [answer(steered, contrast_question(a, b), fitted, band) for a, b, band in zip(*own, bands, strict=True)]

@@ -8,9 +8,8 @@ from __future__ import annotations
 from explorer.claim_finding import Finding, Text, paper_style
 from explorer.claim_study import ClaimStudy
 from explorer.rotation_sentences import deviates
+from explorer.story_facts import CLEAR
 
-CLEAR = 0.05
-"""EV by which a map must lead another to be said to beat it."""
 OF_CEILING = 0.025
 """The paper's rotated EV lies this close to its ceiling."""
 MATCH_AGREES, MATCH_PARTLY = 0.9, 0.5

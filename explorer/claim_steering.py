@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from explorer.claim_finding import Finding, Text
 from explorer.claim_study import ClaimStudy
-from explorer.dose_response import DoseResponse, Regime, TransferVerdict
+from explorer.dose_response import REGIMES, DoseResponse, Regime, TransferVerdict
 from explorer.results import PairResult
-
-REGIMES = (Regime.CLEAN, Regime.PARTIAL, Regime.NONE, Regime.INVERTED)
 
 
 def _responses(study: ClaimStudy, pairs: Sequence[PairResult]) -> list[DoseResponse]:

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from explorer.cohort import SHARED, cohort
-from explorer.dose_response import DoseResponse, Regime
+from explorer.dose_response import REGIMES, DoseResponse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +76,7 @@ def sentence(
     ):
         judged = [r for r in found if r.vector.startswith("contrast:") and r.transfer is not None and r.site in sites]
         counts = Counter(r.regime for r in judged)
-        kinds = ", ".join(f"<b>{counts[k]}</b> {k.value}" for k in _ORDER if counts[k]) or "none judged"
+        kinds = ", ".join(f"<b>{counts[k]}</b> {k.value}" for k in REGIMES if counts[k]) or "none judged"
         name = f"{escape(source)} and {escape(target)}"
         said.append(f"{name} {what}: of {len(judged)} raw vectors {kinds}")
     return "; ".join(said) + "."
-
-
-_ORDER = (Regime.CLEAN, Regime.PARTIAL, Regime.NONE, Regime.INVERTED)

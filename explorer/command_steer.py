@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explorer.arms import ARMS, Arm
 from explorer.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from explorer.study import Study
 
 HELP = "steer a model with a vector of another and print what it writes"
-ARMS = ("native", "raw", "rotated", "affine", "shuffled", "random", "none")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Steered:
     """c, in median residual norms of the target at the site."""
     dose_norm: float
     """Length of what is added, with the sign of c: c times that norm; 0 for the arm none."""
-    arm: str
+    arm: Arm
     """How the vector reached the target."""
 
 
@@ -120,10 +120,9 @@ def _maps(study: Study, options: argparse.Namespace, site: Site) -> SiteMaps:
 
 
 def _vectors(
-    study: Study, source: LanguageModel, target: LanguageModel, site: Site, text: str, arm: str
+    study: Study, source: LanguageModel, target: LanguageModel, site: Site, text: str, arm: Arm
 ) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"] | None]:
     """The vector of the source that a text names, and the target's own for the native arm (None for a file's)."""
-    from explorer.steering import Arm
     from explorer.study_vectors import native_vector, own_vector
     from explorer.vector_file import SUFFIXES, load_vector
     from explorer.vector_spec import parse_vector
@@ -135,5 +134,5 @@ def _vectors(
     except InputError as error:
         kinds = ", ".join(SUFFIXES)
         raise InputError(f"--vector '{text[:60]}': give feature:417, contrast:sea, or a {kinds} file") from error
-    native = native_vector(study, spec, source, target, site, study.chunks()) if arm == Arm.NATIVE else None
+    native = native_vector(study, spec, source, target, site, study.chunks()) if arm == "native" else None
     return own_vector(study, spec, source, site), native

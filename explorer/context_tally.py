@@ -20,17 +20,17 @@ PER_QUARTER = 3
 class ContextTally:
     """Of each feature: its density, its largest activation, its strongest chunks, and a fair sample of its chunks."""
 
-    def __init__(self, n_features: int, strongest: int = STRONGEST, sample: int = SAMPLE, seed: int = 0) -> None:
+    def __init__(self, n_features: int) -> None:
         self.rows = 0
         self.fired = torch.zeros(n_features, dtype=torch.long)
         self.largest = torch.zeros(n_features)
-        self.top = torch.zeros(n_features, strongest)
-        self.top_chunk = torch.full((n_features, strongest), -1)
-        self.top_position = torch.full((n_features, strongest), -1)
-        self.key = torch.full((n_features, sample), -1.0)
-        self.sampled = torch.zeros(n_features, sample)
-        self.sampled_chunk = torch.full((n_features, sample), -1)
-        self._chance = torch.Generator().manual_seed(seed)
+        self.top = torch.zeros(n_features, STRONGEST)
+        self.top_chunk = torch.full((n_features, STRONGEST), -1)
+        self.top_position = torch.full((n_features, STRONGEST), -1)
+        self.key = torch.full((n_features, SAMPLE), -1.0)
+        self.sampled = torch.zeros(n_features, SAMPLE)
+        self.sampled_chunk = torch.full((n_features, SAMPLE), -1)
+        self._chance = torch.Generator().manual_seed(0)
 
     def add(self, activations: Float[Tensor, "b t f"], chunk: Int[Tensor, " b"], rows: int) -> None:
         """Add some chunks: activations are 0 where a token is not scored; `rows` is how many are."""

@@ -56,12 +56,11 @@ def plan(name: str) -> ContrastPlan:
 
 
 @cache
-def ready_contrast(name: str, held_out: bool = False) -> Contrast:
-    """A ready contrast's texts; `held_out` gives those that no vector was made from."""
+def ready_contrast(name: str) -> Contrast:
+    """A ready contrast's texts."""
     chosen = plan(name)
-    start = PROMPTS if held_out else 0
     classes = [
-        tuple(d.text for d in tales.documents("example", PROMPTS, start, **dict(latents)))
+        tuple(d.text for d in tales.documents("example", PROMPTS, 0, **dict(latents)))
         for latents in (chosen.positive, chosen.negative)
     ]
     return Contrast(chosen.name, chosen.title, classes[0], classes[1])

@@ -98,13 +98,13 @@ class Corpus(ABC):
         return ()
 
     @classmethod
-    def contrast(cls, name: str, held_out: bool = False) -> Contrast:
-        """A ready contrast's texts; `held_out` gives those that no vector was made from. Raises InputError."""
+    def contrast(cls, name: str) -> Contrast:
+        """A ready contrast's texts. Raises InputError."""
         cls.check_contrast(name)
-        return cls._contrast(name, held_out)
+        return cls._contrast(name)
 
     @classmethod
-    def _contrast(cls, name: str, held_out: bool) -> Contrast:
+    def _contrast(cls, name: str) -> Contrast:
         """The texts of a ready contrast that there is."""
         raise NotImplementedError(f"{cls.__name__} lists the contrast {name} and does not write it")
 

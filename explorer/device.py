@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from explorer.errors import InputError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
 
 def choose_device(name: str) -> str:
     """The device that a name means: auto takes a GPU where there is one. Raises InputError for what is not there."""

@@ -35,14 +35,12 @@ def load_responses(folder: Path) -> list[DoseResponse]:
         raise InputError(f"'{path}' is damaged: {error}; remove it and measure the pair again") from error
 
 
-def measure_responses(
-    study: Study, log: Callable[[str], None], models: dict[str, LanguageModel] | None = None, anew: bool = False
-) -> None:
+def measure_responses(study: Study, log: Callable[[str], None], models: dict[str, LanguageModel] | None = None) -> None:
     """Write steering.json for every measured pair of a study that lacks it; nothing for text without ready contrasts.
 
-    `models` are those in memory; more are loaded as they are needed. `anew` measures those again that are there.
+    `models` are those in memory; more are loaded as they are needed.
     """
-    wanted = [p for p in study.file.pairs if anew or not (study.pair_path(p.source, p.target) / NAME).exists()]
+    wanted = [p for p in study.file.pairs if not (study.pair_path(p.source, p.target) / NAME).exists()]
     if not study.corpus.contrasts() or not wanted:
         return
     models = {} if models is None else models

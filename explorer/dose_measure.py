@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from explorer.arms import CARRIED, COMPARED
+from explorer.contrast import ReadyContrast
 from explorer.corpus import Chunks
 from explorer.corpus_base import Corpus
 from explorer.dose_features import StrongFeature, native_vectors, strong_features
@@ -25,10 +27,9 @@ from explorer.models import LanguageModel
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
-from explorer.steering import Arm, carry, contrast_vector, median_norm, unit
+from explorer.steering import carry, contrast_vector, median_norm, unit
 
 RANDOM_DIRECTIONS = 20
-CARRIED = (Arm.ROTATED, Arm.RAW, Arm.AFFINE, Arm.SHUFFLED)
 
 Report = Callable[[str, float], None]
 
@@ -51,6 +52,36 @@ class Question:
     """Which label head says what the vector is about; −1 for none."""
 
 
+@dataclass(frozen=True)
+class OwnContrast:
+    """One ready contrast on one model."""
+
+    plan: ReadyContrast
+    """The contrast."""
+    vector: Float[Tensor, " d"]
+    """Unit difference of means on this model."""
+    typical: Typical
+    """Tokens that tell the classes apart."""
+
+
+def own_contrasts(
+    model: LanguageModel, site: Site, corpus: Corpus, report: Callable[[float], None] = lambda _share: None
+) -> list[OwnContrast]:
+    """Every ready contrast of a corpus on one model; `report` hears the share done before each, and may raise."""
+    found, plans = [], corpus.contrasts()
+    for i, plan in enumerate(plans):
+        report(i / len(plans))
+        contrast = corpus.contrast(plan.name)
+        found.append(OwnContrast(plan, contrast_vector(model, site, contrast), typical_tokens(contrast, model)))
+    return found
+
+
+def contrast_question(source: OwnContrast, target: OwnContrast, head: int = -1) -> Question:
+    """The same ready contrast on A and on B, read by B's classes of tokens."""
+    name = f"contrast:{target.plan.name}"
+    return Question(name, target.plan.title, source.vector, target.vector, target.typical, head)
+
+
 class Steered:
     """A model at a site: the dose's unit, the prompts, and what has been read of it."""
 
@@ -60,6 +91,18 @@ class Steered:
         self.prompts = SteeredPrompts(model, site, prompts, corpus.label_heads(prompts.ids))
         self._scale = torch.tensor(DOSES) * self.norm
         self._random = torch.stack([unit(r.float()) for r in haar(model.d_model, 77)[:RANDOM_DIRECTIONS]])
+
+    def report_to(self, report: Callable[[float], None], questions: int) -> None:
+        """After every batch of vectors tell the share of what so many questions read; `report` may raise."""
+        total = len(DOSES) * (RANDOM_DIRECTIONS + questions * (len(CARRIED) + 1)) + questions + 1
+        done = 0
+
+        def heard(vectors: int) -> None:
+            nonlocal done
+            done += vectors
+            report(min(1.0, done / total))
+
+        self.prompts.on_batch = heard
 
     def read(self, vectors: Float[Tensor, "k d"], classes: Sequence[Typical]) -> Readings:
         """Every vector at every dose, vectors slowest."""
@@ -104,7 +147,7 @@ def answer(
 ) -> DoseResponse:
     """One vector under every arm. `own`: readings of the native arm, where they are known already."""
     v, head = question.vector, question.head
-    vectors = {arm.value: carry(v, arm, fitted) for arm in CARRIED}
+    vectors = {str(arm): carry(v, arm, fitted) for arm in CARRIED}
     cosines: tuple[float | None, float | None] = (None, None)
     if question.native is not None:
         cosines = tuple(round(float(question.native @ vectors[a]), 4) for a in ("rotated", "raw"))  # type: ignore[assignment]
@@ -114,9 +157,7 @@ def answer(
     if own is not None:
         readings["native"] = own
     base = steered.base([question.typical])
-    ordered: dict[str, ArmReadings] = {
-        arm: readings[arm] for arm in ("native", "rotated", "raw", "affine", "shuffled") if arm in readings
-    }
+    ordered: dict[str, ArmReadings] = {arm: readings[arm] for arm in COMPARED if arm in readings}
     return dose_response(
         (question.name, question.title, steered.site.name),
         round(steered.norm, 4),
@@ -132,14 +173,7 @@ def measure_vector(
     steered: Steered, question: Question, fitted: SiteMaps, report: Callable[[float], None]
 ) -> DoseResponse:
     """One vector under every arm, with its own random band; `report` hears the share that is done, and may raise."""
-    total, done = (RANDOM_DIRECTIONS + len(CARRIED) + 1) * len(DOSES) + 2, 0
-
-    def heard(vectors: int) -> None:
-        nonlocal done
-        done += vectors
-        report(min(1.0, done / total))
-
-    steered.prompts.on_batch = heard
+    steered.report_to(report, 1)
     random = steered.random([question.typical], steered.base([question.typical]))[0]
     return answer(steered, question, fitted, random)
 
@@ -150,10 +184,8 @@ class _Own:
 
     steered: Steered
     """The model at the site."""
-    vectors: list[Float[Tensor, " d"]]
+    contrasts: list[OwnContrast]
     """Its contrast vectors."""
-    classes: list[Typical]
-    """Their classes of tokens."""
     readings: list[ArmReadings]
     """Their effects."""
     random: list[tuple[np.ndarray, np.ndarray]]
@@ -191,12 +223,9 @@ class Measurer:
         for i, site in enumerate(sites):
             report(f"steering {source.name} → {target.name}, {site.label}", i / len(sites))
             a, b = self.own(source, site), self.own(target, site)
-            for j, plan in enumerate(self.corpus.contrasts()):
-                classes = b.classes[j]
-                question = Question(
-                    f"contrast:{plan.name}", plan.title, a.vectors[j], b.vectors[j], classes, self.head(classes, b)
-                )
-                found.append(answer(b.steered, question, fitted[site.name], b.random[j], b.readings[j]))
+            for theirs, ours, band, readings in zip(a.contrasts, b.contrasts, b.random, b.readings, strict=True):
+                question = contrast_question(theirs, ours, self.head(ours.typical, b))
+                found.append(answer(b.steered, question, fitted[site.name], band, readings))
             some = self._features.get((source.name, site), [])
             natives = native_vectors(source, target, site, dictionaries[site], some, self.chunks) if some else []
             for feature, native in zip(some, natives, strict=True):
@@ -212,17 +241,14 @@ class Measurer:
         """What a model does with its own contrasts at a site."""
         if (model.name, site) not in self._own:
             steered = Steered(model, site, self.corpus, self.chunks)
-            contrasts = [self.corpus.contrast(p.name) for p in self.corpus.contrasts()]
-            vectors = [contrast_vector(model, site, c) for c in contrasts]
-            classes = [typical_tokens(c, model) for c in contrasts]
-            own = _Own(steered, vectors, classes, [], [], {})
-            for v, typical in zip(vectors, classes, strict=True):
-                own.readings.append(steered.arms({"native": v}, typical, self.head(typical, own))["native"])
+            own = _Own(steered, own_contrasts(model, site, self.corpus), [], [], {})
+            for c in own.contrasts:
+                own.readings.append(steered.arms({"native": c.vector}, c.typical, self.head(c.typical, own))["native"])
             features = {(s, f.number): f.typical for (s, at), fs in self._features.items() if at == site for f in fs}
-            if every := [*classes, *features.values()]:
+            if every := [*(c.typical for c in own.contrasts), *features.values()]:
                 bands = steered.random(every, steered.base(every))
-                own.random.extend(bands[: len(classes)])
-                own.features.update(zip(features, bands[len(classes) :], strict=True))
+                own.random.extend(bands[: len(own.contrasts)])
+                own.features.update(zip(features, bands[len(own.contrasts) :], strict=True))
             self._own[model.name, site] = own
         return self._own[model.name, site]
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 PROMPTS = 24
 
 
-def held_out_prompts(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, count: int = PROMPTS, made: bool = False
-) -> Chunks:
+def held_out_prompts(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, made: bool = False) -> Chunks:
     """The first tokens of documents that no vector was made from, the same for every vector of a study.
 
     `made` gives others, to choose from without touching these. Raises InputError where fewer than two are long enough.
@@ -26,7 +24,7 @@ def held_out_prompts(
     # The tokenizer's end is no token of a prompt: documents that are shorter than a prompt are left out.
     chunks = chunk_documents(corpus.prompts(held_out=not made), tokenizer, corpus.prompt_tokens)
     long_enough = (chunks.offset == 0) & chunks.valid.all(1)
-    chosen = torch.nonzero(long_enough).squeeze(1)[:count]
+    chosen = torch.nonzero(long_enough).squeeze(1)[:PROMPTS]
     if len(chosen) < 2:
         raise InputError(
             f"no two held-out documents have {corpus.prompt_tokens} tokens: steering cannot be measured on this text"

@@ -49,6 +49,10 @@ class Regime(StrEnum):
     CLEAN = "clean"
 
 
+REGIMES = (Regime.CLEAN, Regime.PARTIAL, Regime.NONE, Regime.INVERTED)
+"""The regimes that were judged, the plainest transfer first."""
+
+
 @dataclass(frozen=True)
 class ArmReadings:
     """What one arm gave at every dose, before it is summed up."""
@@ -66,7 +70,7 @@ class ArmCurve:
     """One arm's curve over `DoseResponse.doses`."""
 
     arm: str
-    """native, rotated, raw, affine or shuffled; source for A's own vector in A."""
+    """native, rotated, raw, affine or shuffled."""
     effect: tuple[float, ...]
     """m(c) − m(0)."""
     low: tuple[float, ...]
@@ -101,8 +105,6 @@ class DoseResponse:
     """Doses that the areas cover: from 0 outwards until an arm raises the loss by more than 10 %."""
     arms: tuple[ArmCurve, ...]
     """The compared arms; native is missing for a vector from a file."""
-    source: ArmCurve | None
-    """The vector in A itself; None where it was not measured."""
     random: tuple[tuple[float, ...], ...]
     """m(c) − m(0) of random directions of the same norm, at every dose."""
     random_areas: tuple[float, ...]
@@ -133,20 +135,20 @@ class DoseResponse:
         return float(low), float(high)
 
 
-def usable_doses(rises: Sequence[Sequence[float]], doses: Sequence[float] = DOSES) -> tuple[bool, ...]:
+def usable_doses(rises: Sequence[Sequence[float]]) -> tuple[bool, ...]:
     """Doses from 0 outwards, on each side, until one at which some arm's loss rise exceeds `MAX_LOSS_RISE`."""
-    fine = [all(rise[i] <= MAX_LOSS_RISE for rise in rises) for i in range(len(doses))]
+    fine = [all(rise[i] <= MAX_LOSS_RISE for rise in rises) for i in range(len(DOSES))]
     return tuple(
-        all(fine[j] for j, other in enumerate(doses) if other * c > 0 and abs(other) <= abs(c))
-        for c in doses
+        all(fine[j] for j, other in enumerate(DOSES) if other * c > 0 and abs(other) <= abs(c))
+        for c in DOSES
     )  # fmt: skip
 
 
-def area_weights(usable: Sequence[bool], doses: Sequence[float] = DOSES) -> Float[Array, " doses"]:
+def area_weights(usable: Sequence[bool]) -> Float[Array, " doses"]:
     """Weights w with AUC = Σ w(c)·(m(c) − m(0)): the trapezoid rule of sign(c)·effect through 0 at c = 0."""
-    weights = np.zeros(len(doses))
+    weights = np.zeros(len(DOSES))
     for sign in (-1, 1):
-        side = sorted((abs(c), i) for i, c in enumerate(doses) if sign * c > 0 and usable[i])
+        side = sorted((abs(c), i) for i, c in enumerate(DOSES) if sign * c > 0 and usable[i])
         before, previous = 0.0, None
         for c, i in side:
             half = (c - before) / 2
@@ -164,13 +166,12 @@ def dose_response(
     base: tuple[Float[Array, " n"], Float[Array, " n"]],
     random: tuple[Float[Array, "r doses"], Float[Array, "r doses"]],
     cosines: tuple[float | None, float | None] = (None, None),
-    source: tuple[ArmReadings, tuple[Float[Array, " n"], Float[Array, " n"]]] | None = None,
     accuracy: float | None = None,
 ) -> DoseResponse:
     """Sum up the readings of one vector at one site.
 
     names: vector, title, site. base: m and loss of each prompt unsteered. random: effect and loss rise of each random
-    direction. source: the readings of A's own vector in A, with A's base.
+    direction.
     """
     rises = {arm: r.loss.mean(1) / base[1].mean() - 1 for arm, r in arms.items()}
     random_rise = random[1].mean(0)
@@ -195,7 +196,6 @@ def dose_response(
         doses=DOSES,
         usable=usable,
         arms=tuple(curves.values()),
-        source=None if source is None else _curve("source", source[0], source[1], weights, None),
         random=tuple(map(_rounded, random[0])),
         random_areas=_rounded(areas),
         random_loss_rise=_rounded(random_rise),
@@ -245,12 +245,10 @@ def _curve(
     readings: ArmReadings,
     base: tuple[Float[Array, " n"], Float[Array, " n"]],
     weights: Float[Array, " doses"],
-    picks: Float[Array, "resamples n"] | None,
+    picks: Float[Array, "resamples n"],
 ) -> ArmCurve:
     change = readings.m - base[0]
     effect, area = change.mean(1), _areas(readings, base, weights)
-    if picks is None:
-        picks = np.random.default_rng(0).multinomial(len(area), [1 / len(area)] * len(area), RESAMPLES) / len(area)
     low, high = np.percentile(change @ picks.T, (2.5, 97.5), axis=1)
     bounds = np.percentile(picks @ area, (2.5, 97.5))
     return ArmCurve(

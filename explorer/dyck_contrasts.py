@@ -72,12 +72,12 @@ PLANS = (
 
 
 @cache
-def ready_contrast(name: str, held_out: bool = False) -> Contrast:
-    """A ready contrast; `held_out` takes documents that no vector was made from. Raises InputError."""
+def ready_contrast(name: str) -> Contrast:
+    """A ready contrast. Raises InputError."""
     plan = next((p for p in PLANS if p.name == name), None)
     if plan is None:
         raise InputError(f"no ready contrast '{name}': there are {', '.join(p.name for p in PLANS)}")
-    tokens = dyck.rows("example", DOCUMENTS, DOCUMENTS if held_out else 0)
+    tokens = dyck.rows("example", DOCUMENTS)
     labels = dyck.label(tokens)
     texts = tuple(dyck.decode(row) for row in tokens)
     positive, negative = (

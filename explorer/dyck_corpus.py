@@ -37,8 +37,8 @@ class Dyck3(Corpus):
         return dyck_contrasts.PLANS
 
     @classmethod
-    def _contrast(cls, name: str, held_out: bool) -> Contrast:
-        return dyck_contrasts.ready_contrast(name, held_out)
+    def _contrast(cls, name: str) -> Contrast:
+        return dyck_contrasts.ready_contrast(name)
 
     @classmethod
     def label_heads(cls, ids: Int[Tensor, "n t"]) -> list[LabelHead]:

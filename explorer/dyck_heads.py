@@ -62,10 +62,10 @@ def label_heads(tokens: Int[Tensor, "n t"]) -> list[LabelHead]:
 
 
 @torch.inference_mode()
-def head_accuracy(model: LanguageModel, tokens: Int[np.ndarray, "n t"], batch: int = 256) -> HeadAccuracy:
+def head_accuracy(model: LanguageModel, tokens: Int[np.ndarray, "n t"]) -> HeadAccuracy:
     """How often the heads are right on rows of `dyck.rows`, at every bracket."""
     right, n = torch.zeros(3), torch.zeros(3)
-    for ids in torch.from_numpy(tokens).split(batch):
+    for ids in torch.from_numpy(tokens).split(256):
         logits = model.logits(ids)
         heads = label_heads(ids)
         said = [logits[..., h.first : h.last].argmax(-1) + h.first for h in heads]

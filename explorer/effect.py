@@ -1,4 +1,4 @@
-"""The signed effect of a steering vector, its loss, and the band of random directions: which contrasts transfer."""
+"""What a steering vector changes: the tokens that tell two classes apart, and what a steered model predicts of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explorer.activations import edit_residual
 from explorer.contrast import Contrast
-from explorer.corpus import Chunks, chunk_documents
+from explorer.corpus import Chunks
 from explorer.models import LanguageModel
 from explorer.sites import Site
 
@@ -37,40 +37,6 @@ class Reading:
     """Mean over positions of log P(positive tokens) − log P(negative tokens)."""
     loss: float
     """Cross-entropy on the prompts' own tokens, nats."""
-
-
-@dataclass(frozen=True)
-class ContrastEffect:
-    """How one contrast, taken from A, steers B at one dose; all effects are m(c) − m(0), signed."""
-
-    name: str
-    """The contrast."""
-    title: str
-    """What turns into what."""
-    site: str
-    """Where it was added."""
-    dose: float
-    """c, in median residual norms of the target."""
-    source: float
-    """The vector on A itself."""
-    native: float
-    """The contrast measured on B, on B."""
-    raw: float
-    """A's vector as it is, on B."""
-    rotated: float
-    """A's vector through R, on B."""
-    affine: float
-    """A's vector through the refitted ridge, on B."""
-    shuffled: float
-    """A's vector through an R fitted to shuffled pairs, on B."""
-    random: tuple[float, ...]
-    """Random directions of the same norm, on B."""
-    loss_rise_rotated: float
-    """Rise of B's loss on the prompts under the rotated vector, as a share of its unsteered loss."""
-    cosine_native_rotated: float
-    """cos(native, rotated)."""
-    cosine_native_raw: float
-    """cos(native, raw)."""
 
 
 def typical_tokens(contrast: Contrast, model: LanguageModel, count: int = TYPICAL_TOKENS) -> Typical:
@@ -113,24 +79,3 @@ def read_effect(
     m = log_p[:, typical.positive].logsumexp(-1) - log_p[:, typical.negative].logsumexp(-1)
     loss = -log_p.gather(1, prompts.ids[:, 1:][valid][:, None]).mean()
     return Reading(float(m.mean()), float(loss))
-
-
-def neutral_prompts(contrast: Contrast, model: LanguageModel, tokens: int = 24) -> Chunks:
-    """The first `tokens` tokens of the negative class's held-out texts: where a generation would be turned."""
-    chunks = chunk_documents(contrast.negative, model.tokenizer, tokens)
-    return chunks[torch.nonzero(chunks.offset == 0).squeeze(1)]
-
-
-def effects(
-    model: LanguageModel,
-    site: Site,
-    vectors: Sequence[Float[Tensor, " d"]],
-    norm: float,
-    dose: float,
-    prompts: Chunks,
-    typical: Typical,
-) -> tuple[list[float], list[float], float]:
-    """m(c) − m(0) and the loss for each unit vector at a dose, and the unsteered loss."""
-    base = read_effect(model, site, None, prompts, typical)
-    found = [read_effect(model, site, v * dose * norm, prompts, typical) for v in vectors]
-    return [f.m - base.m for f in found], [f.loss for f in found], base.loss

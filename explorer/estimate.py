@@ -14,6 +14,9 @@ from explorer.check import CheckOptions
 from explorer.check_request import CheckRequest
 from explorer.controls import UNTRAINED_SEEDS
 from explorer.corpora import DEFAULT
+from explorer.dose_measure import CARRIED, RANDOM_DIRECTIONS
+from explorer.dose_prompts import PROMPTS
+from explorer.dose_response import DOSES
 from explorer.haar import CHEAP, HAAR_DRAWS, MORE_DRAWS, POWERS
 from explorer.model_shape import ModelShape, read_shape
 from explorer.nulls import DRAWS
@@ -32,9 +35,10 @@ BASE = 700e6
 STITCH_ARMS = 6
 DECOMPOSITION = 25.0
 """Operations of a singular value decomposition, in units of d³."""
-READS, PROMPT_TOKENS, CLASS_TOKENS = 22, 1_560, 26_000
-"""Of each ready contrast of held-out Tales: readings under vectors, the tokens of each, and those of its texts."""
-
+CLASS_TOKENS = 26_000
+"""Tokens of the texts from which a ready contrast of Tales is made."""
+READS = len(DOSES) * (RANDOM_DIRECTIONS + len(DEFAULT.contrasts()) * (len(CARRIED) + 1))
+"""Readings of the prompts under vectors: random ones, and every arm of every ready contrast."""
 
 GRAMMAR_VOCABULARY = 8192
 """Models of a larger vocabulary were trained on other text than Tales: its contrasts are not measured on them."""
@@ -86,7 +90,9 @@ def _seconds(
     network = both * tokens + UNTRAINED_SEEDS * both * null_rows + (both + unembed) * test
     network += sites * STITCH_ARMS * min(test, float(TOKENS)) * (both + unembed)
     if options.text is None and source.vocabulary <= GRAMMAR_VOCABULARY:
-        network += len(DEFAULT.contrasts()) * ((both + unembed) * READS * PROMPT_TOKENS + both * CLASS_TOKENS)
+        # Vectors are made in both models; from the middle site on the target alone is run.
+        network += len(DEFAULT.contrasts()) * both * CLASS_TOKENS
+        network += READS * PROMPTS * DEFAULT.prompt_tokens * (target.blocks + unembed / 2)
     width = check_recipe(d).width
     dictionary = 0.0
     if trained:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from explorer.corpus import Chunks
     from explorer.labels import LabelMatrix
     from explorer.models import LanguageModel
-    from explorer.progress import Report
     from explorer.sae import SAE
     from explorer.site_maps import SiteMaps
     from explorer.sites import Site
@@ -58,17 +57,13 @@ def write_pair(
     dictionaries: tuple[Mapping[Site, SAE], Mapping[Site, SAE]],
     known: pd.DataFrame,
     labels: LabelMatrix | None = None,
-    report: Report | None = None,
 ) -> None:
     """Measure what becomes of the source's features in the target, and write a pair's correspondences and readings.
 
     `known` is the source's catalogue. The layout is `write_layouts`' work; without it a page makes it once.
     """
     (source, target), (own, theirs) = models, dictionaries
-    say = report or _silent
-    say("corresponding features", 0.0)
     write_parquet(folder / CORRESPONDENCE, correspond(source, target, test, fitted, fires, own, theirs))
-    say("reading the target's rows under every map", 0.3)
     write_parquet(folder / READINGS, readings(source, target, test, fitted, own, known, labels))
 
 
@@ -109,7 +104,3 @@ def read_optional(path: Path, site: Site, columns: list[str] | None = None) -> p
     except (OSError, ValueError):
         # Written by another version, or half copied: the page does without it.
         return None
-
-
-def _silent(step: str, share: float) -> None:
-    """Nobody asked for progress."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from explorer.arms import Arm
 from explorer.catalogue import logit_effect
 from explorer.corpus import chunk_documents
 from explorer.decoding import Positions, Sampling
@@ -18,20 +19,17 @@ from explorer.generation import Lane
 from explorer.models import LanguageModel
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
-from explorer.steering import Arm, carry
+from explorer.steering import carry
 from explorer.vector_spec import Weighted
 
 MAX_DOSE = 0.8
 NORM_DOCUMENTS = 64
-"""Held-out documents from which the median norm is read: the same first chunks as for the stored effects."""
+"""Held-out documents from which the median norm is read: the first of the study's."""
 
 PLAIN, STEERED = "source", "source+v"
 """Lanes of the source; those of the target are named after their arm."""
 
-TRANSLATED = "translated"
-LANES = ("native", "raw", "rotated", "affine", "shuffled", "random")
-"""Steered lanes of B that a person can choose."""
-DEFAULT_LANES = ("raw", "rotated", "random")
+DEFAULT_LANES: tuple[Arm, ...] = ("raw", "rotated", "random")
 
 FEATURE_TOKENS = 20
 EFFECT_TOKENS = 512
@@ -56,7 +54,7 @@ class Request:
     """c, in median norms of the steered model."""
     prompt: str
     """What every lane continues."""
-    arms: tuple[str, ...]
+    arms: tuple[Arm, ...]
     """Lanes of B."""
     sampling: Sampling
     """How tokens are chosen."""
@@ -84,8 +82,8 @@ class Steering:
     """The target's own vector for the same thing, where it has one: the same sum of its own unit vectors."""
 
 
-def build_lanes(steering: Steering | Sequence[Steering], arms: Sequence[str], dose: float, seed: int = 0) -> list[Lane]:
-    """A and A + v, then B under each arm (an `Arm`, or translated), all at c median norms of the model that is steered.
+def build_lanes(steering: Steering | Sequence[Steering], arms: Sequence[Arm], dose: float, seed: int = 0) -> list[Lane]:
+    """A and A + v, then B under each arm, all at c median norms of the model that is steered.
 
     Several steerings are those of several sites, lowest first: every lane then has a vector for each of them.
     The random arm's direction is drawn from `seed`. Raises InputError for a dose outside ±MAX_DOSE and for a native
@@ -99,12 +97,8 @@ def build_lanes(steering: Steering | Sequence[Steering], arms: Sequence[str], do
     on_source, on_target = (dose * norm for norm in steering.norms)
     lanes = [Lane(PLAIN, steering.source), Lane(STEERED, steering.source, steering.vector * on_source)]
     for arm in arms:
-        # Moving the mean turns no direction: translated steers exactly as raw.
-        how = Arm.RAW if arm == TRANSLATED else Arm(arm)
-        carried = None if how == Arm.NONE else carry(steering.vector, how, steering.fitted, steering.native, seed)
-        if carried is not None and how == Arm.RANDOM:
-            carried = carried * steering.vector.norm()
-        lanes.append(Lane(str(arm), steering.target, None if carried is None else carried * on_target))
+        carried = None if arm == "none" else carry(steering.vector, arm, steering.fitted, steering.native, seed)
+        lanes.append(Lane(arm, steering.target, None if carried is None else carried * on_target))
     return lanes
 
 
@@ -113,10 +107,10 @@ def _stacked(lanes: Sequence[Lane]) -> Lane:
     return Lane(lanes[0].key, lanes[0].model, torch.stack(vectors) if vectors else None)
 
 
-def feature_tokens(model: LanguageModel, vector: Float[Tensor, " d"], count: int = FEATURE_TOKENS) -> Typical:
+def feature_tokens(model: LanguageModel, vector: Float[Tensor, " d"]) -> Typical:
     """The tokens whose logits a vector raises most and lowers most by the direct path: a feature's two classes."""
     effect = logit_effect(model, vector[None])[0]
-    return Typical(effect.topk(count).indices, (-effect).topk(count).indices)
+    return Typical(effect.topk(FEATURE_TOKENS).indices, (-effect).topk(FEATURE_TOKENS).indices)
 
 
 @dataclass(frozen=True)

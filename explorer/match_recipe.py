@@ -28,7 +28,7 @@ from explorer.recipe import Log, Workshop, make_corpus
 from explorer.sae import SAE
 from explorer.sae_format_saelens import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
-from explorer.sites import Site
+from explorer.sites import Site, first_middle_last
 from explorer.study import Study, open_study
 
 RELU = {"relu": "light", "relu_sparse": "strong"}
@@ -86,14 +86,11 @@ class Bench:
     """What to make."""
     note: Path
     """File that remembers what the dictionaries were made from."""
-    every_site: bool = False
-    """Whether to make them at every site, or at the first, the middle and the last."""
 
     @property
     def sites(self) -> list[Site]:
         """Where dictionaries are compared."""
-        every = self.study.sites
-        return every if self.every_site else sorted({every[0], every[len(every) // 2], every[-1]})
+        return first_middle_last(self.study.sites)
 
     @property
     def plans(self) -> list[Plan]:
@@ -128,10 +125,10 @@ def make_decoder_story(bench: Bench, rows: Int[np.ndarray, "n t"], log: Log, sto
         write_json(study.folder / "decoder_match.json", decoder_story(bench))
 
 
-def make_match_dictionaries(workshop: Workshop, recipe: MatchRecipe | None = None, every_site: bool = False) -> None:
+def make_match_dictionaries(workshop: Workshop) -> None:
     """The comparison of the Tales study, to be made after `build_study`."""
     note = workshop.out / "work" / "match.json"
-    bench = Bench(open_study(workshop.out), recipe or MatchRecipe(), note, every_site)
+    bench = Bench(open_study(workshop.out), MatchRecipe(), note)
     make_decoder_story(bench, make_corpus(workshop), workshop.log)
 
 

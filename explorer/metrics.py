@@ -33,15 +33,6 @@ def explained_variance(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> 
     return 1 - float(((x - x_hat) ** 2).sum() / ((x - x.mean(0)) ** 2).sum())
 
 
-def explained_variance_pooled(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> float:
-    """The paper code's convention: divides by a variance pooled over all entries around ONE scalar mean.
-
-    It is larger than `explained_variance` whenever the dimensions' means differ; shown only beside a paper number.
-    """
-    x, x_hat = x.double(), x_hat.double()
-    return 1 - float(((x - x_hat) ** 2).sum() / ((x - x.mean()) ** 2).sum())
-
-
 class ExplainedVariance:
     """Streaming EV: keeps, per document, n, Σx, Σ‖x‖² and the squared error, which is all that the bootstrap needs."""
 

@@ -81,10 +81,10 @@ class LanguageModel:
         return out.logits[:, -1]
 
     @torch.inference_mode()
-    def run_blocks(self, ids: Int[Tensor, "b t"], mask: Int[Tensor, "b t"] | None = None) -> None:
+    def run_blocks(self, ids: Int[Tensor, "b t"]) -> None:
         """Run everything before the unembedding, for the hooks that are on the blocks."""
         with self.forward_lock:
-            self.network.base_model(input_ids=ids.to(self.device), attention_mask=mask, use_cache=False)
+            self.network.base_model(input_ids=ids.to(self.device), use_cache=False)
 
     def copy_network(self) -> PreTrainedModel:
         """A copy of the network, without the hooks of other threads."""
@@ -119,9 +119,7 @@ def find_blocks(network: PreTrainedModel) -> nn.ModuleList:
     raise InputError(f"{type(network).__name__}: found no list of {n_layers} blocks; this architecture cannot be read")
 
 
-def load_model(
-    source: str | Path, revision: str | None = None, name: str | None = None, device: str = "cpu"
-) -> LanguageModel:
+def load_model(source: str | Path, name: str | None = None, device: str = "cpu") -> LanguageModel:
     """A model in float32 from a folder or a hub id. Only safetensors; no remote code.
 
     Raises InputError for a missing, incomplete, unreadable or non-finite model, for an architecture without a residual
@@ -133,7 +131,7 @@ def load_model(
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    place = model_folder(source, revision)
+    place = model_folder(source)
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         with warnings.catch_warnings():

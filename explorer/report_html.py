@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from explorer.overview import Overview
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-ARMS = ("source", "raw", "translated", "rotated", "native", "affine")
 
 
 def _render(name: str, **values: Any) -> str:
@@ -31,7 +31,7 @@ def _render(name: str, **values: Any) -> str:
 
 
 def _variables(palette: Palette) -> str:
-    names = {name: getattr(palette, name) for name in (*ARMS, "null", "ink", "faint", "paper")}
+    names = {f.name: getattr(palette, f.name) for f in fields(Palette) if f.name != "highlight"}
     return "".join(f"--{name}:{colour};" for name, colour in names.items())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explorer.errors import InputError
@@ -51,6 +52,11 @@ def parse_sites(text: str, n_layers: int) -> list[Site]:
     if text.strip() == "all":
         return all_sites(n_layers)
     return sorted({parse_site(part, n_layers) for part in text.split(",")})
+
+
+def first_middle_last(sites: Sequence[Site]) -> list[Site]:
+    """Where dictionaries are trained and compared when not everywhere."""
+    return sorted({sites[0], sites[len(sites) // 2], sites[-1]})
 
 
 _FOREIGN = (

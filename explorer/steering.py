@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import StrEnum
 
 import torch
 from jaxtyping import Float
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from explorer import maps
 from explorer.activations import residuals
+from explorer.arms import Arm
 from explorer.contrast import Contrast
 from explorer.corpus import Chunks, chunk_documents
 from explorer.errors import InputError
@@ -19,21 +19,6 @@ from explorer.models import LanguageModel
 from explorer.sae import SAE
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
-
-DOSES = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Magnitudes of c, in units of the steered model's median residual norm at the site."""
-
-
-class Arm(StrEnum):
-    """How a vector of the source reaches the target."""
-
-    NONE = "none"
-    NATIVE = "native"
-    RAW = "raw"
-    ROTATED = "rotated"
-    AFFINE = "affine"
-    SHUFFLED = "shuffled"
-    RANDOM = "random"
 
 
 def unit(v: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
@@ -50,10 +35,9 @@ def mean_activation(
     site: Site,
     texts: Sequence[str],
     tokens: Sequence[Sequence[int]] | None = None,
-    context: int = 128,
 ) -> Float[Tensor, " d"]:
     """Mean residual row over all tokens of some texts (position 0 of each chunk left out), or over chosen positions."""
-    chunks = chunk_documents(texts, model.tokenizer, context)
+    chunks = chunk_documents(texts, model.tokenizer)
     total, n = torch.zeros(model.d_model), 0
     for batch in chunks.batches(64):
         counted = batch.scored
@@ -135,28 +119,19 @@ def native_feature_vector(
 def carry(
     v: Float[Tensor, " d"], arm: Arm, fitted: SiteMaps, native: Float[Tensor, " d"] | None = None, seed: int = 0
 ) -> Float[Tensor, " d"]:
-    """The unit vector with which an arm steers the target, for a unit vector v of the source.
+    """The vector with which an arm steers the target, for a vector v of the source; as long as v, but for native.
 
-    rotated: v Rᵀ; affine: v W with W refitted source → target; random: a random direction of the same norm.
     Raises InputError for the native arm without a native vector.
     """
-    match arm:
-        case Arm.RAW:
-            return v
-        case Arm.ROTATED:
-            return fitted["rotated"].direction(v)
-        case Arm.AFFINE:
-            return fitted["affine"].direction(v)
-        case Arm.SHUFFLED:
-            return fitted["shuffled"].direction(v)
-        case Arm.RANDOM:
-            return unit(maps.haar(len(v), 10_000 + seed)[0].float())
-        case Arm.NATIVE:
-            if native is None:
-                raise InputError("this vector was loaded from a file: the target has no native counterpart for it")
-            return native
-        case _:
-            raise InputError("the arm 'none' steers nothing and carries no vector")
+    if arm == "none":
+        raise InputError("the arm 'none' steers nothing and carries no vector")
+    if arm == "native":
+        if native is None:
+            raise InputError("this vector was loaded from a file: the target has no native counterpart for it")
+        return native
+    if arm == "random":
+        return unit(maps.haar(len(v), 10_000 + seed)[0].float()) * v.norm()
+    return fitted[arm].direction(v)
 
 
 @torch.inference_mode()

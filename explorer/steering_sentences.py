@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from explorer.number_text import number, signed
 
 if TYPE_CHECKING:
     from explorer.lane_job import Piece, Snapshot
     from explorer.live import LaneEffect
-
-_NUMBER = {"type_config": {"type": "number", "format": "%+.2f"}}
-_WIDE = {"random 5 %": 96, "random 95 %": 100, "on A itself": 92}
-CHANCE = 0.05
-"""Share of vectors that beat the 95th percentile of random directions by chance."""
-
-TABLE_COLUMNS: dict[str, Any] = {
-    name: {**_NUMBER, "width": _WIDE.get(name, 68)}
-    for name in ("native", "rotated", "raw", "random 5 %", "random 95 %", "affine", "shuffled", "on A itself")
-} | {
-    "contrast": {"width": 160},
-    "verdict": {"width": 168},
-    "ratio": {"width": 60, "type_config": {"type": "number", "format": "%.2f"}, "help": "rotated / native"},
-    "loss rise": {
-        "type_config": {"type": "number", "format": "%+.0f %%"},
-        "help": "Of the rotated arm, on the prompts",
-    },
-    "cos(native, rotated)": {"type_config": {"type": "number", "format": "%.2f"}},
-    "cos(native, raw)": {"type_config": {"type": "number", "format": "%.2f"}},
-}
-"""Column formats of the table of contrasts (Streamlit's column_config as plain data)."""
 
 
 def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
@@ -125,13 +104,13 @@ Under *Options*, B's own vector for the same contrast can be added.
 **Effect.** $m = \log P(\text{tokens typical of the positive class}) - \log P(\text{those of the negative class})$, and
 the effect is $m(c) - m(0)$: signed, so that an inversion shows. Under a lane it is read on the text that the same model
 wrote unsteered (for a feature: the tokens that it raises and lowers most directly); in the dose figure, on the beginnings
-of held-out texts of the negative class.
+of held-out texts.
 
 **Verdicts.** *n/a*: B's own vector does not beat the 95th percentile of 20 random directions. *Inverted*: rotated below
 their 5th. *No better than random*: up to their 95th. *Weak*: less than half of B's own effect. *Transfers*: half of it
 or more.
 
-**What one dose cannot say.** The dots and verdicts are one dose at one site. The full rule compares signed areas over
-all doses at which no arm raises the held-out loss by more than 10 %: a strong effect here may be bought with broken
+**What one dose cannot say.** The effect under a lane is one dose at one site. Verdicts compare signed areas over all
+doses at which no arm raises the held-out loss by more than 10 %: a strong effect at one dose may be bought with broken
 text (see the loss), and a weak one may grow with the dose.
 """

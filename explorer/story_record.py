@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.arms import RECORDED
 from explorer.files import write_bytes, write_json
 from explorer.study import Study, open_study, shipped_studies
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 RECORDING, CORRELATION = "story.json", "story.safetensors"
 CHUNKS, ANSWER_CHUNKS, TOKENS = 48, 4, 400
 """Test chunks whose rows are correlated, those that are answered, and the tokens that are kept of these."""
-ARMS = ("none", "raw", "rotated", "random")
 NEW_TOKENS = 60
 DOSES, SEEDS, TEMPERATURE = (0.2, 0.3, 0.4), range(12), 0.7
 """What is tried for the recorded generation; a seed decides every draw, so that writing it live gives the same text."""
@@ -265,12 +265,12 @@ def _runs(
     typical = set(typical_tokens(contrast, source).positive.tolist())
     for dose, seed in itertools.product(DOSES, SEEDS):
         sampling = Sampling(TEMPERATURE, seed, NEW_TOKENS)
-        ids, written = _write(live.build_lanes(vector, ARMS, dose, seed), site, prompt, sampling, typical)
+        ids, written = _write(live.build_lanes(vector, RECORDED, dose, seed), site, prompt, sampling, typical)
         count = {lane: sum(token.typical for token in tokens) for lane, tokens in written.items()}
         yield Trial(
             RecordedRun(name, chosen.title, site.name, dose, sampling.temperature, seed, prompt, written),
             count["source+v"] - count["source"],
-            count["rotated"] - max(count[lane] for lane in ("none", "raw", "random")),
+            count["rotated"] - max(count[lane] for lane in RECORDED if lane != "rotated"),
             max(_surprise(m, prompt, ids[lane]) for m, lane in ((source, "source+v"), (target, "rotated"))),
         )
 

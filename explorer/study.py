@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from explorer.corpus import Chunks
     from explorer.decoder_story import DecoderStory
     from explorer.dose_response import DoseResponse
-    from explorer.effect import ContrastEffect
     from explorer.models import LanguageModel
     from explorer.sae import SAE
     from explorer.site_maps import SiteMaps
@@ -260,13 +259,6 @@ class Study:
         from explorer.dose_files import load_responses
 
         return load_responses(self.pair_path(source, target))
-
-    def effects(self, source: str, target: str) -> list[ContrastEffect]:
-        """The effects of the ready contrasts on a measured pair; none where they were not measured."""
-        from explorer.effect import ContrastEffect
-
-        path = self.pair_path(source, target) / "effects.json"
-        return msgspec.json.decode(path.read_bytes(), type=list[ContrastEffect]) if path.is_file() else []
 
     def decoder_story(self) -> DecoderStory | None:
         """The decoder cosines behind the "98 %"; None where the study has no dictionaries for them."""

@@ -21,9 +21,6 @@ STORYBOOK = Path(__file__).parent / "storybook"
 DOCUMENT_LABELS = ("genre", "mood", "place", "tense", "season")
 """Latent variables that label every token of a document."""
 
-TOKEN_LABELS = ("part", "speaker", "person", "slot")
-"""Labels of single spans: role of the sentence, who speaks, grammatical person, the word list that a word came from."""
-
 
 @dataclass(frozen=True)
 class Document:

@@ -50,8 +50,8 @@ class Tales(Corpus):
         return contrasts.PLANS
 
     @classmethod
-    def _contrast(cls, name: str, held_out: bool) -> Contrast:
-        return contrasts.ready_contrast(name, held_out)
+    def _contrast(cls, name: str) -> Contrast:
+        return contrasts.ready_contrast(name)
 
     @classmethod
     def read_class(cls, contrast: str) -> ReadClass:

@@ -236,10 +236,10 @@ class SiteTally:
             metrics.explained_variance(a, sae(a)),
         )
 
-    def cloud(self, seed: int = 0) -> Cloud:
+    def cloud(self) -> Cloud:
         """A sample of both models' rows along the dial, in the plane of the source's first two principal directions."""
         a, b = self._rows_sample()
-        chosen = torch.randperm(len(a), generator=torch.Generator().manual_seed(seed))[:CLOUD_POINTS]
+        chosen = torch.randperm(len(a), generator=torch.Generator().manual_seed(0))[:CLOUD_POINTS]
         centre = a.mean(0)
         _, _, directions = torch.linalg.svd(a - centre, full_matrices=False)
         frame = directions[:2].T

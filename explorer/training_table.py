@@ -10,16 +10,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.contrast_effects import carried_effects, read_own
+import torch
+
 from explorer.corpus import Chunks, chunk_documents
 from explorer.corpus_base import HELD_OUT
+from explorer.dose_measure import Steered, own_contrasts
 from explorer.files import write_json
+from explorer.maps import ResidualMap
 from explorer.measure import measure_pair
 from explorer.models import LanguageModel, find_blocks
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.recipe import Workshop, activation_batches, document_loss, make_corpus, train_phase
 from explorer.sae import SAE
 from explorer.sae_training import SAERecipe, train_sae
+from explorer.sites import Site
 from explorer.tales_corpus import Tales
 from explorer.training_rows import FILE, TrainingRow
 
@@ -30,6 +34,8 @@ PAIR = (0, 1)
 """Seeds of every row: the first is the source."""
 DOCUMENTS, LOSS_DOCUMENTS = 400, 80
 SAE_ROWS = 300_000
+DOSE = 0.4
+"""c at which the row's steering is read."""
 TRIAL = Schedule(steps=2500, rows=4, learning_rate=3e-3, warmup=200)
 """Every trial: the same 2.6 M tokens, so that only what its name says differs."""
 CLEAR = ("recipe", "letter", "log", "weather", "news")
@@ -154,8 +160,7 @@ class _Measurer:
         pair = measure_pair(a, b, self.chunks, [site], {site.name: sae})
         found, scores = pair.result.sites[0], pair.result.sites[0].dictionary
         assert scores is not None
-        own = [read_own(model, site, self.chunks, TEXT) for model in (a, b)]
-        effects = [e for e in carried_effects(b, site, pair.maps[site.name], *own) if e.name in CLEAR]
+        native, rotated = self._steering(a, b, site, pair.maps[site.name]["rotated"])
         return TrainingRow(
             name=name,
             group=group,
@@ -169,9 +174,20 @@ class _Measurer:
             sae_raw=scores["raw"].paper.value,
             sae_rotated=scores["rotated"].paper.value,
             sae_shuffled=scores["shuffled"].paper.value,
-            steering_native=sum(e.native for e in effects) / len(effects),
-            steering_rotated=sum(e.rotated for e in effects) / len(effects),
+            steering_native=native,
+            steering_rotated=rotated,
         )
+
+    def _steering(self, a: LanguageModel, b: LanguageModel, site: Site, rotated: ResidualMap) -> tuple[float, float]:
+        """m(c) − m(0) of b's own vectors and of a's through R, on average over the clear contrasts."""
+        steered, changes = Steered(b, site, TEXT, self.chunks), []
+        for theirs, own in zip(*(own_contrasts(model, site, TEXT) for model in (a, b)), strict=True):
+            if own.plan.name in CLEAR:
+                vectors = DOSE * steered.norm * torch.stack([own.vector, rotated.direction(theirs.vector)])
+                found, base = steered.prompts.read(vectors, [own.typical]), steered.base([own.typical])
+                changes.append((found.m - base.m).mean((1, 2)))
+        native, carried = torch.stack(changes).mean(0).tolist()
+        return native, carried
 
     def _dictionary(self, model: LanguageModel, recipe: SAERecipe) -> SAE:
         site = model.sites[model.n_layers // 2]

@@ -27,7 +27,7 @@ ONE_AT_A_TIME = threading.Lock()
 """Two UMAPs at once kill the process (numba's workqueue)."""
 
 
-def umap_layout(directions: Float[Tensor, "n d"], seed: int = 0) -> Float[np.ndarray, "n 2"]:
+def umap_layout(directions: Float[Tensor, "n d"]) -> Float[np.ndarray, "n 2"]:
     """UMAP of directions by cosine, one thread, seeded, in [−1, 1] on both axes."""
     with ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -40,7 +40,7 @@ def umap_layout(directions: Float[Tensor, "n d"], seed: int = 0) -> Float[np.nda
             n_neighbors=min(12, len(directions) - 1),
             min_dist=0.1,
             n_epochs=epochs,
-            random_state=seed,
+            random_state=0,
             n_jobs=1,
         )
         layout = np.asarray(umap.fit_transform(directions.numpy()), dtype=np.float32)
@@ -62,12 +62,12 @@ def twin_layout(
     return layout[:f], layout[f : f + g], layout[f + g :]
 
 
-def regions(places: Float[np.ndarray, "n 2"], seed: int = 0) -> Int[np.ndarray, " n"]:
+def regions(places: Float[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
     """The map cut into compact regions (k-means), the largest first."""
     from sklearn.cluster import KMeans
 
     count = int(np.clip(len(places) // FEATURES_PER_REGION, 1, REGIONS))
-    found = KMeans(count, n_init=4, random_state=seed).fit_predict(places)
+    found = KMeans(count, n_init=4, random_state=0).fit_predict(places)
     rank = np.argsort(np.argsort(-np.bincount(found, minlength=count), kind="stable"))
     return rank[found].astype(np.int16)
 

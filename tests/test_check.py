@@ -101,7 +101,6 @@ def test_models_that_do_not_know_the_text_are_not_steered(checked: Path) -> None
     assert json.loads((checked / "report.json").read_text())["steering"] is None
     assert '<h2>Steering</h2>\n<p class="quiet">Not judged' in (checked / "report.html").read_text()
     study = open_study(checked / "study")
-    assert study.effects("A", "B") == []
     assert study.responses("A", "B") == []
 
 

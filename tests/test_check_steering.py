@@ -9,7 +9,7 @@ import torch
 
 from explorer import contrasts
 from explorer.check_steering import contrast_responses, knows_text
-from explorer.contrast_effects import OwnReading, read_own
+from explorer.dose_measure import OwnContrast, own_contrasts
 from explorer.dose_response import DoseResponse
 from explorer.report import _steering
 from explorer.study import Study, open_study
@@ -24,12 +24,12 @@ def study() -> Study:
 
 
 @pytest.fixture(scope="module")
-def own(study: Study) -> Iterator[tuple[list[OwnReading], list[OwnReading]]]:
-    """What both seeds do with one contrast of their own at the middle site."""
+def own(study: Study) -> Iterator[tuple[list[OwnContrast], list[OwnContrast]]]:
+    """One contrast of each seed's own at the middle site."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contrasts, "PLANS", contrasts.PLANS[:1])
-        site, chunks = study.sites[len(study.sites) // 2], study.chunks(40)
-        found = [read_own(study.load_model(name), site, chunks, study.corpus) for name in ("seed0", "seed1")]
+        site = study.sites[len(study.sites) // 2]
+        found = [own_contrasts(study.load_model(name), site, study.corpus) for name in ("seed0", "seed1")]
         yield found[0], found[1]
 
 
@@ -87,4 +87,4 @@ def test_reading_contrasts_can_be_cancelled(study: Study) -> None:
 
     site = study.sites[2]
     with pytest.raises(Cancelled):
-        read_own(study.load_model("seed0"), site, study.chunks(2), study.corpus, cancel)
+        own_contrasts(study.load_model("seed0"), site, study.corpus, cancel)

@@ -13,7 +13,7 @@ from test_live import site_maps
 from test_sae import random_sae
 
 from explorer import cli
-from explorer.command_steer import ARMS
+from explorer.arms import ARMS
 from explorer.files import write_json
 from explorer.maps import haar
 from explorer.pair_files import save_tensors

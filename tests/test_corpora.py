@@ -78,7 +78,7 @@ class Beats(Corpus):
         return (ReadyContrast("tock", "tick → tock", "tick tick"),)
 
     @classmethod
-    def _contrast(cls, name: str, held_out: bool) -> Contrast:
+    def _contrast(cls, name: str) -> Contrast:
         return Contrast(name, "tick → tock", ("tock tock tock",), ("tick tick tick",))
 
 

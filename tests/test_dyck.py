@@ -20,6 +20,8 @@ from explorer.errors import InputError
 from explorer.models import LanguageModel, find_blocks
 from explorer.pretraining import ModelRecipe
 
+TEXT = Dyck3("held-out", 10, Path())
+
 
 def by_hand(body: str) -> list[tuple[int, bool, str]]:
     """(depth, broken, top) after each bracket, with a Python list as the stack."""
@@ -174,7 +176,9 @@ def test_contrasts_compare_the_tokens_that_they_say() -> None:
         contrast = dyck_contrasts.ready_contrast(name)
         assert contrast.positive_tokens is not None
         assert contrast.negative_tokens is not None
-        assert set(contrast.positive).isdisjoint(dyck_contrasts.ready_contrast(name, held_out=True).positive)
+        made, held_out = (set(TEXT.prompts(held_out=not made)) for made in (True, False))
+        assert set(contrast.positive) == made
+        assert made.isdisjoint(held_out)
         for text, positive, negative in zip(
             contrast.positive, contrast.positive_tokens, contrast.negative_tokens, strict=True
         ):

@@ -1,5 +1,6 @@
-"""Signed effects of steering, the tokens they are read from, and the ready contrasts."""
+"""What is read of a steered model, the tokens it is read from, and the ready contrasts."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from explorer import contrasts, effect, tales
 from explorer.contrast import Contrast
 from explorer.corpus import chunk_documents
+from explorer.corpus_base import HELD_OUT
 from explorer.errors import InputError
 from explorer.models import LanguageModel
 from explorer.sites import Site
+from explorer.tales_corpus import Tales
 
 POSITIVE = tuple(d.text for d in tales.documents("example", 12, genre="recipe"))
 NEGATIVE = tuple(d.text for d in tales.documents("example", 12, genre="tale"))
@@ -55,29 +58,6 @@ def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> No
     assert tiny.hooks(model) == 0
 
 
-def test_effects_are_signed_differences(model: LanguageModel) -> None:
-    prompts = effect.neutral_prompts(CONTRAST, model, 16)
-    typical = effect.typical_tokens(CONTRAST, model)
-    head = model.network.get_output_embeddings().weight
-    v = head[typical.positive].mean(0) - head[typical.negative].mean(0)
-    v = v / v.norm()
-    changes, losses, base = effect.effects(model, Site(3, 3), [v, -v, torch.zeros_like(v)], 3.0, 0.5, prompts, typical)
-    assert changes[0] > 0.05
-    assert changes[1] < -0.05
-    assert changes[2] == 0
-    assert losses[2] == base
-    once = effect.read_effect(model, Site(3, 3), 1.5 * v, prompts, typical)
-    none = effect.read_effect(model, Site(3, 3), None, prompts, typical)
-    assert changes[0] == pytest.approx(once.m - none.m, abs=1e-6)
-    assert losses[0] == pytest.approx(once.loss, abs=1e-6)
-
-
-def test_neutral_prompts_are_the_beginnings_of_the_negative_texts(model: LanguageModel) -> None:
-    prompts = effect.neutral_prompts(CONTRAST, model, 16)
-    starts = [model.tokenizer(t, add_special_tokens=False)["input_ids"][:16] for t in NEGATIVE]
-    assert prompts.ids.tolist() == starts
-
-
 @pytest.mark.parametrize("plan", contrasts.PLANS, ids=lambda p: p.name)
 def test_ready_contrasts_have_the_latents_that_they_promise(plan: contrasts.ContrastPlan) -> None:
     grammar = tales.grammar()
@@ -92,11 +72,12 @@ def test_ready_contrasts_have_the_latents_that_they_promise(plan: contrasts.Cont
 
 
 def test_held_out_prompts_are_others() -> None:
-    made, held_out = contrasts.ready_contrast("sea"), contrasts.ready_contrast("sea", held_out=True)
+    made = contrasts.ready_contrast("sea")
+    held_out = Tales(HELD_OUT, 40, Path()).prompts()
     for side in ("positive", "negative"):
-        a, b = set(getattr(made, side)), set(getattr(held_out, side))
-        assert len(a) == len(b) == contrasts.PROMPTS
-        assert not a & b
+        texts = set(getattr(made, side))
+        assert len(texts) == contrasts.PROMPTS
+        assert not texts & set(held_out)
     assert not set(made.positive) & set(made.negative)
     assert contrasts.ready_contrast("sea") is made
     with pytest.raises(InputError, match="no ready contrast 'wind': there are present, recipe"):

@@ -40,7 +40,7 @@ def table(source: str, target: str, site: int) -> Any:
 @pytest.fixture(autouse=True)
 def no_umap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pairs without a stored layout get one at once: no test waits for UMAP."""
-    monkeypatch.setattr(twin_layout, "umap_layout", lambda directions, seed=0: directions[:, :2].numpy())
+    monkeypatch.setattr(twin_layout, "umap_layout", lambda directions: directions[:, :2].numpy())
 
 
 def test_a_feature_by_number_and_the_map_stays() -> None:

@@ -18,7 +18,6 @@ from explorer.models import LanguageModel
 from explorer.prompt import check_prompt
 from explorer.site_maps import SiteMaps
 from explorer.sites import Site
-from explorer.steering import Arm
 from explorer.twin import make_twin
 
 FAMILIES = ("llama", "qwen2", "mistral", "gemma", "gpt2", "gpt_neox")
@@ -243,19 +242,19 @@ def test_arms_carry_vectors_as_they_should(llama: LanguageModel) -> None:
 
     q = twin_rotation(llama.d_model, 4).float()
     v = steering.unit(torch.randn(llama.d_model))
-    np.testing.assert_allclose(steering.carry(v, Arm.ROTATED, fitted), v @ q, atol=1e-4)
-    np.testing.assert_allclose(steering.carry(v, Arm.AFFINE, fitted), v @ q, atol=1e-2)
-    assert torch.equal(steering.carry(v, Arm.RAW, fitted), v)
-    assert abs(float(steering.carry(v, Arm.SHUFFLED, fitted) @ (v @ q))) < 0.9
-    randoms = [steering.carry(v, Arm.RANDOM, fitted, seed=s) for s in range(3)]
+    np.testing.assert_allclose(steering.carry(v, "rotated", fitted), v @ q, atol=1e-4)
+    np.testing.assert_allclose(steering.carry(v, "affine", fitted), v @ q, atol=1e-2)
+    assert torch.equal(steering.carry(v, "raw", fitted), v)
+    assert abs(float(steering.carry(v, "shuffled", fitted) @ (v @ q))) < 0.9
+    randoms = [steering.carry(v, "random", fitted, seed=s) for s in range(3)]
     assert not torch.allclose(randoms[0], randoms[1])
-    for arm in (Arm.ROTATED, Arm.AFFINE, Arm.RAW, Arm.SHUFFLED, Arm.RANDOM):
+    for arm in ("rotated", "affine", "raw", "shuffled", "random"):
         assert float(steering.carry(v, arm, fitted).norm()) == pytest.approx(1, abs=1e-4)
-    assert torch.equal(steering.carry(v, Arm.NATIVE, fitted, native=v), v)
+    assert torch.equal(steering.carry(v, "native", fitted, native=v), v)
     with pytest.raises(InputError, match="no native counterpart"):
-        steering.carry(v, Arm.NATIVE, fitted)
+        steering.carry(v, "native", fitted)
     with pytest.raises(InputError, match="steers nothing"):
-        steering.carry(v, Arm.NONE, fitted)
+        steering.carry(v, "none", fitted)
 
 
 def test_the_native_vector_of_a_twins_feature_is_the_rotated_one(llama: LanguageModel) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 import tiny
 import torch
 
-from explorer import figures, map_registry, maps, metrics, report_html, stitch
+from explorer import arms, figures, map_registry, maps, metrics, report_html, stitch
 from explorer.activations import residuals
 from explorer.cache import Cache
 from explorer.controls import controls
@@ -143,3 +143,10 @@ def test_the_table_says_what_holds_of_the_matrices(measured: Pair) -> None:
         entry = MAPS[name]
         assert entry.is_drawn or entry.tensor, "an arm of the switch can be read from disk"
         assert entry.short and entry.read
+
+
+def test_the_arms_of_steering_are_the_switchs_maps_and_two_more() -> None:
+    assert set(get_args(arms.Arm)) == {"native", "none", *map_registry.arms()}
+    contract = "native raw rotated affine shuffled random none"
+    assert list(arms.ARMS) == contract.split(), "scripts pass these to --arm"
+    assert set(arms.COMPARED) | set(arms.RECORDED) < set(arms.ARMS)

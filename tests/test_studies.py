@@ -164,6 +164,17 @@ def test_an_archive_brings_the_study_back_with_its_models(model: Path) -> None:
     }
 
 
+def test_files_that_only_older_versions_wrote_are_let_be(model: Path) -> None:
+    entry = make(model)
+    older = {"pairs/A-B/effects.json": b'[{"name": "sea", "native": 1.5}]', "dyck.json": b'{"models": [], "relu": []}'}
+    for name, data in older.items():
+        write_bytes(entry.folder / "study" / name, data)
+    assert open_study("first").file.models[0].name == "A"
+    back = import_study(packed(entry))
+    assert open_study(back.name).file.models[0].name == "A"
+    assert {name: (back.folder / "study" / name).read_bytes() for name in older} == older
+
+
 def test_without_weights_the_archive_is_small_and_says_so_when_a_model_is_wanted(model: Path) -> None:
     entry = make(model)
     assert archive_size(entry, weights=True) - archive_size(entry, weights=False) == sum(

@@ -9,11 +9,12 @@ from html import escape
 import streamlit as st
 
 from explorer import dose_sentences, figures_dose
-from explorer.dose_measure import CARRIED, Question, Steered, measure_vector
+from explorer.arms import CARRIED
+from explorer.dose_measure import Question, Steered, measure_vector
 from explorer.dose_response import DoseResponse
 from explorer.jobs import MEASURERS, PATIENCE, Desk, Job, Progress
 from explorer.label_shares import NEW_TOKENS, LabelShares, label_shares
-from explorer.live import Request
+from explorer.live import NORM_DOCUMENTS, Request
 from explorer.steering import carry
 from explorer.ui.chart import chart
 from explorer.ui.clicks import consume, note, poll
@@ -22,7 +23,6 @@ from explorer.ui.frame import View
 from explorer.ui.steer_vectors import class_tokens, ingredients
 
 POLL_SECONDS = 0.4
-NORM_DOCUMENTS = 64
 _BUTTON = "dose_measure"
 
 
@@ -155,7 +155,7 @@ def _measure(view: View, request: Request, known: bool) -> Job[Measured]:
                 steps += 1
                 told(half + (1 - half) * steps / NEW_TOKENS)
 
-            arms = {a.value: carry(parts.vector, a, parts.fitted) for a in CARRIED}
+            arms = {str(arm): carry(parts.vector, arm, parts.fitted) for arm in CARRIED}
             if parts.native is not None:
                 arms = {"native": parts.native, **arms}
             shares = label_shares(

@@ -18,7 +18,7 @@ from explorer.map_registry import MAPS
 from explorer.ui import cache, feature_cache
 from explorer.ui.chart import chart
 from explorer.ui.contexts_view import contexts_html
-from explorer.ui.frame import choice
+from explorer.ui.frame import choice, kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from explorer.ui.frame import View
 
 FEW = 6
-FRAME = ("study", "a", "b", "site", "map")
-"""Query parameters of the frame: what a link to another page keeps."""
 GROUPS = ("most in A", "most in B", "top quarter", "second", "third", "lowest")
 """Which contexts the card shows; quarters are of all chunks in which it fires in A, by its largest activation."""
 _STEERING = Path(__file__).resolve().parents[2] / "pages" / "steering.py"
@@ -92,10 +90,9 @@ def _draw_densities(known: pd.Series, largest: float, view: View) -> None:
 def _draw_actions(
     table: pd.DataFrame, chosen: int, view: View, said: str, rows: Sequence[tuple[str, ...]], found: list[Context]
 ) -> None:
-    kept = {key: st.query_params[key] for key in FRAME if key in st.query_params}
     st.page_link(
         _STEERING, label="Steer with it", icon=":material/explore:",
-        query_params={**kept, "vector": f"feature:{chosen}"},
+        query_params={**kept(), "vector": f"feature:{chosen}"},
     )  # fmt: skip
     with st.popover("Link", key="link"):
         st.caption("This view, exactly:")

@@ -70,7 +70,7 @@ def controls(table: pd.DataFrame, view: View) -> tuple[int, pd.DataFrame]:
     return now, shown
 
 
-def draw_table(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View, height: int = 500) -> None:
+def draw_table(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View) -> None:
     """The table of correspondences; a click on a row chooses its feature."""
     st.html(f"<p class='fact quiet'>{feature_sentences.counts(table, shown, view.arm)}</p>")
     if shown.empty:
@@ -88,7 +88,7 @@ def draw_table(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View
         hide_index=True,
         on_select=_row_clicked,
         selection_mode="single-row",
-        height=height,
+        height=500,
         row_height=30,
         column_config=_columns(view.arm, view.palette.arm(view.arm)),
         placeholder="n/a",

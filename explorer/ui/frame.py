@@ -52,6 +52,11 @@ class View:
         return next(s for s in self.pair.sites if s.site == self.site.name)
 
 
+def kept() -> dict[str, str]:
+    """The frame's query parameters: what a link to another page keeps."""
+    return {key: st.query_params[key] for key in ("study", "a", "b", "site", "map") if key in st.query_params}
+
+
 def current_palette() -> Palette:
     """Colours of the theme that the visitor has chosen."""
     return DARK if st.context.theme.type == "dark" else LIGHT

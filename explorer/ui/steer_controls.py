@@ -6,8 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from explorer.arms import AS_RAW, LANES, Arm
 from explorer.decoding import MAX_NEW_TOKENS, Positions, Sampling
-from explorer.live import DEFAULT_LANES, LANES, MAX_DOSE, Request
+from explorer.live import DEFAULT_LANES, MAX_DOSE, Request
 from explorer.study import Study
 from explorer.ui.frame import View
 from explorer.ui.steer_job import MAX_SEED
@@ -48,7 +49,7 @@ def _own_example(study: Study, chips: tuple[str, ...]) -> str:
     return example
 
 
-def _where(view: View) -> tuple[tuple[str, ...], tuple[int, ...], Positions]:
+def _where(view: View) -> tuple[tuple[Arm, ...], tuple[int, ...], Positions]:
     """Which lanes of B, at which sites and positions."""
     chosen = st.pills(
         f"Lanes of {view.target}", LANES, selection_mode="multi", default=DEFAULT_LANES, key="lanes", **_KEPT
@@ -60,7 +61,7 @@ def _where(view: View) -> tuple[tuple[str, ...], tuple[int, ...], Positions]:
     )
     # The frame's map is always among the lanes: one switch drives every panel.
     shown = [lane for lane in LANES if lane in chosen or lane == view.arm]
-    lanes = ("none", *shown, *(("translated",) if view.arm == "translated" else ()))
+    lanes: tuple[Arm, ...] = ("none", *shown, *((AS_RAW,) if view.arm == AS_RAW else ()))
     sites = tuple(sorted({view.site.index, *(others[label] for label in also if label in others)}))
     return lanes, sites, Positions(where or Positions.ALL)
 

@@ -17,7 +17,7 @@ from explorer.scenes import Scene
 from explorer.story import Story, open_story
 from explorer.ui import cache, story_steer
 from explorer.ui.chart import chart
-from explorer.ui.frame import View
+from explorer.ui.frame import View, kept
 from explorer.ui.share import download
 from explorer.ui.story_style import KEYS, style
 
@@ -33,7 +33,6 @@ FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
     "limits": figures_story.limits,
 }
 _PAGES = Path(__file__).resolve().parents[2] / "pages"
-_KEEP = ("study", "a", "b", "site", "map")
 _SCENE, _NOTES, _LIGHT, _SHOWN = "scene", "stage_notes", "stage_light", "stage_revealed"
 
 
@@ -100,10 +99,9 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     st.button("Notes", key="stage_notes_button", shortcut="N", on_click=_switch, args=(_NOTES,))
     st.button("Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,))
     with st.popover("Pages", key="stage_pages"):
-        kept = {key: st.query_params[key] for key in _KEEP if key in st.query_params}
         for name in ("rotation", "features", "steering", "check", "claims"):
             if (_PAGES / f"{name}.py").exists():
-                st.page_link(_PAGES / f"{name}.py", label=name.capitalize(), query_params=kept)
+                st.page_link(_PAGES / f"{name}.py", label=name.capitalize(), query_params=kept())
         parts = [part for scene in found for part in _parts(scene, story, view)]
         download("Download the talk as HTML", f"{story.sister.source} and {story.sister.target}", parts, view)
     return found[names.index(chosen) if chosen in names else 0]

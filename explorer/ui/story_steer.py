@@ -10,12 +10,13 @@ from html import escape
 
 import streamlit as st
 
+from explorer.arms import RECORDED
 from explorer.decoding import Sampling
 from explorer.jobs import State
 from explorer.live import STEERED, Request
 from explorer.palette import Palette
 from explorer.story import Story
-from explorer.story_record import ARMS, NEW_TOKENS, RecordedRun, WrittenToken, is_word
+from explorer.story_record import NEW_TOKENS, RecordedRun, WrittenToken, is_word
 from explorer.ui import cache
 from explorer.ui.clicks import poll
 from explorer.ui.frame import View
@@ -26,7 +27,7 @@ from explorer.vector_spec import VectorSpec, Weighted
 POLL_SECONDS = 0.15
 PACE = 12
 """Tokens of a replay in a second: a reader follows, whatever machine wrote them."""
-LANES = (STEERED, "raw", "rotated", "random")
+LANES = (STEERED, *(arm for arm in RECORDED if arm != "none"))
 """What the stage has room for."""
 _LIVE = {State.DONE: "written live", State.STOPPED: "written live, stopped", State.WAITING: "waiting for the models …"}
 
@@ -124,7 +125,7 @@ def _request(story: Story, view: View, run: RecordedRun) -> Request:
     vectors = (Weighted(VectorSpec(contrast=run.contrast)),)
     sampling = Sampling(run.temperature, run.seed, NEW_TOKENS)
     target = story.sister.target
-    return Request(view.where, view.source, target, (site,), vectors, run.dose, run.prompt, ARMS, sampling)
+    return Request(view.where, view.source, target, (site,), vectors, run.dose, run.prompt, RECORDED, sampling)
 
 
 def _marked(story: Story, view: View, text: str) -> list[WrittenToken]:
