@@ -4,12 +4,17 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-# Nothing of a person's cache is read, and nothing is left in it.
-os.environ["EXPLORER_CACHE"] = tempfile.mkdtemp(prefix="explorer-tests-")
-atexit.register(shutil.rmtree, os.environ["EXPLORER_CACHE"], ignore_errors=True)
+# Nothing of a person's cache is read, and nothing is left in it. The workers of one run share theirs.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["EXPLORER_CACHE"] = tempfile.mkdtemp(prefix="explorer-tests-")
+    atexit.register(shutil.rmtree, os.environ["EXPLORER_CACHE"], ignore_errors=True)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Threads that spin beside another worker's cost more than they save; torch's own number is set below, test by test.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import random
 from typing import Any
@@ -57,6 +62,14 @@ def seeded() -> None:
     np.random.seed(0)
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_components() -> Iterator[None]:
+    """Streamlit finds no components: it would read the metadata of every package, a quarter of a second an app."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamlit.components.v2.manifest_scanner.scan_component_manifests", list)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer import build, catalogue, contrasts, measure, story_record, tales, tally, twin_layout
+from explorer import (
+    build,
+    catalogue,
+    contrasts,
+    dose_features,
+    dose_measure,
+    measure,
+    story_record,
+    tales,
+    tally,
+    twin_layout,
+)
 from explorer.map_registry import arms
 from explorer.models import digest
 from explorer.pretraining import ModelRecipe, Schedule
@@ -26,6 +37,8 @@ from explorer.recipe import (
 from explorer.sae_training import SAERecipe
 from explorer.study import Study, open_study
 from explorer.twin import twin_rotation
+
+pytestmark = pytest.mark.slow
 
 RECIPE = TalesRecipe(
     seeds=(0, 1),
@@ -57,6 +70,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(contrasts, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
         patch.setattr(build, "ENTROPY_DOCUMENTS", 6)
         patch.setattr(story_record, "SEEDS", range(1))
+        patch.setattr(story_record, "DOSES", (0.3,))
+        patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
+        patch.setattr(dose_features, "FEATURES", 1)
         make_models(workshop, (0,), stop_after=20)
         assert not workshop.model_folder("seed0").exists(), "interrupted before the first saved step"
         make_models(workshop, (0,), stop_after=50)

@@ -40,6 +40,7 @@ def responses(study: Study, own: Any, report: Any = lambda _share: None) -> list
     return contrast_responses(target, site, fitted, own, text, chunks, report)
 
 
+@pytest.mark.slow
 def test_a_check_says_what_the_steering_page_says(study: Study, own: Any) -> None:
     shares: list[float] = []
     (found,) = responses(study, own, shares.append)

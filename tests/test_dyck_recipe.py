@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer import dyck, dyck_contrasts, dyck_study, story_record, twin_layout
+from explorer import dose_measure, dyck, dyck_contrasts, dyck_study, story_record, twin_layout
 from explorer.corpus import chunk_documents
 from explorer.dyck_models import make_models
 from explorer.dyck_recipe import DyckRecipe, DyckWorkshop, activation_batches, make_dictionaries
@@ -16,6 +16,8 @@ from explorer.models import load_model
 from explorer.pretraining import ModelRecipe, Schedule
 from explorer.sae_training import SAERecipe
 from explorer.study import Study, open_study
+
+pytestmark = pytest.mark.slow
 
 RECIPE = DyckRecipe(
     seeds=(0, 1, 2),
@@ -46,6 +48,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(dyck_contrasts, "DOCUMENTS", 64)
         patch.setattr(dyck_study, "pairs", lambda _cohorts: PAIRS)
         patch.setattr(story_record, "SEEDS", range(1))
+        patch.setattr(story_record, "DOSES", (0.3,))
+        patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
         make_models(workshop, stop_after=50)
         assert not workshop.model_folder("A0").exists(), "interrupted half-way"
         make_models(workshop)

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.skipif("tales" not in shipped_studies(), reason="the sh
 def page(**query: str) -> AppTest:
     at = AppTest.from_file(str(ROOT / "explorer" / "app.py"), default_timeout=120)
     at.query_params.update(query)
-    at.run()
     at.switch_page(str(ROOT / "pages" / "features.py")).run()
     assert not at.exception and not at.error
     return at

@@ -25,6 +25,7 @@ def structured(d: int) -> dict[str, torch.Tensor]:
     return {"identity on 5 %": fixed, "permutation": permutation, "H C Hᵀ": h @ shift @ h.T, "identity": torch.eye(d)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["identity on 5 %", "permutation", "H C Hᵀ", "identity"])
 def test_structure_is_seen_where_the_papers_test_sees_none(name: str) -> None:
     found, _ = haar_test(structured(128)[name])

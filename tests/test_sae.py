@@ -137,6 +137,7 @@ def test_topk_training_finds_planted_features(features: Tensor) -> None:
     assert float((best > 0.9).float().mean()) > 0.8
 
 
+@pytest.mark.slow
 def test_relu_training_trades_error_for_sparsity(features: Tensor) -> None:
     dense, sparse = (
         train(SAERecipe(width=48, k=None, l1=l1, batch=256, learning_rate=5e-3), features, 300, 0) for l1 in (0.0, 0.02)

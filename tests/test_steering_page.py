@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 import tiny
+from streamlit.runtime.caching.cache_resource_api import clear_session_cache
 from streamlit.testing.v1 import AppTest
 from test_dose import response
 from test_live import site_maps
@@ -63,18 +64,25 @@ def assets(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent
 
 
-@pytest.fixture
-def page(assets: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    """The Steering page, before its first run. Greedy and short, so that lanes can be compared."""
+@pytest.fixture(scope="module", autouse=True)
+def shipped(assets: Path) -> Iterator[None]:
+    """The app finds that study and no other; what it caches is forgotten, as another of the same name follows."""
     import streamlit as st
 
-    monkeypatch.setattr("explorer.study.SHIPPED", assets)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    yield AppTest.from_file(str(APP), default_timeout=60).run().switch_page("../pages/steering.py")
-    # Another study of the same name follows.
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("explorer.study.SHIPPED", assets)
+        st.cache_resource.clear()
+        st.cache_data.clear()
+        yield
+        st.cache_resource.clear()
+        st.cache_data.clear()
+
+
+@pytest.fixture
+def page() -> AppTest:
+    """The Steering page, before its first run. Every AppTest is the same visitor: the last one's visit ends."""
+    clear_session_cache("test session id")
+    return AppTest.from_file(str(APP), default_timeout=60).switch_page("../pages/steering.py")
 
 
 def html(at: AppTest) -> str:
@@ -124,6 +132,7 @@ def test_at_first_it_says_what_to_do(page: AppTest) -> None:
     assert table["after 2"].round(1).tolist()[:2] == [0.9, -0.6] and table["input"].round(1).tolist()[0] == 0.3
 
 
+@pytest.mark.slow
 def test_the_dose_response_of_the_chosen_vector_is_shown_or_measured(page: AppTest) -> None:
     page.query_params["vector"] = "contrast:sea"
     page.run()

@@ -11,7 +11,7 @@ import torch
 
 from explorer import figures_stage, scenes
 from explorer.dose_response import Regime, TransferVerdict
-from explorer.number_text import percent
+from explorer.number_text import number, percent
 from explorer.palette import DARK
 from explorer.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.story import Chapter, Story, open_story
@@ -116,8 +116,8 @@ def test_dial_sentences_say_what_the_needle_shows(study: Study, story: Story) ->
         assert chapter is not None
         stored = json.loads((study.pair_path("seed0", chapter.target) / "result.json").read_text())["sites"][2]["dial"]
         text = scene(name).sentence(story)
-        for number in (stored["dictionary"][0], stored["dictionary"][-1]):
-            assert number(number) in text
+        for value in (stored["dictionary"][0], stored["dictionary"][-1]):
+            assert number(value) in text
         figure = FIGURES[name](story, DARK)
         assert [len(figure.frames), figure.frames[-1].data[1].y[0]] == [21, stored["dictionary"][-1]]
         assert figure.layout.updatemenus[0].buttons[0].args[1]["transition"]["duration"] > 0, "it turns smoothly"

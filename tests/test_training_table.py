@@ -15,6 +15,8 @@ from explorer.sae_training import SAERecipe
 from explorer.training_rows import read_training_table
 from explorer.training_table import Trial, make_training_table
 
+pytestmark = pytest.mark.slow
+
 SHAPE = ModelRecipe(d_model=24, n_layers=2, n_heads=2, d_mlp=32, context=48)
 STEPS = Schedule(steps=100, rows=8, learning_rate=1e-2, warmup=10)
 RECIPE = TalesRecipe(

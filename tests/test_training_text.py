@@ -56,6 +56,7 @@ def test_too_little_text_is_refused(tmp_path: Path) -> None:
         read_training_text([str(tmp_path / "short.txt")], 10**6)
 
 
+@pytest.mark.slow
 def test_two_seeds_from_the_command_line(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def layout() -> pd.DataFrame:
     return twin_layout.site_layout(SITE, sae(a), sae(b), q, words)
 
 
+@pytest.mark.slow
 def test_rotated_twins_fall_on_their_originals(layout: pd.DataFrame) -> None:
     a, b = (layout[layout.side == side].set_index("feature") for side in ("source", "target"))
     assert len(a) == len(b) == 40 and set(layout.site) == {1}

@@ -56,6 +56,13 @@ def twin(bench: Bench) -> PairResult:
     return bench.measure(make_twin(bench.source))
 
 
+@pytest.fixture(scope="module")
+def stored() -> SiteResult:
+    """The middle site of the shipped study's twin."""
+    sites = open_study("tales").pair("seed0", "twin").sites
+    return sites[len(sites) // 2]
+
+
 def stretched(d: int, sigma: float, seed: int = 3) -> torch.Tensor:
     """A linear map whose singular values are log-normal."""
     values = torch.exp(sigma * torch.randn(d, generator=torch.Generator().manual_seed(seed)))
@@ -69,6 +76,7 @@ def verdict(result: PairResult) -> str:
     return result.verdict.verdict
 
 
+@pytest.mark.slow
 def test_the_twin_is_rotation_equivalent_with_every_direction_identified(twin: PairResult) -> None:
     assert verdict(twin) == "rotation-equivalent"
     site = twin.sites[0]
@@ -89,6 +97,7 @@ def test_the_twin_is_rotation_equivalent_with_every_direction_identified(twin: P
     assert (twin.control.kind, twin.control.passed) == ("twin", True)
 
 
+@pytest.mark.slow
 def test_a_model_with_itself_is_a_shared_basis(bench: Bench) -> None:
     found = bench.measure(bench.copy())
     assert verdict(found) == "shared basis"
@@ -96,12 +105,14 @@ def test_a_model_with_itself_is_a_shared_basis(bench: Bench) -> None:
     assert found.sites[0].rotation.haar.p < 0.05, "the identity is not random"
 
 
+@pytest.mark.slow
 def test_a_trained_and_an_untrained_model_are_not_aligned(bench: Bench) -> None:
     found = bench.measure(fresh_model(bench.source, 99))
     assert verdict(found) == "not aligned"
     assert exit_code(verdict(found)) == 1
 
 
+@pytest.mark.slow
 def test_log_normal_stretching_is_affine_only(bench: Bench) -> None:
     with doubles.in_coordinates("B", stretched(bench.source.d_model, 2.0)):
         found = bench.measure(bench.copy())
@@ -112,18 +123,21 @@ def test_log_normal_stretching_is_affine_only(bench: Bench) -> None:
     assert site.stitch.target_to_source["affine"].value > 0.9, "an affine map loses nothing"
 
 
+@pytest.mark.slow
 def test_a_little_stretching_is_mostly_rotation(bench: Bench) -> None:
     with doubles.in_coordinates("B", stretched(bench.source.d_model, 0.28)):
         found = bench.measure(bench.copy())
     assert verdict(found) == "mostly rotation"
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_not_read_is_geometric_not_functional(bench: Bench) -> None:
     with doubles.in_coordinates("B", haar(bench.source.d_model, 4).float(), ignores=True):
         found = bench.measure(bench.copy())
     assert verdict(found) == "geometric, not functional"
 
 
+@pytest.mark.slow
 def test_two_seeds_of_tales_are_what_they_are(bench: Bench) -> None:
     found = bench.measure(bench.study.load_model("seed1"))
     stored = next(s for s in bench.study.pair("seed0", "seed1").sites if s.site == bench.site.name)
@@ -206,9 +220,9 @@ RULES = [
 
 @pytest.mark.parametrize(("expected", "inside", "outside"), RULES)
 def test_thresholds_decide_where_they_stand(
-    expected: str, inside: dict[str, Any], outside: dict[str, Any], twin: PairResult
+    expected: str, inside: dict[str, Any], outside: dict[str, Any], stored: SiteResult
 ) -> None:
-    site = replace(twin.sites[0], rho=around(1.0), rho_scale=around(1.0))
+    site = replace(stored, rho=around(1.0), rho_scale=around(1.0))
     site = changed(site, affine=around(1.0), orthogonal=around(1.0), orthogonal_scale=around(1.0), ce=around(1.0))
     site = changed(site, null=-1.0, null_affine=0.1)
     found = site_verdict(changed(site, **inside))
@@ -218,19 +232,18 @@ def test_thresholds_decide_where_they_stand(
     assert site_verdict(changed(site, **outside)).verdict != expected
 
 
-def test_the_worse_direction_of_stitching_counts(twin: PairResult) -> None:
-    site = twin.sites[0]
-    assert site.stitch is not None
-    scores = site.stitch.target_to_source
+def test_the_worse_direction_of_stitching_counts(stored: SiteResult) -> None:
+    assert stored.stitch is not None
+    scores = stored.stitch.target_to_source
     worse = replace(scores, seams={**scores.seams, "orthogonal": around(0.2)})
-    found = site_verdict(replace(site, stitch=replace(site.stitch, target_to_source=worse)))
+    found = site_verdict(replace(stored, stitch=replace(stored.stitch, target_to_source=worse)))
     assert found.verdict == "geometric, not functional"
     assert "target to source" in found.reasons[1]
 
 
-def test_the_pair_is_its_least_favourable_site_without_the_embedding(twin: PairResult) -> None:
+def test_the_pair_is_its_least_favourable_site_without_the_embedding(stored: SiteResult) -> None:
     control = PositiveControl("twin", (1.0,), True)
-    good = twin.sites[0]
+    good = stored
     assert good.verdict is not None
     embedding = replace(good, site="blocks.0.hook_resid_pre", verdict=replace(good.verdict, verdict="not aligned"))
     assert pair_verdict([embedding, good], control).verdict == "rotation-equivalent"
