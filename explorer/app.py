@@ -17,10 +17,8 @@ if str(ROOT) not in sys.path:
 # Streamlit puts the entry's own folder first; its modules must only be found as explorer.*.
 sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explorer"]
 
-from explorer.errors import InputError  # noqa: E402
-from explorer.ui.frame import current_palette, draw_frame  # noqa: E402
-from explorer.ui.share import begin_page, page_button  # noqa: E402
-from explorer.ui.style import apply_style  # noqa: E402
+from explorer.errors import InputError
+from explorer.ui import apply_style, begin_page, current_palette, draw_frame, page_button
 
 # First, because both who come without a link want the whole idea before a panel of it: the newcomer and the lecturer.
 story = st.Page(ROOT / "pages" / "story.py", title="Story", url_path="story")

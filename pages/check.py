@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import check_sentences as sentences
-from explorer.studies import own_names
-from explorer.ui.check_form import draw_fields, draw_needs
-from explorer.ui.check_job import draw_job, draw_start
-from explorer.ui.check_result import draw_figures, draw_verdict
-from explorer.ui.check_studies import draw_studies
-from explorer.ui.check_style import apply_check_style
-from explorer.ui.explain import what_is_this
-from explorer.ui.frame import View, choice
+from explorer.presentation.check import captions as sentences
+from explorer.study import own_names
+from explorer.ui import View, choice, what_is_this
+from explorer.ui.check import (
+    apply_check_style,
+    draw_fields,
+    draw_figures,
+    draw_job,
+    draw_needs,
+    draw_start,
+    draw_studies,
+    draw_verdict,
+)
 
 view: View = st.session_state["view"]
 apply_check_style()

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import feature_sentences
-from explorer.ui import feature_cache, feature_card, feature_maps, feature_stars, feature_table, feature_text
-from explorer.ui.decoder_story import draw_decoder_story
-from explorer.ui.explain import what_is_this
-from explorer.ui.frame import View, choice
+from explorer.presentation.features import captions as feature_sentences
+from explorer.ui import View, choice, what_is_this
+from explorer.ui.features import (
+    cache as feature_cache,
+    card as feature_card,
+    draw_decoder_story,
+    maps as feature_maps,
+    own_text as feature_text,
+    stars as feature_stars,
+    table as feature_table,
+)
 
 view: View = st.session_state["view"]
 table = feature_cache.atlas(view.where, view.source, view.target, view.site.index)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import figures, figures_dial, rotation_sentences, sentences
-from explorer.ui import cache
-from explorer.ui.chart import chart
-from explorer.ui.explain import what_is_this
-from explorer.ui.frame import View, choice
-from explorer.ui.questions import draw_questions
+from explorer.presentation import captions as sentences
+from explorer.presentation.rotation import captions as rotation_sentences, dial_figure as figures_dial, sites as figures
+from explorer.ui import View, cache, chart, choice, what_is_this
+from explorer.ui.rotation import draw_questions
 
 view: View = st.session_state["view"]
 result, here, a, b = view.pair, view.site_result, view.source, view.target

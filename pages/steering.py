@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer import steering_sentences as sentences
-from explorer.ui import cache
-from explorer.ui.dose_panel import draw_dose
-from explorer.ui.explain import what_is_this
-from explorer.ui.frame import View
-from explorer.ui.steer_controls import controls
-from explorer.ui.steer_job import draw_bench
-from explorer.ui.transfer_panel import draw_transfer
+from explorer.presentation.steering import captions as sentences
+from explorer.ui import View, cache, what_is_this
+from explorer.ui.steering import controls, draw_bench, draw_dose, draw_transfer
 
 view: View = st.session_state["view"]
 request = controls(view)

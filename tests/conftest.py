@@ -27,8 +27,8 @@ from hypothesis import settings
 from playwright.sync_api import expect
 from xdist.scheduler import LoadScopeScheduling
 
-from explorer import tales
-from explorer.tokenizer import train_tokenizer
+from explorer.text.tales import stories as tales
+from explorer.training.tokenizer import train_tokenizer
 
 settings.register_profile("explorer", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("explorer")

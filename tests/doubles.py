@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from explorer import activations, paired_rows, stitch
-from explorer.models import LanguageModel
-from explorer.sites import Site
+from explorer.alignment import pairing as paired_rows, stitching as stitch
+from explorer.models import hooks as activations
+from explorer.models.language_model import LanguageModel
+from explorer.models.sites import Site
 
 
 @contextmanager

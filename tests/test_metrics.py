@@ -5,13 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import entropy
 from sklearn.metrics import f1_score, r2_score
 
 from explorer import metrics
-from explorer.maps import haar
+from explorer.alignment.orthogonal import haar
 
 
 def rows(n: int, d: int, seed: int = 0) -> torch.Tensor:

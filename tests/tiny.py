@@ -7,8 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.models.auto import CONFIG_MAPPING
 
-from explorer.corpus import Chunks
-from explorer.models import LanguageModel, find_blocks
+from explorer.models.language_model import LanguageModel, find_blocks
+from explorer.text.chunks import Chunks
 
 VOCABULARY = 320
 SHAPE = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": VOCABULARY}

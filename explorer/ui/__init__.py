@@ -1,1 +1,5 @@
-"""What the pages share of Streamlit: the frame, caches, and the theme. The only part of the library that imports it."""
+"""Streamlit: the frame, caches, and a folder for each page."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,19 +9,19 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from explorer.alignment import PairResult
 from explorer.jobs import PAGE_CORES, use_cores
-from explorer.results import PairResult
 from explorer.study import Study, open_study
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from explorer.corpus import Chunks
-    from explorer.dose_response import DoseResponse
+    from explorer.alignment import SiteMaps
     from explorer.models import LanguageModel
     from explorer.sae import SAE
-    from explorer.site_maps import SiteMaps
+    from explorer.steering import DoseResponse
+    from explorer.text import Chunks
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from explorer.ui import cache, decoder_story, feature_cache, feature_maps, steer_vectors, story
+from explorer.ui import cache
+from explorer.ui.features import cache as feature_cache, decoder_match as decoder_story, maps as feature_maps
+from explorer.ui.steering import vector_cache as steer_vectors
+from explorer.ui.story import stage as story
 
 _READERS = (cache, decoder_story, feature_cache, feature_maps, steer_vectors, story)
 

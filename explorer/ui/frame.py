@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from explorer.map_registry import arms
+from explorer.alignment import PairResult, SiteResult, arms
+from explorer.models import Site
 from explorer.palette import DARK, LIGHT, Palette
-from explorer.results import PairResult, SiteResult
-from explorer.sites import Site
-from explorer.studies import own_names
-from explorer.study import Study, shipped_studies
+from explorer.study import Study, own_names, shipped_studies
 from explorer.ui import cache
 
 _NEXT = "open_study"

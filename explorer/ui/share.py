@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.figure_data import figure_csv, table_csv
-from explorer.handout import Part, handout
-from explorer.provenance import provenance
+from explorer.presentation import HandoutPart, figure_csv, handout, table_csv
+from explorer.study import provenance
 from explorer.ui.frame import View
 from explorer.ui.icon_style import icon_style
 from explorer.ui.share_style import STYLE
@@ -30,9 +29,9 @@ def begin_page() -> None:
 
 def keep(kind: str, content: str, figure: go.Figure | None = None) -> None:
     """Remember a part of the page for its handout; a figure that is drawn again in a fragment counts once."""
-    parts: list[Part] = st.session_state.setdefault(_PARTS, [])
+    parts: list[HandoutPart] = st.session_state.setdefault(_PARTS, [])
     if all((p.kind, p.content) != (kind, content) for p in parts):
-        parts.append(Part(kind, content, figure))
+        parts.append(HandoutPart(kind, content, figure))
 
 
 def where_from() -> tuple[str, ...]:
@@ -66,7 +65,7 @@ def page_button(title: str) -> None:
         st.html("<p class='fact quiet'>The address of this page restores exactly this view.</p>", width="stretch")
 
 
-def download(label: str, title: str, parts: list[Part], view: View) -> None:
+def download(label: str, title: str, parts: list[HandoutPart], view: View) -> None:
     """A button that saves parts as a handout, written when it is pressed."""
     where = where_from()
     name = title.lower().replace(" · ", "-").replace(" → ", "-").replace(" ", "-")

@@ -15,7 +15,6 @@ from collections.abc import Callable
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
-
 from tests.test_browser import FLAGS, SLOW, app, settled
 
 _WATCH = """

@@ -27,14 +27,17 @@ FEATURES, DOCUMENTS, K = 16384, 60, 32
 def make(folder: Path) -> Any:
     """Write the study; return its maps."""
 
-    from explorer import build, file_corpus, study_text, tales
     from explorer.files import write_json
-    from explorer.pretraining import ModelRecipe
-    from explorer.sae import SAE
-    from explorer.sae_format_saelens import save_sae
-    from explorer.sites import Site
-    from explorer.study import SCHEMA, PairEntry, StudyFile, open_study
-    from explorer.tokenizer import train_tokenizer
+    from explorer.models.sites import Site
+    from explorer.pipeline import study_measurement as build
+    from explorer.sae.formats.saelens import save_sae
+    from explorer.sae.sae import SAE
+    from explorer.study.study import SCHEMA, PairEntry, StudyFile, open_study
+    from explorer.text import documents as study_text, file_corpus
+    from explorer.text.tales import stories as tales
+    from explorer.training.pretraining import ModelRecipe
+    from explorer.training.tales.study import dictionary_entries, model_entry
+    from explorer.training.tokenizer import train_tokenizer
 
     texts = [d.text for d in tales.documents("example", DOCUMENTS)]
     file_corpus.write_texts(folder / "text.jsonl", texts)
@@ -55,8 +58,8 @@ def make(folder: Path) -> Any:
         "A synthetic study with wide dictionaries",
         recipe.d_model,
         recipe.n_layers,
-        tuple(replace(build.model_entry(folder, n, "seed", n), loss=0.0) for n in "AB"),
-        build.dictionary_entries(folder, ["A", "B"]),
+        tuple(replace(model_entry(folder, n, "seed", n), loss=0.0) for n in "AB"),
+        dictionary_entries(folder, ["A", "B"]),
         study_text.TextEntry("file", "text.jsonl", DOCUMENTS, 128),
         (PairEntry("A", "B"),),
         {},
@@ -68,11 +71,12 @@ def make(folder: Path) -> Any:
 
 def measure(folder: Path, study: Any, site: Any) -> Any:
     """Catalogues, correspondences and readings, each timed."""
-    from explorer import maps
-    from explorer.feature_files import write_catalogue, write_pair
-    from explorer.map_registry import MAPS
-    from explorer.site_maps import SiteMaps
-    from explorer.tally import FeatureFiring
+    from explorer.alignment import maps
+    from explorer.alignment.map_registry import MAPS
+    from explorer.alignment.orthogonal import haar
+    from explorer.alignment.second_pass import FeatureFiring
+    from explorer.alignment.site_maps import SiteMaps
+    from explorer.pipeline.feature_files import write_catalogue, write_pair
 
     a, b = study.load_model("A"), study.load_model("B")
     test = study.chunks().split("test")
@@ -81,11 +85,11 @@ def measure(folder: Path, study: Any, site: Any) -> Any:
     zero, eye = torch.zeros(d), torch.eye(d)
     plain = {name: maps.ResidualMap(eye, zero, zero, eye) for name in MAPS}
     for i, name in enumerate(("rotated", "affine", "shuffled", "random")):
-        q = maps.haar(d, i).float()
+        q = haar(d, i).float()
         plain[name] = maps.ResidualMap(q, zero, zero, q.T.contiguous())
     fitted = {site.name: SiteMaps(plain)}
     r = torch.rand(FEATURES)
-    from explorer.map_registry import arms
+    from explorer.alignment.map_registry import arms
 
     fires = {site.name: {arm: FeatureFiring(r, r) for arm in arms()}}
     say("catalogue of A", lambda: write_catalogue(folder / "features" / "A.parquet", a, test, own), 1)
@@ -117,16 +121,17 @@ def main() -> None:
 
 def show(folder: Path, fitted: Any) -> None:
     """The page's own functions, cold and warm."""
-    from explorer import atlas, feature_files
-    from explorer.contexts import top_contexts
-    from explorer.study import open_study
+    from explorer.features import feature_table as atlas
+    from explorer.features.contexts import top_contexts
+    from explorer.study.feature_tables import READINGS, read_optional
+    from explorer.study.study import open_study
 
     study = open_study(folder)
     site = study.sites[len(study.sites) // 2]
 
     def table() -> Any:
-        path = study.pair_path("A", "B") / feature_files.READINGS
-        light = feature_files.read_optional(path, site, ["site", "feature"])
+        path = study.pair_path("A", "B") / READINGS
+        light = read_optional(path, site, ["site", "feature"])
         return atlas.atlas(study.features("A"), study.correspondence("A", "B"), site, light)
 
     say(f"open the table of {FEATURES} features", table)
@@ -137,10 +142,10 @@ def show(folder: Path, fitted: Any) -> None:
         atlas.Query(ranges={"r_rotated": (0.5, 1.0)}, sort="density"),
     ):
         say(f"search {query.text or query.sort}", lambda q=query: atlas.search(known, q))  # type: ignore[misc]
-    heavy = feature_files.read_optional(study.pair_path("A", "B") / feature_files.READINGS, site)
+    heavy = read_optional(study.pair_path("A", "B") / READINGS, site)
     say(
         "load the distributions",
-        lambda: feature_files.read_optional(study.pair_path("A", "B") / "readings.parquet", site),
+        lambda: read_optional(study.pair_path("A", "B") / "readings.parquet", site),
     )
     assert heavy is not None
     a, b, sae = study.load_model("A"), study.load_model("B"), study.load_dictionary("A", site)

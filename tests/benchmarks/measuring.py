@@ -26,9 +26,13 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from explorer.corpus import Chunks  # noqa: E402
-from explorer.models import LanguageModel, find_blocks  # noqa: E402
-from explorer.paired_rows import BATCH, FORWARD  # noqa: E402
+from explorer.alignment.pairing import FORWARD
+from explorer.models.language_model import (
+    LanguageModel,
+    find_blocks,
+)
+from explorer.models.massive import BATCH
+from explorer.text.chunks import Chunks
 
 D, LAYERS, VOCABULARY, CONTEXT = 512, 6, 50_304, 128
 
@@ -109,9 +113,9 @@ class Plain:
 
 def ours(a: LanguageModel, b: LanguageModel, chunks: Chunks, shuffles: int, turn: Callable[[], None]) -> None:
     """Pass 1 and the orthogonal maps; `shuffles` = 19 with the nulls, 0 without, as the plain way has none."""
-    from explorer import maps
-    from explorer.paired_rows import NormLimits
-    from explorer.site_moments import collect_moments
+    from explorer.alignment import maps
+    from explorer.alignment.first_pass import collect_moments
+    from explorer.models.massive import NormLimits
 
     found = collect_moments(a, b, chunks, a.sites, NormLimits(), lambda _s, _p: turn(), shuffles)
     for site in a.sites:
@@ -159,7 +163,7 @@ def speed(tokens: int, shuffles: int, threads: int) -> dict[str, float]:
 
 
 def _of(chunks: Chunks, split: str) -> Tensor:
-    from explorer.corpus import split_of
+    from explorer.text.chunks import split_of
 
     return torch.tensor([split_of(int(d)) == split for d in chunks.document])
 
@@ -180,7 +184,7 @@ def memory(tokens: int, shuffles: int) -> dict[str, float]:
 
 def small(tokens: int) -> dict[str, float]:
     """The whole measurement of a pair of a small model: does memory grow with the text?"""
-    from explorer.measure import measure_pair
+    from explorer.alignment.pair import measure_pair
 
     class Reader:
         """Reads nothing: the text is tokens already."""

@@ -21,9 +21,12 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from explorer import sae_training  # noqa: E402
-from explorer.metrics import explained_variance  # noqa: E402
-from explorer.sae_training import SAERecipe, SAETrainer  # noqa: E402
+from explorer.metrics import explained_variance
+from explorer.sae import trainer as sae_training
+from explorer.sae.trainer import (
+    SAERecipe,
+    SAETrainer,
+)
 
 PLANTED, ACTIVE, RATE = 1500, 24, 2e-3
 

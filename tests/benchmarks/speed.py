@@ -16,9 +16,15 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from explorer.activations import edit_residual, residuals  # noqa: E402
-from explorer.models import LanguageModel, find_blocks  # noqa: E402
-from explorer.pretraining import ModelRecipe  # noqa: E402
+from explorer.models.hooks import (
+    edit_residual,
+    residuals,
+)
+from explorer.models.language_model import (
+    LanguageModel,
+    find_blocks,
+)
+from explorer.training.pretraining import ModelRecipe
 
 VOCABULARY, NEW_TOKENS, REPEATS = 2048, 40, 5
 

@@ -13,10 +13,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from explorer.preflight import FLAGS, PATIENCE, app, find_browser
-from explorer.scenes import scenes_of
-from explorer.story import open_story
-from explorer.study import open_study
+from explorer.narrative.rehearsal import FLAGS, PATIENCE, app, find_browser
+from explorer.narrative.scenes import scenes_of
+from explorer.narrative.story import open_story
+from explorer.study.study import open_study
 
 ROUNDS = 2
 WATCH = """(selector) => { window.step = new Promise(done => {

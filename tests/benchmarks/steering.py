@@ -15,10 +15,16 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from explorer.decoding import Sampling  # noqa: E402
-from explorer.generation import Lane, stream  # noqa: E402
-from explorer.models import LanguageModel, find_blocks  # noqa: E402
-from explorer.prompt import check_prompt  # noqa: E402
+from explorer.models.language_model import (
+    LanguageModel,
+    find_blocks,
+)
+from explorer.models.prompts import check_prompt
+from explorer.steering.decoding import Sampling
+from explorer.steering.generation import (
+    Lane,
+    stream,
+)
 
 NEW_TOKENS, REPEATS = 40, 7
 PROMPT = "Once there was a gardener called Clara"

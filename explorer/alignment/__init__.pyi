@@ -1,0 +1,44 @@
+from . import maps as maps
+from .control_runs import UNTRAINED_SEEDS as UNTRAINED_SEEDS, chunks_digest as chunks_digest, controls as controls
+from .decoder_match_results import (
+    BINS as BINS,
+    CASES as CASES,
+    THRESHOLD as THRESHOLD,
+    Chance as Chance,
+    CosineSummary as CosineSummary,
+    DecoderMatch as DecoderMatch,
+    DecoderStory as DecoderStory,
+    FamilyMatch as FamilyMatch,
+    MatchedDictionary as MatchedDictionary,
+    SiteMatch as SiteMatch,
+)
+from .dictionary_results import DialCurve as DialCurve, DictionaryScore as DictionaryScore
+from .first_pass import SHUFFLES as SHUFFLES
+from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
+from .map_registry import MAPS as MAPS, FitMoments as FitMoments, arms as arms, rungs as rungs, seams as seams
+from .map_results import FitCurve as FitCurve, StitchScores as StitchScores
+from .maps import ResidualMap as ResidualMap
+from .moments import CrossMoments as CrossMoments, Moments as Moments
+from .nulls import DRAWS as DRAWS
+from .orthogonal import haar as haar
+from .pair import Pair as Pair, check_comparable as check_comparable, measure_pair as measure_pair
+from .pairing import paired_rows as paired_rows
+from .result_json import decode_result as decode_result, encode_result as encode_result
+from .results import FunctionResult as FunctionResult, PairResult as PairResult, Rows as Rows, SiteResult as SiteResult
+from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates
+from .rotation_results import RotationFacts as RotationFacts, Spectrum as Spectrum
+from .second_pass import Cloud as Cloud, FeatureFiring as FeatureFiring
+from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, SiteMaps as SiteMaps
+from .stitching import LOGITS as LOGITS, TOKENS as TOKENS
+from .token_means import LEAST_SEEN as LEAST_SEEN
+from .twin import make_twin as make_twin, twin_rotation as twin_rotation
+from .verdict import (
+    CE_LEAST as CE_LEAST,
+    EV_LEAST as EV_LEAST,
+    MOSTLY as MOSTLY,
+    NEARLY_ALL as NEARLY_ALL,
+    NULL_MARGIN as NULL_MARGIN,
+    STRETCHED as STRETCHED,
+    exit_code as exit_code,
+    recovered as recovered,
+)

@@ -1,0 +1,143 @@
+"""Controls that belong to a source and to the shape of its targets: untrained targets, and the source rotated by Q."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from explorer.alignment import maps
+from explorer.alignment.first_pass import plain_moments
+from explorer.alignment.moments import Moments
+from explorer.alignment.orthogonal import haar, orthogonal_factor
+from explorer.alignment.pairing import paired_rows
+from explorer.alignment.results import PositiveControl
+from explorer.alignment.site_maps import LEAST_ROWS_PER_DIMENSION
+from explorer.alignment.twin import FAMILIES, make_twin
+from explorer.cache import Cache
+from explorer.models import MASSIVE, LanguageModel, NormLimits, Site, find_blocks
+from explorer.progress import Report
+from explorer.text import Chunks, sample
+
+UNTRAINED_SEEDS = 3
+CONTROL_EV = 0.99
+_PARTS = ("n", "sum_source", "sum_target", "source_source", "target_target", "target_source")
+_SILENT = ("_name_or_path", "architectures", "dtype", "tie_word_embeddings", "transformers_version")
+"""Settings that change nothing in the blocks."""
+
+Splits = tuple[Moments, Moments, Moments]
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What every pair of one source and one shape of target shares."""
+
+    untrained: Mapping[str, Sequence[Splits]]
+    """Fit, validation and test moments of the source against each fresh initialisation, by site name."""
+    positive: PositiveControl
+    """The source against itself, rotated."""
+
+
+def fresh_model(like: LanguageModel, seed: int) -> LanguageModel:
+    """A fresh initialisation of a model's config, with its tokenizer; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = copy.deepcopy(like.network.config)
+        # Only the residual stream is read: a second embedding would take memory, and random numbers, for nothing.
+        config.tie_word_embeddings = True
+        network = type(like.network)(config)
+    network.float().eval().requires_grad_(False).to(like.device)
+    return LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network))
+
+
+def chunks_digest(chunks: Chunks) -> str:
+    """Hash of the token ids, documents and padding: what the text is, to a measurement."""
+    total = hashlib.sha256()
+    for part in (chunks.ids, chunks.valid, chunks.document, chunks.offset):
+        total.update(str(tuple(part.shape)).encode() + part.contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def controls(
+    source: LanguageModel,
+    target: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    source_digest: str,
+    report: Report,
+    cache: Cache,
+    massive: float = MASSIVE,
+) -> Controls:
+    """The controls of a source; from the cache where another target of the same config has been measured."""
+    key = {
+        "source": source_digest,
+        "config": {k: str(v) for k, v in sorted(target.network.config.to_dict().items()) if k not in _SILENT},
+        "text": chunks_digest(chunks),
+        "sites": [s.name for s in sites],
+        "massive": massive,
+    }
+    untrained: dict[str, list[Splits]] = {s.name: [] for s in sites}
+    for seed in range(UNTRAINED_SEEDS):
+
+        def make(seed: int = seed) -> dict[str, torch.Tensor]:
+            found = plain_moments(
+                source,
+                fresh_model(target, seed),
+                chunks,
+                sites,
+                lambda share: report(f"null: untrained target {seed + 1} of {UNTRAINED_SEEDS}", share),
+                massive,
+            )
+            return {
+                f"{site.name}|{split}|{part}": torch.as_tensor(getattr(moments, part))
+                for site, splits in found.items()
+                for split, moments in enumerate(splits)
+                for part in _PARTS
+            }
+
+        tensors = cache.tensors("untrained", {**key, "seed": seed}, make)
+        for site in sites:
+            loaded = [[tensors[f"{site.name}|{split}|{part}"] for part in _PARTS] for split in range(3)]
+            a, b, c = (Moments(int(n), *sums) for n, *sums in loaded)
+            untrained[site.name].append((a, b, c))
+    positive = cache.value(
+        "positive",
+        {k: v for k, v in key.items() if k != "config"},
+        PositiveControl,
+        lambda: positive_control(source, chunks, sites, report, massive=massive),
+    )
+    return Controls(untrained, positive)
+
+
+def positive_control(
+    source: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    report: Report,
+    seed: int = 0,
+    massive: float = MASSIVE,
+) -> PositiveControl:
+    """Fit R between the source and itself rotated by a known Q, on about 20·d rows; EV must come back as 1.
+
+    The twin where the family has an exact one, so that hooks and forward passes are tested too; else Q is planted on
+    the activations.
+    """
+    d = source.d_model
+    least = LEAST_ROWS_PER_DIMENSION * d
+    fit, test = sample(chunks.split("fit"), least), sample(chunks.split("test"), least // 4)
+    exact = source.network.config.model_type in FAMILIES
+    other = make_twin(source, seed) if exact else source
+    q = haar(d, seed, special=True).float()
+    limits = NormLimits(factor=massive)
+    found = {site: (Moments.zero(d), Moments.zero(d)) for site in sites}
+    for number, part in enumerate((fit, test)):
+        report("positive control", (number + 1) / 2)
+        for rows in paired_rows(source, other, part, sites, limits):
+            for site, pair in rows.items():
+                planted = pair if exact else replace(pair, target=pair.target @ q)
+                found[site][number].add(planted.source[pair.keep], planted.target[pair.keep])
+    evs = tuple(maps.linear_ev(orthogonal_factor(f.cross), f, t) for f, t in found.values())
+    return PositiveControl("twin" if exact else "planted", evs, min(evs) >= CONTROL_EV)

@@ -1,0 +1,141 @@
+"""The first pass: what it accumulates at one site, whatever the text's length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from explorer.alignment.moments import CrossMoments, Moments
+from explorer.alignment.orthogonal import orthogonal_factor
+from explorer.alignment.pairing import PairedRows, paired_rows
+from explorer.alignment.ridge import Ridge
+from explorer.alignment.token_means import TokenMeans
+from explorer.models import BATCH, MASSIVE, LanguageModel, NormLimits, Site
+from explorer.progress import Report
+from explorer.text import Chunks, sample, shuffle
+
+SHUFFLES = 19
+
+
+class SiteMoments:
+    """What pass 1 accumulates at one site: moments of the true pairs by half and split, of wrong pairs, by token."""
+
+    def __init__(self, d: int, fit: Chunks, shuffles: int = SHUFFLES) -> None:
+        self.halves = (Moments.zero(d), Moments.zero(d))
+        """True pairs of the fit split, documents of even and of odd number."""
+        self.validation = Moments.zero(d)
+        """True pairs of the validation split."""
+        self.shuffled = [CrossMoments.zero(d) for _ in range(shuffles)]
+        """Deranged pairs of the fit split, one for each cyclic shift."""
+        self.tokens = TokenMeans(fit if shuffles else fit[:0], d)
+        """Means by token id."""
+        self.curve: list[tuple[int, Tensor, Tensor]] = []
+        """Rows, R and affine W after 2d, 4d, 8d, … rows of the fit split."""
+        self.dropped = 0
+        """Rows left out for their norm."""
+        self._centre: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def fit(self) -> Moments:
+        """True pairs of the fit split."""
+        return self.halves[0] + self.halves[1]
+
+    def add_fit(self, pair: PairedRows) -> None:
+        """Add a batch of fit rows, noting the maps whenever the number of rows has doubled.
+
+        Without shuffles only the moments of the true pairs are kept.
+        """
+        a, b, document = pair.source[pair.keep], pair.target[pair.keep], pair.document[pair.keep]
+        self.dropped += pair.dropped
+        if not self.shuffled:
+            self.halves[0].add(a, b)
+            return
+        self.tokens.add(a, b, pair.ids[pair.keep])
+        start, d = 0, a.shape[1]
+        while start < len(a):
+            seen = self.halves[0].n + self.halves[1].n
+            upto = 2 * d * 2 ** len(self.curve)
+            part = slice(start, min(len(a), start + upto - seen))
+            for number, half in enumerate(self.halves):
+                mine = document[part] % 2 == number
+                half.add(a[part][mine], b[part][mine])
+            start = part.stop
+            if self.halves[0].n + self.halves[1].n == upto:
+                fit = self.fit
+                affine = Ridge(fit, self.validation).best().float() if self.validation.n else torch.zeros(d, d)
+                self.curve.append((upto, orthogonal_factor(fit.cross).float(), affine))
+        self._add_shuffled(pair)
+
+    def _add_shuffled(self, pair: PairedRows) -> None:
+        """Pair every chunk with others of the batch at equal position, never with its own document or its like."""
+        if self._centre is None:
+            self._centre = (pair.source[pair.keep].mean(0), pair.target[pair.keep].mean(0))
+        a, b = (pair.source - self._centre[0]).flatten(0, 1), (pair.target - self._centre[1]).flatten(0, 1)
+        chunks, length = pair.keep.shape
+        document = pair.document[:, 0]
+        for shift, moments in enumerate(self.shuffled, 1):
+            if shift >= chunks:
+                return
+            other = (document.roll(shift) != document) & (pair.ids.roll(shift, 0) != pair.ids).any(1)
+            keep = pair.keep & pair.keep.roll(shift, 0) & other[:, None]
+            row = keep.flatten().nonzero().squeeze(1)
+            partner = (row - shift * length) % (chunks * length)
+            moments.add(a[row], b[partner], len(row))
+
+
+def collect_moments(
+    source: LanguageModel,
+    target: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    limits: NormLimits,
+    report: Report,
+    shuffles: int = SHUFFLES,
+) -> dict[Site, SiteMoments]:
+    """Pass 1 over validation and fit text. Chunks come in random order, so that a batch holds many documents."""
+    fit, validation = shuffle(chunks.split("fit")), chunks.split("validation")
+    found = {site: SiteMoments(source.d_model, fit, shuffles) for site in sites}
+    for i, rows in enumerate(paired_rows(source, target, validation, sites, limits)):
+        report("reading validation text", share(i, validation))
+        for site, pair in rows.items():
+            found[site].dropped += pair.dropped
+            found[site].validation.add(pair.source[pair.keep], pair.target[pair.keep])
+    for i, rows in enumerate(paired_rows(source, target, fit, sites, limits)):
+        report("reading fit text", share(i, fit))
+        for site, pair in rows.items():
+            found[site].add_fit(pair)
+    return found
+
+
+def plain_moments(
+    source: LanguageModel,
+    target: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    report: Callable[[float], None],
+    massive: float = MASSIVE,
+) -> dict[Site, tuple[Moments, Moments, Moments]]:
+    """Moments of the true pairs of the fit, validation and test split: all that a null of another target needs.
+
+    On at most 100·d, 20·d and 20·d rows: that many fix a d×d map to a per cent, well within the gate's margin.
+    """
+    limits = NormLimits(factor=massive)
+    d = source.d_model
+    parts = [sample(chunks.split(s), rows * d) for s, rows in (("fit", 100), ("validation", 20), ("test", 20))]
+    total = sum(len(p) for p in parts)
+    found = {site: (Moments.zero(d), Moments.zero(d), Moments.zero(d)) for site in sites}
+    seen = 0
+    for number, part in enumerate(parts):
+        for rows in paired_rows(source, target, part, sites, limits):
+            for site, pair in rows.items():
+                found[site][number].add(pair.source[pair.keep], pair.target[pair.keep])
+            seen += BATCH
+            report(min(1.0, seen / total))
+    return found
+
+
+def share(batch: int, part: Chunks) -> float:
+    """Share of a split that is done after a batch."""
+    return min(1.0, (batch + 1) * BATCH / len(part))

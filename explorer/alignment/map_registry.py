@@ -1,0 +1,161 @@
+"""The maps from a target's residual stream to a source's, in one table.
+
+Everything that names a map takes it from here: what is fitted (`SiteMaps`), the rungs of the ladder and of the report's
+`ev`, the arms of the switch and of the dictionary's scores, the seams of stitching, files and figures. A new rung is
+one function, which fits it, and one entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from explorer.alignment import maps
+from explorer.alignment.maps import ResidualMap
+from explorer.alignment.moments import CrossMoments, Moments
+from explorer.alignment.orthogonal import orthogonal_factor
+from explorer.errors import InputError
+
+
+@dataclass(frozen=True)
+class FitMoments:
+    """What a map of one site is fitted from."""
+
+    fit: Moments
+    """True pairs of the fit split."""
+    validation: Moments
+    """True pairs of the validation split, on which strengths are chosen."""
+    wrong: CrossMoments
+    """A deranged pairing of the fit split."""
+    seed: int = 0
+    """Seed of the maps that are drawn."""
+
+
+@dataclass(frozen=True)
+class MapEntry:
+    """One map: how it is fitted, where it appears, and what it is called there."""
+
+    name: str
+    """Name by which `SiteMaps`, the switch, links and the columns of tables know it."""
+    fit: Callable[[FitMoments], ResidualMap]
+    """Fits it; the result's `forward` says how a direction of the source is carried to the target."""
+    title: str
+    """Name on the axis of a figure."""
+    meaning: str
+    """One sentence on what it does, with its formula."""
+    colour: str
+    """Field of `Palette` that draws it."""
+    rung: str | None = None
+    """Name in the ladder and in the report's `ev`; None for a map that is no rung."""
+    is_arm: bool = False
+    """Whether the switch of every page offers it, and the source's dictionary is scored under it."""
+    is_orthogonal: bool = False
+    """Whether its matrix is orthogonal: then directions are carried by the transpose, and one matrix is stored."""
+    is_control: bool = False
+    """Whether it has no true pairing to learn from."""
+    is_stitched: bool = False
+    """Whether models are stitched through it."""
+    tensor: str | None = None
+    """Name of its matrix in maps.safetensors; None for a map that is not stored."""
+    like: str | None = None
+    """Map whose matrix it has where its own tensor is missing from the file."""
+    is_drawn: bool = False
+    """Whether it needs the two means and a seed only: it is not stored, but made again where files are read."""
+    short: str = ""
+    """How a table or list says that the target is read through it; for arms."""
+    read: str = ""
+    """Beginning of a sentence that says the same; for arms."""
+
+    @property
+    def seam(self) -> str:
+        """Name in the scores of stitching."""
+        return self.rung or self.name
+
+
+def _shuffled(m: FitMoments, special: bool) -> ResidualMap:
+    # A wrong pairing decides R only; the means stay those of the true rows.
+    r = orthogonal_factor(m.wrong.cross, special)
+    return maps.with_means(m.fit, r, r.T)
+
+
+_TABLE = (
+    MapEntry(
+        "raw", lambda m: maps.identity(m.fit), "as it is", "f(x) = x: the target's rows as they are.", "raw",
+        rung="identity", is_arm=True, is_orthogonal=True, is_drawn=True, short="raw", read="Read as it is",
+    ),
+    MapEntry(
+        "translated", lambda m: maps.translation(m.fit), "translation",
+        "f(x) = x − μ_B + μ_A: moves the mean, turns nothing.", "translated",
+        rung="translation", is_arm=True, is_orthogonal=True, is_stitched=True, is_drawn=True, short="mean moved",
+        read="With only its mean moved",
+    ),
+    MapEntry(
+        "permutation", lambda m: maps.signed_permutation(m.fit), "signed permutation",
+        "f(x) = (x − μ_B) P + μ_A: dimensions onto dimensions, with signs.", "translated",
+        rung="permutation", is_orthogonal=True,
+    ),
+    MapEntry(
+        "rotated", lambda m: maps.orthogonal(m.fit), "rotation R",
+        "f(x) = (x − μ_B) R + μ_A with R orthogonal, of either determinant.", "rotated",
+        rung="orthogonal", is_arm=True, is_orthogonal=True, is_stitched=True, tensor="R", short="through R",
+        read="Read through R",
+    ),
+    MapEntry(
+        "special", lambda m: maps.orthogonal(m.fit, special=True), "R of determinant +1",
+        "The best R of determinant +1, to which the dial turns.", "rotated",
+        is_orthogonal=True, tensor="R_special", like="rotated",
+    ),
+    MapEntry(
+        "orthogonal_scale", lambda m: maps.orthogonal_scale(m.fit), "R and one scale",
+        "f(x) = s (x − μ_B) R + μ_A: turns, and stretches all directions alike.", "rotated", rung="orthogonal_scale",
+    ),
+    MapEntry(
+        "affine", lambda m: maps.affine(m.fit, m.validation), "affine",
+        "f(x) = (x − μ_B) W + μ_A with W from ridge regression: may stretch as well as turn.", "affine",
+        rung="affine", is_arm=True, is_stitched=True, tensor="affine", short="through affine",
+        read="Read through the affine map",
+    ),
+    MapEntry(
+        "shuffled", lambda m: _shuffled(m, special=False), "shuffled R",
+        "An R fitted to pairs that do not belong together.", "null",
+        is_arm=True, is_orthogonal=True, is_control=True, is_stitched=True, tensor="shuffled",
+        short="through shuffled R", read="Read through a rotation fitted to shuffled pairs",
+    ),
+    MapEntry(
+        "shuffled_special", lambda m: _shuffled(m, special=True), "shuffled R of determinant +1",
+        "The same of determinant +1, for the grey curve of the dial.", "null",
+        is_orthogonal=True, is_control=True, tensor="shuffled_special", like="shuffled",
+    ),
+    MapEntry(
+        "random", lambda m: maps.random_rotation(m.fit, m.seed), "random R",
+        "A Haar-random rotation with the true means.", "null",
+        is_arm=True, is_orthogonal=True, is_control=True, is_drawn=True, short="through random R",
+        read="Read through a random rotation",
+    ),
+)  # fmt: skip
+
+MAPS = {entry.name: entry for entry in _TABLE}
+"""Every map by its name, in the order of the ladder and of the switch."""
+
+
+def find(name: str) -> MapEntry:
+    """The entry of a map. Raises InputError for a name that is not in the table."""
+    if name not in MAPS:
+        raise InputError(f"no map '{name}': there are {', '.join(MAPS)}")
+    return MAPS[name]
+
+
+def rungs() -> dict[str, MapEntry]:
+    """The rungs of the ladder, from nothing to affine, by their names in the report."""
+    return {entry.rung: entry for entry in MAPS.values() if entry.rung is not None}
+
+
+def arms() -> tuple[str, ...]:
+    """Names of the maps that the switch of every page offers, in its order."""
+    return tuple(entry.name for entry in MAPS.values() if entry.is_arm)
+
+
+def seams() -> dict[str, MapEntry]:
+    """The maps through which models are stitched, by their names in the scores; the controls first."""
+    found = sorted((entry for entry in MAPS.values() if entry.is_stitched), key=lambda entry: not entry.is_control)
+    return {entry.seam: entry for entry in found}

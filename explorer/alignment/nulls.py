@@ -1,0 +1,82 @@
+"""Controls that tell what a map would reach without the right pairing, and directions on which R can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from explorer.alignment import maps
+from explorer.alignment.moments import CrossMoments, Moments
+from explorer.alignment.orthogonal import haar, orthogonal_factor
+from explorer.alignment.ridge import Ridge
+
+DRAWS = 19
+SAME = 0.9
+"""|uᵢᵀ R₁ R₂ᵀ uᵢ| from which a direction counts as identified."""
+
+
+def shuffled_evs(
+    shuffled: Sequence[CrossMoments], fit: Moments, ridge: Ridge, test: Moments
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """EV on the true test pairs of the orthogonal and the affine map fitted to each wrong pairing (fit means kept)."""
+    turned, stretched = [], []
+    for wrong in shuffled:
+        if not wrong.n:
+            continue
+        turned.append(maps.linear_ev(orthogonal_factor(wrong.cross), fit, test))
+        # The wrong pairing lacks the rows that met their own document: bring M to the scale of all rows.
+        stretched.append(maps.linear_ev(ridge.best(wrong.cross * (fit.n / wrong.n)), fit, test))
+    return tuple(turned), tuple(stretched)
+
+
+def haar_evs(fit: Moments, test: Moments) -> tuple[float, ...]:
+    """EV of Haar-random rotations with the true means."""
+    return tuple(maps.linear_ev(q, fit, test) for q in _haar_draws(len(fit.sum_source)))
+
+
+@lru_cache(maxsize=1)
+def _haar_draws(d: int) -> tuple[Float[Tensor, "d d"], ...]:
+    return tuple(haar(d, seed).float() for seed in range(DRAWS))
+
+
+def pca_sign_evs(fit: Moments, test: Moments) -> tuple[float, ...]:
+    """EV of turning B's principal axes onto A's in order of variance, with random signs."""
+    axes_source = torch.linalg.eigh(fit.covariance_source).eigenvectors
+    axes_target = torch.linalg.eigh(fit.covariance_target).eigenvectors
+    generator = torch.Generator().manual_seed(0)
+    out = []
+    for _ in range(DRAWS):
+        signs = torch.randint(0, 2, (len(axes_source),), generator=generator).double() * 2 - 1
+        out.append(maps.linear_ev(axes_target * signs @ axes_source.T, fit, test))
+    return tuple(out)
+
+
+def identified(fit: Moments, halves: tuple[Moments, Moments]) -> int:
+    """k*: left singular directions uᵢ of M with |uᵢᵀ R₁ R₂ᵀ uᵢ| ≥ 0.9, R₁ and R₂ fitted on the halves."""
+    u = torch.linalg.svd(fit.cross).U
+    first, second = (orthogonal_factor(h.cross) for h in halves)
+    return int((((u.T @ first) * (u.T @ second)).sum(1).abs() >= SAME).sum())
+
+
+def identity_share(fit: Moments, rotation: Float[Tensor, "d d"]) -> float:
+    """tr(M) / ΣS, with ΣS = tr(Rᵀ M)."""
+    m = fit.cross
+    return float(m.trace() / (rotation.double() * m).sum())
+
+
+def cross_site(
+    rotations: Sequence[Float[Tensor, "d d"]], fits: Sequence[Moments], tests: Sequence[Moments]
+) -> tuple[tuple[float, ...], ...]:
+    """EV at every site (column) of the R of every site (row), with the means of the site where it is used."""
+    return tuple(tuple(maps.linear_ev(r, fit, test) for fit, test in zip(fits, tests, strict=True)) for r in rotations)
+
+
+def untrained_evs(found: Sequence[tuple[Moments, Moments, Moments]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """EV of the orthogonal and the affine map from fresh initialisations: (fit, validation, test) moments of each."""
+    turned = tuple(maps.linear_ev(orthogonal_factor(f.cross), f, t) for f, _, t in found)
+    stretched = tuple(maps.linear_ev(Ridge(f, v).best(), f, t) for f, v, t in found)
+    return turned, stretched

@@ -1,0 +1,179 @@
+"""Measure a pair of models: fit every map on the fit rows, score it on the test rows, in two streaming passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from explorer import metrics
+from explorer.alignment.control_runs import Controls, chunks_digest
+from explorer.alignment.first_pass import collect_moments, share
+from explorer.alignment.map_results import Stitch
+from explorer.alignment.moment_cache import kept_moments
+from explorer.alignment.nulls import cross_site
+from explorer.alignment.pairing import paired_rows
+from explorer.alignment.results import FunctionResult, PairResult, Rows
+from explorer.alignment.second_pass import Cloud, FeatureFiring, SiteScorer
+from explorer.alignment.site_maps import SiteMaps, fit_maps
+from explorer.alignment.stitching import Stitcher, batch_size
+from explorer.alignment.verdict import pair_verdict, site_verdict
+from explorer.cache import Cache
+from explorer.errors import InputError
+from explorer.models import MASSIVE, LanguageModel, NormLimits, Site, same_ids
+from explorer.progress import Report
+from explorer.sae import SAE
+from explorer.text import Chunks
+
+LEAST_DOCUMENTS, MOST_DOCUMENTS = 10, 400
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A measured pair with the tensors that pages need again."""
+
+    result: PairResult
+    """Every number."""
+    maps: dict[str, SiteMaps]
+    """Fitted maps by site name."""
+    clouds: dict[str, Cloud]
+    """Clouds by site name."""
+    firing: dict[str, dict[str, FeatureFiring]]
+    """How every feature fires under each map, by site name and map; empty where there is no dictionary."""
+
+
+@torch.inference_mode()
+def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunks, report: Report) -> FunctionResult:
+    """Losses, KL(source‖target) and top-1 agreement on the test split."""
+    part = chunks.split("test")
+    sums, n = torch.zeros(4, dtype=torch.float64), 0
+    size = batch_size(source, part)
+    for i, batch in enumerate(part.batches(size)):
+        report("comparing predictions", min(1.0, (i + 1) * size / len(part)))
+        predicted = batch.valid[:, 1:]
+        a, b = (m.logits(batch.ids)[:, :-1][predicted] for m in (source, target))
+        truth = batch.ids[:, 1:][predicted]
+        cross = torch.nn.functional.cross_entropy
+        values = (
+            cross(a, truth, reduction="sum"),
+            cross(b, truth, reduction="sum"),
+            metrics.kl_divergence(a, b).sum(),
+            (a.argmax(-1) == b.argmax(-1)).sum(),
+        )
+        sums += torch.stack([v.double() for v in values])
+        n += len(truth)
+    return FunctionResult(*(sums / n).tolist())
+
+
+def check_comparable(source: LanguageModel, target: LanguageModel, chunks: Chunks) -> None:
+    """Raise InputError if the two residual streams or their sites cannot be compared."""
+    if source.d_model != target.d_model:
+        raise InputError(
+            f"not assessable: widths differ ({source.name} {source.d_model}, {target.name} {target.d_model})"
+        )
+    if source.n_layers != target.n_layers:
+        raise InputError(
+            f"not assessable: depths differ ({source.name} {source.n_layers}, {target.name} {target.n_layers} blocks)"
+        )
+    rows = [len(m.unembedding) for m in (source, target)]
+    if rows[0] != rows[1]:
+        raise InputError(
+            f"not assessable: vocabularies differ ({source.name} {rows[0]}, {target.name} {rows[1]} tokens); "
+            "a pair needs one tokenizer"
+        )
+    text = source.tokenizer.decode(chunks.ids[0][chunks.valid[0]])
+    if not same_ids(source, target, text):
+        raise InputError(
+            f"not assessable: {source.name} and {target.name} read the same text as different token ids; "
+            "a pair needs one tokenizer"
+        )
+
+
+def measure_pair(
+    source: LanguageModel,
+    target: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    dictionaries: Mapping[str, SAE],
+    digests: tuple[str, str] = ("", ""),
+    report: Report = lambda _step, _share: None,
+    controls: Controls | None = None,
+    cache: Cache = Cache(None),  # noqa: B008 (frozen)
+    massive: float = MASSIVE,
+) -> Pair:
+    """Fit and score every map at the given sites. `dictionaries` are the source's, by site name; sites may lack one.
+
+    `cache` keeps the first pass by `digests` and text. With `controls` the pair is also stitched and judged; without (a
+    live refit), what needs them is None or empty. Rows of more than `massive` × the median norm are left out.
+    """
+    began = time.monotonic()
+    check_comparable(source, target, chunks)
+    limits = NormLimits(factor=massive)
+    key = {"massive": massive, "models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
+    moments = kept_moments(
+        cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report)
+    )
+    fitted = {site: fit_maps(moments[site]) for site in sites}
+    test, n_documents = bootstrap_units(chunks.split("test"))
+    tallies = {
+        s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), n_documents, source.d_model) for s in sites
+    }
+    with torch.inference_mode():
+        for i, rows in enumerate(paired_rows(source, target, test, sites, limits)):
+            report("scoring test text", share(i, test))
+            for site, pair in rows.items():
+                tallies[site].add(pair)
+    stitches: dict[Site, Stitch] = {}
+    if controls is not None:
+        stitcher = Stitcher(source, target, chunks.split("fit"), test, n_documents, limits)
+        stitches = {site: stitcher.site(site, fitted[site], report) for site in sites}
+    with torch.inference_mode():
+        results = []
+        for i, site in enumerate(sites):
+            report("nulls and tests", i / len(sites))
+            found = tallies[site].result(site, controls, stitches.get(site))
+            results.append(replace(found, verdict=site_verdict(found)) if controls is not None else found)
+        clouds = {site.name: tallies[site].cloud() for site in sites}
+    function = measure_function(source, target, chunks, report)
+    crossed = cross_site(
+        [fitted[s]["rotated"].matrix for s in sites], [tallies[s].fit for s in sites], [tallies[s].test for s in sites]
+    )
+    result = PairResult(
+        source=source.name,
+        target=target.name,
+        source_sha256=digests[0],
+        target_sha256=digests[1],
+        d_model=source.d_model,
+        function=function,
+        sites=tuple(results),
+        seconds=time.monotonic() - began,
+        rows=Rows(
+            fit=min(r.rows_fit for r in results),
+            validation=min(m.validation.n for m in moments.values()),
+            test=min(r.rows_test for r in results),
+            dropped=max(r.dropped for r in results),
+        ),
+        ev_cross_site=crossed,
+        control=controls.positive if controls else None,
+        verdict=pair_verdict(results, controls.positive) if controls else None,
+    )
+    firing = {site.name: tallies[site].features() for site in sites}
+    return Pair(result, {site.name: fitted[site] for site in sites}, clouds, firing)
+
+
+def bootstrap_units(test: Chunks) -> tuple[Chunks, int]:
+    """The test text numbered by what the bootstrap draws, and how many of these there are.
+
+    Documents; blocks of 1,024 tokens where there are fewer than 10; groups of neighbouring documents above 400, which
+    bounds the memory.
+    """
+    _, order = test.document.unique(return_inverse=True)
+    count = int(order.max()) + 1 if len(test) else 0
+    if count < LEAST_DOCUMENTS:
+        order = torch.arange(len(test)) * test.ids.shape[1] // BLOCK
+    elif count > MOST_DOCUMENTS:
+        order = order * MOST_DOCUMENTS // count
+    return replace(test, document=order), int(order.max()) + 1 if len(test) else 0

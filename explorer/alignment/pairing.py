@@ -1,0 +1,63 @@
+"""Rows of two models at the same tokens, batch by batch, without massive activations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from explorer.errors import InputError
+from explorer.models import BATCH, LanguageModel, NormLimits, Site, residuals
+from explorer.text import Chunks
+
+FORWARD = 16
+"""Chunks of a batch that go through a model together: the blocks' inner rows then stay in the processor's caches."""
+
+
+@dataclass
+class PairedRows:
+    """One batch at one site: the rows of both models at the same tokens, and which of them are scored."""
+
+    source: Float[Tensor, "b t d"]
+    target: Float[Tensor, "b t d"]
+    keep: Bool[Tensor, "b t"]
+    document: Int[Tensor, "b t"]
+    dropped: int
+    ids: Int[Tensor, "b t"]
+
+
+def paired_rows(
+    source: LanguageModel, target: LanguageModel, chunks: Chunks, sites: Sequence[Site], limits: NormLimits
+) -> Iterator[dict[Site, PairedRows]]:
+    """Rows of both models, batch by batch, at every site; a batch is emptied when the next one is asked for.
+
+    Raises InputError for non-finite activations.
+    """
+    for batch in chunks.batches(BATCH):
+        a, b = _read(source, batch, sites), _read(target, batch, sites)
+        out = {}
+        for site in sites:
+            scored = batch.scored
+            keep = scored
+            for label, model, rows in (("A", source, a[site]), ("B", target, b[site])):
+                norms = rows.norm(dim=-1)
+                # The norms are needed anyway, and ten times cheaper to look through than the rows.
+                if not torch.isfinite(norms).all() and not torch.isfinite(rows).all():
+                    raise InputError(f"{model.name} has non-finite activations at {site.name}: it cannot be assessed")
+                keep = keep & limits.below(label, site, norms, scored)
+            documents = batch.document[:, None].expand_as(keep)
+            out[site] = PairedRows(a[site], b[site], keep, documents, int((scored & ~keep).sum()), batch.ids)
+        del a, b, rows, norms
+        yield out
+        # Two batches at once would be a third of all memory.
+        out.clear()
+
+
+def _read(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
+    if len(batch) <= FORWARD:
+        return residuals(model, batch.ids, sites)
+    parts = [residuals(model, part.ids, sites) for part in batch.batches(FORWARD)]
+    return {site: torch.cat([part.pop(site) for part in parts]) for site in sites}

@@ -1,0 +1,144 @@
+"""Check pairs of checkpoints: an honest verdict with its reasons, a report, the rotations, and a study to open."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from explorer.errors import InputError
+
+HELP = "measure a pair of checkpoints and write a report"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The pair, the text, and what to spend on it."""
+    parser.add_argument(
+        "source", metavar="SOURCE", help="folder or hub id of the model whose dictionary is carried over"
+    )
+    parser.add_argument("targets", metavar="TARGET", nargs="+", help="folder or hub id; of several, each is checked")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the report")
+    parser.add_argument("--revision-source", metavar="R", help="revision of a hub id")
+    parser.add_argument("--revision-target", metavar="R", help="revision of a hub id (of every target)")
+    parser.add_argument("--text", metavar="FILE", help="txt, jsonl or parquet, or hf://… (default: held-out Tales)")
+    parser.add_argument("--sites", default="all", help="all, or indices or names separated by commas (default: all)")
+    parser.add_argument("--sae", default="train", help="train, none, or a path to dictionaries (default: train)")
+    parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
+    parser.add_argument("--tokens", type=int, default=65_536, help="tokens of text (default: 65536)")
+    parser.add_argument("--context", type=int, default=128, help="tokens in a chunk (default: 128)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
+    parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
+    parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check every target; the worst exit code of them."""
+    from explorer.alignment import exit_code
+    from explorer.files import encode
+    from explorer.models import choose_device
+    from explorer.pipeline import CheckOptions, Checkpoint, check
+    from explorer.report import Checked, folder_names, write_overview
+
+    out = Path(options.out).expanduser()
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out '{out}' is a file: name a folder")
+    choose_device(options.device)
+    chosen = CheckOptions(
+        text=options.text,
+        sites=options.sites,
+        sae=options.sae,
+        sae_target=options.sae_target,
+        tokens=options.tokens,
+        context=options.context,
+        device=options.device,
+        seed=options.seed,
+        copy_models=options.copy_models,
+        keep_massive=options.keep_massive,
+    )
+    source = Checkpoint(options.source, options.revision_source)
+    command = "python -m explorer check " + shlex.join(_arguments(options))
+    found: list[Checked] = []
+    for target, name in zip(options.targets, folder_names(options.targets), strict=True):
+        folder = out / name if len(options.targets) > 1 else out
+        progress = ProgressLine(target if len(options.targets) > 1 else "")
+        try:
+            made = check(source, Checkpoint(target, options.revision_target), folder, chosen, command, progress)
+        except InputError as error:
+            if len(options.targets) == 1:
+                raise
+            found.append(Checked(target, name, None, " ".join(str(error).split())))
+            print(f"error: {target}: {found[-1].error}", file=sys.stderr)
+        else:
+            found.append(Checked(target, name, made, None))
+            if not options.json:
+                print(f"{options.source} → {target}: {made.verdict}")
+                print("".join(f"  {reason}\n" for reason in made.reasons) + f"  next: {made.next}")
+                print(f"  {folder / 'report.html'}")
+        finally:
+            progress.close()
+    if len(options.targets) == 1:
+        report = found[0].report
+        assert report is not None
+        if options.json:
+            sys.stdout.buffer.write(encode(report))
+        return exit_code(report.verdict)
+    if any(c.report is not None for c in found):
+        overview = write_overview(out, options.source, found, command)
+        if options.json:
+            sys.stdout.buffer.write(encode(overview))
+    return max(2 if c.report is None else exit_code(c.report.verdict) for c in found)
+
+
+def _arguments(options: argparse.Namespace) -> list[str]:
+    """The command's arguments as a person would give them: those that differ from the defaults."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    given = [options.source, *options.targets]
+    for action in parser._actions:
+        value = getattr(options, action.dest, None)
+        if not action.option_strings or action.dest == "help" or value == action.default:
+            continue
+        given += [action.option_strings[0]] if value is True else [action.option_strings[0], str(value)]
+    return given
+
+
+class ProgressLine:
+    """Step, share and time left on stderr: one line that is written over on a terminal, a line a step elsewhere.
+
+    Elsewhere a step is told when the next one begins, so that bad input found in the first one is the only line.
+    """
+
+    def __init__(self, title: str = "") -> None:
+        self.title, self.began, self.step, self.told, self.width = title, time.monotonic(), "", "", 0
+        self.terminal = sys.stderr.isatty()
+
+    def __call__(self, step: str, share: float) -> None:
+        """A step's progress."""
+        if not self.terminal:
+            if step != self.step:
+                if self.told:
+                    print(self.told, file=sys.stderr, flush=True)
+                self.told = f"{self._head()}{share:4.0%} {step}"
+            self.step = step
+            return
+        seconds = time.monotonic() - self.began
+        left = f", about {_duration(seconds * (1 - share) / share)} left" if share > 0.02 and seconds > 5 else ""
+        line = f"{self._head()}{share:4.0%} {step}{left}"
+        print("\r" + line.ljust(self.width), end="", file=sys.stderr, flush=True)
+        self.width = len(line)
+
+    def _head(self) -> str:
+        return f"{self.title}: " if self.title else ""
+
+    def close(self) -> None:
+        """Leave a clean line."""
+        if self.terminal and self.width:
+            print("\r" + " " * self.width + "\r", end="", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,46 @@
+"""Rotate a dictionary of the source for the target: SAE_B(x) = f⁻¹(SAE_A(f(x))), as a folder that SAELens loads."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from explorer.errors import InputError
+
+HELP = "rotate a dictionary of the source for the target (SAELens format)"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The study's pair and site, the dictionary, and where the new one goes."""
+    parser.add_argument("study", metavar="STUDY", help="a study's folder or name")
+    parser.add_argument("--site", required=True, help="index or name, e.g. 2 or blocks.2.hook_resid_pre")
+    parser.add_argument("--source", required=True, help="model that the dictionary belongs to, as the study names it")
+    parser.add_argument("--target", required=True, help="model that it is rotated for")
+    parser.add_argument(
+        "--sae",
+        required=True,
+        metavar="PATH",
+        help="SAELens, sparsify or dictionary_learning folder, or a safetensors file with named arrays",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder to write; must not exist, or be empty")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, rotate, write, and say what was written."""
+    import torch
+
+    from explorer.sae.formats import at_site, load_sae, save_sae
+    from explorer.study import open_study
+
+    study = open_study(options.study)
+    site = study.site(options.site)
+    rotated = study.site_maps(options.source, options.target, site)["rotated"]
+    out = Path(options.out).expanduser()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out '{out}' is not an empty folder: name another")
+    sae = at_site(load_sae(options.sae), site, study.file.d_model, options.sae)
+    carried = sae.rotated_for_target(rotated.matrix, rotated.mean_source, rotated.mean_target)
+    save_sae(carried, out, options.target, study.file.text.context, torch.float32)
+    kind = sae.architecture + (f" with k = {sae.k}" if sae.k else "")
+    print(f"{out}: {kind}, {sae.n_features} features of width {sae.d_in}, for {options.target} at {site.name}")
+    return 0

@@ -1,0 +1,79 @@
+"""A person's own text: which features of A fire at each token, and which when B is read through a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from explorer.alignment import ResidualMap
+from explorer.errors import InputError
+from explorer.models import LanguageModel, Site, check_readable, residuals, special_tokens, token_pieces
+from explorer.sae import SAE
+from explorer.text import chunk_documents
+
+MAX_CHARACTERS = 1000
+
+
+@dataclass(frozen=True)
+class TextFiring:
+    """Every feature's activation at every token of a text, in both models."""
+
+    pieces: tuple[str, ...]
+    """Text of each token; joined they are the text, as far as it was read."""
+    special: tuple[bool, ...]
+    """Whether a token is special (stands for no text)."""
+    scored: tuple[bool, ...]
+    """Whether a token is scored: every one but the first, as in all text of this project."""
+    source: Float[Tensor, "t f"]
+    """SAE_A(x_A), 0 at tokens that are not scored."""
+    target: Float[Tensor, "t f"]
+    """SAE_A(f(x_B)), 0 at tokens that are not scored."""
+    left_out: int
+    """Tokens after the limit."""
+
+    def ranked(self, token: int) -> list[int]:
+        """Features that fire at a token in either model, by the larger activation."""
+        both = torch.maximum(self.source[token], self.target[token])
+        order = both.argsort(descending=True)
+        return order[: int((both > 0).sum())].tolist()
+
+    def shared(self, token: int) -> tuple[int, int, int]:
+        """How many features fire at a token in A, in B, and in both."""
+        a, b = self.source[token] > 0, self.target[token] > 0
+        return int(a.sum()), int(b.sum()), int((a & b).sum())
+
+
+@torch.inference_mode()
+def read_text(
+    source: LanguageModel,
+    target: LanguageModel,
+    fitted: ResidualMap,
+    sae: SAE,
+    site: Site,
+    text: str,
+    context: int,
+) -> TextFiring:
+    """What fires on a text of at most `context` tokens, read as one chunk. Raises InputError if it is empty."""
+    if not text.strip():
+        raise InputError("there is no text: write a sentence")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"the text has {len(text)} characters: at most {MAX_CHARACTERS} are read")
+    check_readable(source, text)
+    chunks = chunk_documents([text], source.tokenizer, context)
+    ids, scored = chunks.ids[:1, chunks.valid[0]], chunks.scored[0, chunks.valid[0]]
+    keep = scored[:, None]
+    own = sae.encode(residuals(source, ids, [site])[site][0]) * keep
+    read = sae.encode(fitted(residuals(target, ids, [site])[site][0])) * keep
+    pieces = token_pieces(source.tokenizer, ids[0].tolist())
+    known = special_tokens(source.tokenizer)
+    return TextFiring(
+        tuple(pieces),
+        tuple(p in known for p in pieces),
+        tuple(scored.tolist()),
+        own,
+        read,
+        int(chunks.valid.sum()) - len(pieces),
+    )

@@ -1,0 +1,31 @@
+from . import polypythias as polypythias
+from .device import bfloat16_pays as bfloat16_pays, choose_device as choose_device
+from .hooks import edit_residual as edit_residual, residuals as residuals, start_at as start_at
+from .hub import (
+    HUB_ID as HUB_ID,
+    check_folder as check_folder,
+    model_folder as model_folder,
+    quieten as quieten,
+    within_patience as within_patience,
+)
+from .language_model import (
+    LanguageModel as LanguageModel,
+    digest as digest,
+    find_blocks as find_blocks,
+    load_model as load_model,
+    same_ids as same_ids,
+)
+from .logit_lens import logit_effect as logit_effect, promoted_tokens as promoted_tokens
+from .massive import BATCH as BATCH, MASSIVE as MASSIVE, NormLimits as NormLimits
+from .polypythias import SEEDS as SEEDS, SIZES as SIZES, pythia as pythia
+from .prompts import check_prompt as check_prompt, check_readable as check_readable, spelled as spelled
+from .shape import ModelShape as ModelShape, read_shape as read_shape
+from .sites import (
+    Site as Site,
+    all_sites as all_sites,
+    first_middle_last as first_middle_last,
+    parse_site as parse_site,
+    parse_sites as parse_sites,
+    residual_index as residual_index,
+)
+from .tokens import special_tokens as special_tokens, token_pieces as token_pieces, word_at as word_at

@@ -1,0 +1,202 @@
+"""Load a causal language model from a folder or a hub id, find its blocks, and refuse what cannot be used."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import threading
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from explorer.errors import InputError
+from explorer.models.hub import model_folder
+from explorer.models.sites import Site, all_sites
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache, PreTrainedTokenizerBase
+    from transformers.modeling_utils import PreTrainedModel
+
+_FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+
+
+@dataclass
+class LanguageModel:
+    """A causal language model with its tokenizer. One copy serves many sessions, so only its methods and
+    `explorer.models.hooks` run the network or put hooks on it: they take its lock, and no thread sees another's hooks.
+    """
+
+    name: str
+    """What the study or the user calls it."""
+    network: PreTrainedModel
+    """The transformers model, float32, in evaluation mode."""
+    tokenizer: PreTrainedTokenizerBase
+    """Its tokenizer."""
+    blocks: nn.ModuleList
+    """The transformer blocks, in order."""
+    forward_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    """Held during each forward pass, and for as long as a thread has hooks on the network."""
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.network.config.get_text_config().hidden_size)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    @property
+    def sites(self) -> list[Site]:
+        """Every site of this model."""
+        return all_sites(self.n_layers)
+
+    @property
+    def unembedding(self) -> Float[Tensor, "v d"]:
+        """The weights that turn a normalised row into logits, a row for each token."""
+        return self.network.get_output_embeddings().weight.detach()
+
+    @torch.inference_mode()
+    def logits(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
+        """The logits at every position."""
+        with self.forward_lock:
+            return self.network(input_ids=ids.to(self.device), use_cache=False).logits
+
+    @torch.inference_mode()
+    def next_logits(self, ids: Int[Tensor, "b t"], cache: DynamicCache) -> Float[Tensor, "b v"]:
+        """The logits after the last of `ids`, which follow what is in the cache and are added to it."""
+        with self.forward_lock:
+            out = self.network(input_ids=ids.to(self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return out.logits[:, -1]
+
+    @torch.inference_mode()
+    def run_blocks(self, ids: Int[Tensor, "b t"]) -> None:
+        """Run everything before the unembedding, for the hooks that are on the blocks."""
+        with self.forward_lock:
+            self.network.base_model(input_ids=ids.to(self.device), use_cache=False)
+
+    def copy_network(self) -> PreTrainedModel:
+        """A copy of the network, without the hooks of other threads."""
+        with self.forward_lock:
+            return copy.deepcopy(self.network)
+
+    @property
+    def final_norm(self) -> nn.Module:
+        """The norm between the last block and the unembedding."""
+        base = self.network.base_model
+        for module in (base, getattr(base, "decoder", None), getattr(base, "language_model", None)):
+            for name in _FINAL_NORMS:
+                if isinstance(found := getattr(module, name, None), nn.Module):
+                    return found
+        raise InputError(
+            f"{self.name} ('{self.network.config.model_type}') has no final norm ({', '.join(_FINAL_NORMS)}): "
+            "only decoders whose blocks add to a residual stream can be read"
+        )
+
+
+def find_blocks(network: PreTrainedModel) -> nn.ModuleList:
+    """The list of transformer blocks: the first ModuleList as long as the config's number of layers.
+
+    Raises InputError for an architecture without one.
+    """
+    # Models that also see or hear keep their blocks in a part of their own.
+    language = getattr(network.base_model, "language_model", network.base_model)
+    n_layers = network.config.get_text_config().num_hidden_layers
+    for module in language.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers:
+            return module
+    raise InputError(f"{type(network).__name__}: found no list of {n_layers} blocks; this architecture cannot be read")
+
+
+def load_model(source: str | Path, name: str | None = None, device: str = "cpu") -> LanguageModel:
+    """A model in float32 from a folder or a hub id. Only safetensors; no remote code.
+
+    Raises InputError for a missing, incomplete, unreadable or non-finite model, for an architecture without a residual
+    stream, and for a hub that cannot be reached.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    place = model_folder(source)
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            network, loading = AutoModelForCausalLM.from_pretrained(
+                place, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+            )
+    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+        raise InputError(f"cannot load the model '{source}': {_first_line(error)}") from error
+    if missing := sorted(loading["missing_keys"]):
+        # transformers would fill them with random numbers.
+        raise InputError(f"the model '{source}' lacks {missing[0]} ({len(missing)} tensors in all): export it again")
+    bad = [n for n, p in network.named_parameters() if not torch.isfinite(p).all()]
+    if bad:
+        raise InputError(
+            f"the model '{source}' has non-finite weights in {bad[0]} ({len(bad)} tensors): export it again"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tokenizer = AutoTokenizer.from_pretrained(place, **options)
+    except Exception as error:  # tokenizers raise what they like, a bare Exception among it
+        raise InputError(
+            f"cannot load the tokenizer of '{source}': put its files (tokenizer.json, tokenizer_config.json) into the "
+            f"folder; {_first_line(error)}"
+        ) from error
+    network.eval().requires_grad_(False).to(device)
+    model = LanguageModel(name or Path(str(source)).name, network, tokenizer, find_blocks(network))
+    _check_residual_stream(model)
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _check_residual_stream(model: LanguageModel) -> None:
+    """Refuse architectures whose blocks do not add to one stream that a final norm reads."""
+    config = model.network.config.get_text_config()
+    if config.is_encoder_decoder:
+        raise InputError(f"{model.name} is an encoder-decoder ('{config.model_type}'): only decoders can be read")
+    if not getattr(config, "do_layer_norm_before", True):
+        raise InputError(
+            f"{model.name} normalises after each block (do_layer_norm_before = false, as OPT-350m does): "
+            "it has no residual stream to read; choose another model"
+        )
+    if (projected := getattr(config, "word_embed_proj_dim", model.d_model)) != model.d_model:
+        raise InputError(
+            f"{model.name} projects its embedding from {projected} to {model.d_model} dimensions: "
+            "the residual stream does not reach the unembedding; choose another model"
+        )
+    _ = model.final_norm
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of a folder's files that decide its outputs (config and safetensors), by name and content."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".safetensors"):
+            with path.open("rb") as file:
+                total.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def same_ids(a: LanguageModel, b: LanguageModel, text: str) -> bool:
+    """Whether two models read a text as the same token ids (files may differ; ids may not)."""
+    return list(a.tokenizer(text)["input_ids"]) == list(b.tokenizer(text)["input_ids"])

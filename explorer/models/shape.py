@@ -1,0 +1,90 @@
+"""The shape of a model from its config.json, before anything of it is loaded or, on the hub, downloaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from explorer.models.hub import HUB_ID
+from explorer.models.polypythias import VOCABULARY, known_size
+
+_UNGATED = ("gpt2", "gpt_neo", "gptj", "opt", "phi", "bloom", "starcoder2", "falcon", "mpt")
+"""Families (by the beginning of model_type) whose MLP has two matrices; the others have a gate as a third."""
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What decides how long a model takes and how much room it needs."""
+
+    d_model: int
+    """Width of the residual stream."""
+    n_layers: int
+    """Blocks."""
+    blocks: int
+    """Parameters of all blocks: each costs two operations a token."""
+    vocabulary: int
+    """Tokens of its vocabulary: the unembedding costs 2·d·v operations a token."""
+    parameters: int
+    """All parameters, embeddings included."""
+    longest: int | None
+    """Positions that it can read; None where it does not say."""
+
+
+def read_shape(place: str, revision: str | None = None) -> ModelShape | None:
+    """The shape of a folder's or hub model; None where it cannot be known without asking the hub."""
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        return _from_file(folder / "config.json")
+    if not HUB_ID.fullmatch(place):
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(place, "config.json", revision=revision)
+    if isinstance(cached, str):
+        return _from_file(Path(cached))
+    size = known_size(place)
+    if size is None:
+        return None
+    d = size.d_model
+    return shape_of(
+        {"model_type": "gpt_neox", "hidden_size": d, "num_hidden_layers": size.n_layers, "intermediate_size": 4 * d,
+         "vocab_size": VOCABULARY, "max_position_embeddings": 2048, "tie_word_embeddings": False}
+    )  # fmt: skip
+
+
+def _from_file(path: Path) -> ModelShape | None:
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return shape_of(config) if isinstance(config, dict) else None
+
+
+def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
+    """The shape that a config describes, norms and biases left out; None for a config of no decoder."""
+    inner = config.get("text_config")
+    c: Mapping[str, Any] = inner if isinstance(inner, Mapping) else config
+
+    def number(*names: str, default: int = 0) -> int:
+        return next((int(c[n]) for n in names if isinstance(c.get(n), int) and not isinstance(c[n], bool)), default)
+
+    d, layers, vocabulary = (
+        number("hidden_size", "n_embd"),
+        number("num_hidden_layers", "n_layer"),
+        number("vocab_size"),
+    )
+    if min(d, layers, vocabulary) < 1:
+        return None
+    heads = number("num_attention_heads", "n_head", default=1) or 1
+    head = number("head_dim", default=d // heads)
+    keys = number("num_key_value_heads", default=heads)
+    wide = number("intermediate_size", "n_inner", "ffn_dim", default=4 * d)
+    gated = not str(c.get("model_type", "")).startswith(_UNGATED)
+    block = 2 * d * heads * head + 2 * d * keys * head + (3 if gated else 2) * d * wide
+    # transformers ties by default in the families that leave the key out.
+    embeddings = vocabulary * d * (1 if config.get("tie_word_embeddings", True) else 2)
+    longest = number("max_position_embeddings", "n_positions") or None
+    return ModelShape(d, layers, layers * block, vocabulary, layers * block + embeddings, longest)

@@ -1,0 +1,15 @@
+from . import scenes as scenes
+from .claim_captions import HELP as HELP, POLY_PYTHIAS as POLY_PYTHIAS
+from .claims import (
+    TOY as TOY,
+    Agreement as Agreement,
+    Reading as Reading,
+    read_claims as read_claims,
+    read_on as read_on,
+    summary as summary,
+)
+from .rehearsal import Check as Check, preflight as preflight
+from .rotation_words import from_identity as from_identity, paper_test as paper_test
+from .scenes import Scene as Scene
+from .story import Chapter as Chapter, Story as Story, open_story as open_story
+from .story_facts import cosine_family as cosine_family, matched as matched

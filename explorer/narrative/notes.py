@@ -1,0 +1,199 @@
+"""What a speaker may add to each scene: computed like the sentences, read aloud or kept for the questions after."""
+
+from __future__ import annotations
+
+from explorer.narrative.rotation_words import from_identity, paper_test
+from explorer.narrative.story import Story
+from explorer.narrative.story_facts import (
+    CLEAR,
+    cosine_family,
+    match_of_coordinates,
+    matched,
+    shares_coordinates,
+    shown_response,
+)
+from explorer.number_text import interval, number, percent
+from explorer.steering import DoseResponse
+
+
+def twin(story: Story) -> str:
+    """How the twin was made, and why it comes first."""
+    assert story.twin is not None
+    f = story.twin.pair.function
+    return (
+        f"The twin is {story.twin.source} with every weight multiplied by one fixed rotation Q: nothing was trained. "
+        f"KL between the two is {abs(f.kl):.1g}, and they agree on the first choice at {percent(f.top1_agreement)} of tokens. "
+        "The right picture shows the same tokens inside both models, in the first two principal directions of "
+        f"{story.twin.source}. Two models can be the same function, and no number inside needs to be the same."
+    )
+
+
+def same(story: Story) -> str:
+    """The numbers of the two functions, and what bounds them."""
+    f, c, entropy = story.sister.pair.function, story.sister, story.study.file.text.entropy
+    text = (
+        f"{_made(story)} Losses on the test text: {f.loss_source:.3f} and {f.loss_target:.3f} nats per token, KL "
+        f"{max(0.0, f.kl):.2g}; both rank the same token first at {percent(f.top1_agreement)} of tokens. Each line is how "
+        "surprised a model is by each word of one test text. "
+    )
+    if not entropy:
+        return text
+    a, b = (story.study.model_entry(name).loss for name in (c.source, c.target))
+    return text + (
+        f"Over whole documents the losses are {a:.3f} and {b:.3f}, and no model can be below {entropy:.3f}: the text is "
+        "that random."
+    )
+
+
+def _made(story: Story) -> str:
+    """How the sister was made."""
+    if not story.shared:
+        return "Other initial weights, other order of the text, nothing shared."
+    return (
+        f"{story.sister.target} reads and writes through {story.sister.source}'s embedding and unembedding, which stayed "
+        "frozen; everything between was trained from other initial weights, on another order of the text."
+    )
+
+
+def coordinates(story: Story) -> str:
+    """How to read the two matrices."""
+    text = (
+        "A cell is the correlation of one coordinate of the one model with one of the other, over the same tokens. "
+        "Shared coordinates would draw a diagonal. "
+    )
+    if story.early is None or story.early.correlation is None:
+        return text
+    own, others = match_of_coordinates(story.early)
+    one_basis, b = shares_coordinates(story.early), story.sister.target
+    seen = "the diagonal is plain" if one_basis else "even there it is hard to see"
+    text += (
+        f"The left matrix is {story.early.source} against an earlier checkpoint of its own training, and {seen}: "
+        f"|r| = {number(own)} on it, {number(others)} elsewhere. "
+    )
+    if story.shared:
+        return text + f"{b} has the input and output weights of {story.sister.source}: that keeps a part of the basis."
+    if one_basis and not shares_coordinates(story.sister):
+        return text + f"Checkpoints of one run stay in one basis; {b} does not share it."
+    return text
+
+
+def cosine(story: Story) -> str:
+    """What the number measures, and what it hides."""
+    family = cosine_family(story)
+    assert family is not None and family.same_init is not None and story.decoders is not None
+    chance = family.same_init.alive.chance
+    ceiling = matched(family, "same_model")
+    text = (
+        "A row of one dictionary is matched if a row of the other has a cosine above 0.5 with it; random rows would match in "
+        f"{percent(chance.share)}. The paper's dictionaries all start from the same weights and see the same batches. What is "
+        "counted is how little the rows moved from where they started, not what two models share. "
+    )
+    if ceiling is not None:
+        text += f"Even two dictionaries of the same model, started apart, match in {percent(ceiling)} only. "
+    return text + "Features that never fire are left out."
+
+
+def fails(story: Story) -> str:
+    """What the dictionary is, and the first control."""
+    d = story.sister.here.dictionary
+    assert d is not None
+    moved = d["translated"].paper.value
+    part = "Part of the failure is only a moved mean: w" if moved > d["raw"].paper.value + CLEAR else "W"
+    return (
+        f"The dictionary (a sparse autoencoder) was trained on {story.sister.source} alone. Zero is what predicting the "
+        f"mean row would give. {part}ith the mean moved and nothing turned it explains {number(moved)} at the site "
+        f"{story.site}."
+    )
+
+
+def dial(story: Story) -> str:
+    """What the dial does."""
+    assert story.twin is not None
+    return (
+        "R was fitted on activations alone, by orthogonal Procrustes, and has not seen Q. The dial follows the shortest "
+        "path from no turn to R. Grey is the same dial for an R fitted to pairs of tokens that do not belong together: "
+        "what it reaches comes from the shape of the clouds. Press Space to turn."
+    )
+
+
+def sister(story: Story) -> str:
+    """What the shuffled control takes away, and the harder reading."""
+    d = story.sister.here.dictionary
+    assert d is not None
+    gained = d["rotated"].paper.value - d["raw"].paper.value
+    free = d["shuffled"].paper.value - d["raw"].paper.value
+    share = (
+        f"Of the {number(gained)} gained, {number(free)} come with shuffled pairs as well. "
+        if gained > 0 < free
+        else ""
+    )
+    weights = f"which shares the input and output weights of {story.sister.source}"
+    made = weights if story.shared else "which was trained apart"
+    return (
+        f"The same for {story.sister.target}, {made}. {share}The curve asks whether the dictionary rebuilds the row that it "
+        f"is given. Asked for what {story.sister.source} itself had at the same token, it explains "
+        f"{number(d['rotated'].faithful.value)}. Press Space to turn."
+    )
+
+
+def random(story: Story) -> str:
+    """What the tests can and cannot say."""
+    r, d = story.sister.here.rotation, story.sister.pair.d_model
+    text = (
+        f"{from_identity(r, d)} {paper_test(r)} Traces of powers, kurtosis and the largest entry together give "
+        f"p = {r.haar.p:.2g}. Fitted on halves of the text, R agrees with itself in {r.identified_rank} of {d} directions"
+    )
+    known = r.identified_rank == d
+    return text + ("." if known else "; the others the text does not fix, and any rotation there would do.")
+
+
+def steer(story: Story) -> str:
+    """What is added where, and the control."""
+    found, recording = shown_response(story), story.sister.recording
+    assert found is not None and recording is not None and recording.run is not None
+    run = recording.run
+    return (
+        f"The vector is the difference of means of two classes of texts, measured on {story.sister.source} and added to "
+        f"{story.sister.target} at every position, at the site {story.study.site(found.site).label}. R has never seen it. "
+        f"{_areas(found, story.sister.target)} The lanes are written at dose {run.dose:g}, where the rotated vector raises "
+        f"the loss by {_loss_rise(found, run.dose)}. Underlined words are typical of the class. What streams first "
+        "is a recording, picked from several runs as the one that shows it most plainly; the button writes it anew."
+    )
+
+
+def _areas(found: DoseResponse, target: str) -> str:
+    """Over which doses the effects were compared, and what random directions do there."""
+    used = [c for c, usable in zip(found.doses, found.usable, strict=True) if usable]
+    native = found.arm("native")
+    if found.transfer is None or native is None or not used:
+        return f"Nothing to compare with: {target}'s own vector does no more than random directions."
+    te, (low, high) = found.transfer, (edge / native.area.value for edge in found.band)
+    return (
+        f"Effects are areas under the dose–response, over the doses {number(min(used))} to {number(max(used))} median norms, at "
+        f"which no arm raises the loss by more than 10\u00a0%. Rotated / own is {interval(te)}; "
+        f"random directions reach {percent(low)} to {percent(high)} of {target}'s own."
+    )
+
+
+def _loss_rise(found: DoseResponse, dose: float) -> str:
+    """Rise of the loss under the rotated vector at a dose, or at the measured doses around it."""
+    rotated = found.arm("rotated")
+    assert rotated is not None
+    rise = dict(zip(found.doses, rotated.loss_rise, strict=True))
+    if dose in rise:
+        return percent(rise[dose])
+    low, high = max(c for c in rise if c < dose), min(c for c in rise if c > dose)
+    return f"{percent(rise[low])} (at {low:g}) to {percent(rise[high])} (at {high:g})"
+
+
+def limits(story: Story) -> str:
+    """ρ, and where to go on."""
+    here = story.sister.here
+    turned, affine, token = here.ladder["orthogonal"].value, here.ladder["affine"].value, here.token.lookup.value
+    more = ": much of what two models share may be the token" if token > turned else ", less than R does"
+    return (
+        f"ρ = EV of R / EV of affine = {number(turned)} / {number(affine)}. "
+        f"Predicting each row by the mean of its token alone explains {number(token)}{more}. "
+        "Whether a dictionary works, whether a vector steers, and whether rows agree are three questions; ask which one a "
+        "claim of equality is about. The Claims page has every number with its control."
+    )

@@ -1,0 +1,201 @@
+"""The scenes of the talk: each has one idea, one sentence of at most 20 words, and notes for the speaker.
+
+Every sentence is computed from the study's numbers; the thresholds in `story_facts` decide which words it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from explorer.alignment import DialCurve, DictionaryScore, deviates
+from explorer.narrative import notes
+from explorer.narrative.story import Chapter, Story
+from explorer.narrative.story_facts import (
+    AT_CEILING,
+    CLEAR,
+    alike,
+    cosine_family,
+    equally_good,
+    exact_twin,
+    match_of_coordinates,
+    matched,
+    of_native,
+    shares_coordinates,
+    shown_response,
+)
+from explorer.number_text import number, percent
+from explorer.steering import Regime, TransferVerdict
+
+MOST_WORDS = 20
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One step of the talk."""
+
+    name: str
+    """Its word in the link and in the bar."""
+    sentence: Callable[[Story], str]
+    """What it says, at most 20 words."""
+    notes: Callable[[Story], str]
+    """What a speaker may add."""
+    possible: Callable[[Story], bool]
+    """Whether the study holds what it shows."""
+
+
+def _twin(story: Story) -> str:
+    twin = _there(story.twin)
+    if not exact_twin(twin):
+        return f"The twin should answer exactly like {twin.source}; it differs by KL {twin.pair.function.kl:.2g}."
+    return f"The {twin.target} answers exactly like {twin.source}. Inside, everything is turned."
+
+
+def _same(story: Story) -> str:
+    f, b = story.sister.pair.function, story.sister.target
+    made = f"shares {story.sister.source}'s input and output weights" if story.shared else "was trained apart"
+    if not equally_good(f):
+        return f"{b} {made}, and is not equally good: loss {number(f.loss_target)}, not {number(f.loss_source)}."
+    if alike(f):  # where several tokens are equally likely, the first choice is a matter of luck
+        return f"{b} {made} and answers alike: KL {max(0.0, f.kl):.2g} nats per token."
+    return f"{b} {made}; as good, not identical: same first choice at {percent(f.top1_agreement)} of tokens."
+
+
+def _coordinates(story: Story) -> str:
+    own, others = match_of_coordinates(story.sister)
+    more = "more" if shares_coordinates(story.sister) else "no more"
+    text = (
+        f"Coordinate i of {story.sister.source} is {more} like coordinate i of {story.sister.target} than like others"
+    )
+    return f"{text}: |r| {number(own)} and {number(others)}."
+
+
+def _cosine(story: Story) -> str:
+    family = cosine_family(story)
+    assert family is not None
+    same, apart, turned = (matched(family, case) for case in ("same_init", "independent", "rotated"))
+    text = f"Dictionaries that started alike match in {percent(same or 0)} of rows"
+    if apart is None:
+        return f"{text}."
+    return f"{text}; started apart, {percent(apart)}" + (
+        f"; after R, {percent(turned)}." if turned is not None else "."
+    )
+
+
+def _fails(story: Story) -> str:
+    d, a, b = _dictionary(story.sister), story.sister.source, story.sister.target
+    raw, ceiling = d["raw"].paper.value, d["ceiling"].paper.value
+    text = f"{a}'s dictionary explains {number(ceiling)} of {a}, but {number(raw)} of {b}"
+    if raw >= ceiling - CLEAR:
+        return f"{a}'s dictionary explains {number(ceiling)} of {a}, and {number(raw)} of {b}: it does not fail."
+    return f"{text}: worse than guessing the mean." if raw < 0 else f"{text}."
+
+
+def _dial(story: Story) -> str:
+    curve = _curve(story.twin)
+    raw, rotated = curve.dictionary[0], curve.dictionary[-1]
+    if rotated < curve.ceiling - AT_CEILING:
+        return f"Turned by R, the twin reaches {number(rotated)}; it should reach its ceiling, {number(curve.ceiling)}."
+    return f"Turn the twin by R, and the dictionary works: from {number(raw)} to its ceiling, {number(rotated)}."
+
+
+def _sister(story: Story) -> str:
+    curve = _curve(story.sister)
+    raw, rotated, shuffled = curve.dictionary[0], curve.dictionary[-1], curve.shuffled[-1]
+    if rotated >= curve.ceiling - AT_CEILING:
+        reached = f"from {number(raw)} to its ceiling, {number(rotated)}"
+    else:
+        reached = f"from {number(raw)} to {number(rotated)}, the ceiling is {number(curve.ceiling)}"
+    control = "only " if shuffled < rotated - CLEAR else ""
+    return f"Turn {story.sister.target} by R: {reached}. Shuffled pairs reach {control}{number(shuffled)}."
+
+
+def _random(story: Story) -> str:
+    a, b = story.sister.source, story.sister.target
+    return f"One of these turns {b} into {a}. The other is a random rotation. Which?"
+
+
+def revealed(story: Story) -> str:
+    """What the scene of the two matrices says once the answer is shown."""
+    r = story.sister.here.rotation
+    found = ", and deviates from random" if deviates(r) else ". No deviation from random detected"
+    fixed = f"The text fixes {r.identified_rank} of {story.sister.pair.d_model} directions."
+    return f"R is on the {'left' if story.learned_first else 'right'}{found}: p = {r.haar.p:.1g}. {fixed}"
+
+
+def _steer(story: Story) -> str:
+    found, b = shown_response(story), story.sister.target
+    assert found is not None
+    if found.transfer is None:
+        return f"“{found.title}”: {b}'s own vector does no more than random directions; nothing can transfer."
+    rotated, raw = percent(of_native(found, "rotated")), percent(of_native(found, "raw"))
+    if found.verdict == TransferVerdict.NO_BETTER:
+        return f"“{found.title}”, rotated into {b}, does no more than random directions: {rotated}; raw, {raw}."
+    if found.verdict == TransferVerdict.INVERTED:
+        return f"“{found.title}”, rotated into {b}, does the opposite: {rotated}; raw, {raw}."
+    numbers = f"{rotated} of its own vector's effect; raw, {raw}."
+    if found.regime in (Regime.CLEAN, Regime.PARTIAL):
+        return f"“{found.title}” steers {b}: rotated, {numbers}"
+    return f"“{found.title}” steers {b} once it is rotated: {numbers}"
+
+
+def _limits(story: Story) -> str:
+    here = story.sister.here
+    turned, affine = here.ladder["orthogonal"].value, here.ladder["affine"].value
+    nothing = " nothing" if turned < CLEAR else f" {number(turned)}"
+    text = f"Of {story.sister.source}'s own rows R explains{nothing}"
+    if turned <= max(here.ladder.shuffled) + CLEAR:  # whatever it explains, pairing had no part in it
+        return f"{text}, no more than shuffled pairs; an affine map explains {number(affine)}."
+    if turned >= affine - CLEAR:
+        return f"{text}, an affine map {number(affine)}: a rotation is all there is."
+    return f"{text}, an affine map {number(affine)}, the token alone {number(here.token.lookup.value)}."
+
+
+def _curve(chapter: Chapter | None) -> DialCurve:
+    """The dial's own numbers: those that the needle shows."""
+    curve = _there(chapter).here.dial
+    assert curve is not None
+    return curve
+
+
+def _there(chapter: Chapter | None) -> Chapter:
+    assert chapter is not None  # the scene is not possible without it
+    return chapter
+
+
+def _dictionary(chapter: Chapter) -> Mapping[str, DictionaryScore]:
+    assert chapter.here.dictionary is not None
+    return chapter.here.dictionary
+
+
+def _started_alike(story: Story) -> bool:
+    family = cosine_family(story)
+    return family is not None and matched(family, "same_init") is not None
+
+
+def _recorded(chapter: Chapter | None) -> bool:
+    return chapter is not None and chapter.recording is not None
+
+
+def _dials(chapter: Chapter | None) -> bool:
+    return chapter is not None and chapter.here.dial is not None
+
+
+SCENES = (
+    Scene("twin", _twin, notes.twin, lambda s: _recorded(s.twin) and _dials(s.twin)),
+    Scene("function", _same, notes.same, lambda s: _recorded(s.sister)),
+    Scene("coordinates", _coordinates, notes.coordinates, lambda s: s.sister.correlation is not None),
+    Scene("cosine", _cosine, notes.cosine, _started_alike),
+    Scene("fails", _fails, notes.fails, lambda s: s.sister.here.dictionary is not None),
+    Scene("dial", _dial, notes.dial, lambda s: _dials(s.twin)),
+    Scene("sister", _sister, notes.sister, lambda s: _dials(s.sister)),
+    Scene("random", _random, notes.random, lambda s: True),
+    Scene("steering", _steer, notes.steer, lambda s: shown_response(s) is not None),
+    Scene("limits", _limits, notes.limits, lambda s: True),
+)
+"""All scenes, in the order of the talk."""
+
+
+def scenes_of(story: Story) -> list[Scene]:
+    """The scenes that a study can show."""
+    return [scene for scene in SCENES if scene.possible(story)]

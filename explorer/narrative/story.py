@@ -1,0 +1,122 @@
+"""What the talk tells of: the twin, the sister seed and the early checkpoint of one source, at one site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.alignment import PairResult, SiteResult, haar
+from explorer.errors import InputError
+from explorer.study import NOT_A_SEED, Recording, Study, read_correlation, read_recording, share_weights
+
+if TYPE_CHECKING:
+    from explorer.alignment import DecoderStory
+    from explorer.steering import DoseResponse
+
+RANDOM_SEED = 12
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One pair, with all that a scene about it may need; nothing here needs torch."""
+
+    pair: PairResult
+    """Its measured numbers."""
+    here: SiteResult
+    """Those at the story's site."""
+    recording: Recording | None
+    """What the same tokens do in both models, where that was recorded."""
+    correlation: NDArray[np.int8] | None
+    """100 × Pearson r of the source's coordinates (rows) with the target's (columns) at the story's site, d × d."""
+    rotation: NDArray[np.float32]
+    """R at the story's site, d × d."""
+    clouds: tuple[NDArray[np.float16], NDArray[np.float16]] | None
+    """The source's points and the target's along the dial, at the story's site."""
+
+    @property
+    def source(self) -> str:
+        """Name of A."""
+        return self.pair.source
+
+    @property
+    def target(self) -> str:
+        """Name of B."""
+        return self.pair.target
+
+
+@dataclass(frozen=True)
+class Story:
+    """The pairs of one source that a talk goes through."""
+
+    study: Study
+    """The study that holds them."""
+    site_index: int
+    """Number of the site."""
+    sister: Chapter
+    """The source and an independent seed."""
+    twin: Chapter | None
+    """The source and its rotated twin, where the study has one."""
+    early: Chapter | None
+    """The source and an earlier checkpoint of its own training, where the study has one."""
+    responses: tuple[DoseResponse, ...]
+    """How the source's vectors steer the sister at every dose; none where that was not measured."""
+    decoders: DecoderStory | None
+    """Decoder cosines of dictionaries with equal and other starts, where the study has them."""
+    shared: bool
+    """Whether the sister has the source's input and output weights, frozen while the rest was trained."""
+    random: NDArray[np.float64]
+    """A random rotation, d × d, to compare the sister's R with."""
+
+    @property
+    def learned_first(self) -> bool:
+        """Whether R is shown before the random one: by chance, though always the same for a pair."""
+        return self.sister.pair.target_sha256[-1:] in set("02468ace")
+
+    @property
+    def site(self) -> str:
+        """The site's short label."""
+        return self.sister.here.label
+
+
+def open_story(study: Study, source: str, target: str, site_index: int) -> Story:
+    """The story of a source: its sister is `target` if that is an independent model, else the first that is.
+
+    Raises InputError where no independent model was measured.
+    """
+    kinds = {m.name: m.kind for m in study.file.models}
+    targets = study.targets(source)
+    independent = [t for t in targets if kinds[t] not in NOT_A_SEED]
+    if not independent:
+        raise InputError(f"no independent model was measured as a target of {source}: choose another source or study")
+    sister = target if target in independent else independent[0]
+
+    def first(kind: str) -> Chapter | None:
+        return next((_chapter(study, source, t, site_index) for t in targets if kinds[t] == kind), None)
+
+    return Story(
+        study=study,
+        site_index=site_index,
+        sister=_chapter(study, source, sister, site_index),
+        twin=first("twin"),
+        early=first("early"),
+        responses=tuple(study.responses(source, sister)),
+        decoders=study.decoder_story(),
+        shared=share_weights(study, source, sister),
+        random=haar(study.file.d_model, RANDOM_SEED).numpy(),
+    )
+
+
+def _chapter(study: Study, source: str, target: str, site_index: int) -> Chapter:
+    from safetensors import safe_open
+
+    site = study.sites[site_index]
+    pair = study.pair(source, target)
+    here = next(s for s in pair.sites if s.site == site.name)
+    with safe_open(study.pair_path(source, target) / "maps.safetensors", "np") as tensors:
+        rotation = tensors.get_tensor(f"{site.name}.R")
+    clouds = study.clouds(source, target).get(site.name) if here.dial is not None else None
+    correlation = read_correlation(study, source, target, site)
+    return Chapter(pair, here, read_recording(study, source, target), correlation, rotation, clouds)

@@ -1,0 +1,86 @@
+"""What a story's numbers amount to: the thresholds by which its sentences choose their words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from explorer.alignment import FunctionResult
+from explorer.narrative.story import Chapter, Story
+from explorer.steering import DoseResponse
+
+if TYPE_CHECKING:
+    from explorer.alignment import FamilyMatch
+
+EXACT_KL = 1e-4
+"""Below it two models answer exactly alike (float32 rounding)."""
+ALIKE_KL, ALIKE_LOSS = 0.1, 0.05
+"""Below both (nats per token; share of the smaller loss) two models answer alike."""
+AT_CEILING = 0.02
+"""An EV this close to the ceiling is at the ceiling."""
+CLEAR = 0.05
+"""EV (or correlation) by which one thing must lead another to be said to beat it."""
+OWN_MATCH = 1.5
+"""Coordinates are shared where |r| with the same coordinate is this many times that with the others."""
+PAPER_FAMILY = "relu"
+"""The kind of dictionary that the paper trains."""
+
+
+def exact_twin(twin: Chapter) -> bool:
+    """Whether the twin answers as its original does, and its dictionary comes back to the ceiling."""
+    return twin.pair.function.kl < EXACT_KL
+
+
+def equally_good(f: FunctionResult) -> bool:
+    """Whether two models have the same loss but for 5 %."""
+    return abs(f.loss_source - f.loss_target) < ALIKE_LOSS * min(f.loss_source, f.loss_target)
+
+
+def alike(f: FunctionResult) -> bool:
+    """Whether two models answer alike."""
+    return equally_good(f) and f.kl < ALIKE_KL
+
+
+def match_of_coordinates(chapter: Chapter) -> tuple[float, float]:
+    """Mean |r| of a coordinate with the same coordinate of the other model, and with its other coordinates."""
+    assert chapter.correlation is not None
+    size = np.abs(chapter.correlation.astype(float)) / 100
+    d = len(size)
+    own = float(np.trace(size)) / d
+    return own, float((size.sum() - np.trace(size)) / (d * d - d))
+
+
+def shares_coordinates(chapter: Chapter) -> bool:
+    """Whether coordinate i of one model goes with coordinate i of the other."""
+    own, others = match_of_coordinates(chapter)
+    return own > OWN_MATCH * others
+
+
+def shown_response(story: Story) -> DoseResponse | None:
+    """The dose–response of the vector that the recorded generation shows; None without either."""
+    run = story.sister.recording and story.sister.recording.run
+    shown = run and (f"contrast:{run.contrast}", run.site)
+    return next((r for r in story.responses if (r.vector, r.site) == shown), None)
+
+
+def of_native(found: DoseResponse, arm: str) -> float:
+    """The signed area of an arm as a share of that of the target's own vector."""
+    one, native = found.arm(arm), found.arm("native")
+    assert one is not None and native is not None
+    return one.area.value / native.area.value
+
+
+def cosine_family(story: Story) -> FamilyMatch | None:
+    """The dictionaries of the paper's kind at the site nearest to the story's; None where the study has none."""
+    if story.decoders is None:
+        return None
+    index = {s.name: s.index for s in story.study.sites}
+    nearest = min(story.decoders.sites, key=lambda s: abs(index[s.site] - story.site_index), default=None)
+    return None if nearest is None else next((f for f in nearest.families if f.family == PAPER_FAMILY), None)
+
+
+def matched(family: FamilyMatch, case: str) -> float | None:
+    """Share of the rows of one bar above 0.5, features that fire; None where the study has no such pair."""
+    match = getattr(family, case)
+    return None if match is None else match.alive.share

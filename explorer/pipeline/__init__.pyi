@@ -1,0 +1,25 @@
+from . import estimate as estimate
+from .check_form import (
+    LEAST_CONTEXT as LEAST_CONTEXT,
+    LEAST_TOKENS as LEAST_TOKENS,
+    MAX_LENGTH as MAX_LENGTH,
+    MAX_SEED as MAX_SEED,
+    MOST_CONTEXT as MOST_CONTEXT,
+    MOST_TOKENS as MOST_TOKENS,
+    CheckRequest as CheckRequest,
+    Fields as Fields,
+    examine as examine,
+    short_name as short_name,
+)
+from .check_options import CheckOptions as CheckOptions, Checkpoint as Checkpoint
+from .check_queue import CHECKS as CHECKS, CheckJob as CheckJob, Work as Work
+from .estimate import CheckEstimate as CheckEstimate, needed as needed
+from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts
+from .progress import WEIGHTS as WEIGHTS, CheckPlan as CheckPlan
+from .recording import NEW_TOKENS as NEW_TOKENS, is_word as is_word, record_study as record_study
+from .run_check import check as check
+from .study_measurement import (
+    Yardstick as Yardstick,
+    library_versions as library_versions,
+    measure_study as measure_study,
+)

@@ -1,0 +1,58 @@
+"""What a check is told: two checkpoints, a text and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from explorer.errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that a person named."""
+
+    place: str
+    """Folder or hub id."""
+    revision: str | None = None
+    """Revision of a hub id."""
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Everything that decides what a check measures."""
+
+    text: str | None = None
+    """File or hf:// address; None reads held-out Tales."""
+    sites: str = "all"
+    """all, or indices or names separated by commas."""
+    sae: str = "train"
+    """train, none, or a path to dictionaries of the source."""
+    sae_target: str = "none"
+    """The same for the target: only decoder cosines and correspondences of features need them."""
+    tokens: int = 65_536
+    """Tokens of text, all splits together."""
+    context: int = 128
+    """Tokens in a chunk; EV depends on it."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    seed: int = 0
+    """Of the dictionaries."""
+    copy_models: bool = False
+    """Whether the study holds the models themselves."""
+    keep_massive: bool = False
+    """Whether rows of more than 10 × the median norm are measured like any other."""
+
+    @property
+    def massive(self) -> float:
+        """How many times the median norm a row may have."""
+        from explorer.models import MASSIVE
+
+        return float("inf") if self.keep_massive else MASSIVE
+
+    def __post_init__(self) -> None:
+        if self.tokens < 1 or self.context < 2:
+            raise InputError(f"--tokens {self.tokens}, --context {self.context}: give at least 1 and 2")

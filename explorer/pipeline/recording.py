@@ -1,0 +1,217 @@
+"""What the talk shows of a pair, computed once: answers, coordinates against each other, a steered generation.
+
+`python -m explorer.pipeline.recording STUDY` records every pair of a study anew; the files lie beside the pair's results.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.files import write_bytes, write_json
+from explorer.steering import RECORDED
+from explorer.study import (
+    CORRELATION,
+    RECORDING,
+    RecordedRun,
+    Recording,
+    Study,
+    WrittenToken,
+    open_study,
+    shipped_studies,
+)
+
+if TYPE_CHECKING:
+    from explorer.alignment import SiteMaps
+    from explorer.models import LanguageModel, Site
+    from explorer.steering import DoseResponse, Lane, Sampling
+    from explorer.text import Chunks
+
+CHUNKS, ANSWER_CHUNKS, TOKENS = 48, 4, 400
+"""Test chunks whose rows are correlated, those that are answered, and the tokens that are kept of these."""
+NEW_TOKENS = 60
+DOSES, SEEDS, TEMPERATURE = (0.2, 0.3, 0.4), range(12), 0.7
+"""What is tried for the recorded generation; a seed decides every draw, so that writing it live gives the same text."""
+READABLE = 0.8
+"""Nats a token: a lane that surprises its own model without the vector by more than this reads as broken."""
+LETTERS = 3
+"""Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
+
+
+def record_study(study: Study, loaded: Mapping[str, LanguageModel] | None = None, anew: bool = False) -> list[str]:
+    """Record every measured pair that lacks a recording, or all of them; the names of those that were recorded.
+
+    `loaded` are models that are in memory already.
+    """
+    models = dict(loaded or {})
+    chunks = None
+    done = []
+    for pair in study.file.pairs:
+        folder = study.pair_path(pair.source, pair.target)
+        if anew or not (folder / RECORDING).is_file():
+            for name in (pair.source, pair.target):
+                models[name] = models.get(name) or study.load_model(name)
+            chunks = chunks if chunks is not None else study.chunks()
+            record_pair(study, models[pair.source], models[pair.target], chunks)
+            done.append(f"{pair.source} → {pair.target}")
+    return done
+
+
+def record_pair(study: Study, source: LanguageModel, target: LanguageModel, chunks: Chunks) -> None:
+    """Read both models on the first test chunks, steer the target, and write what was found into the pair's folder."""
+    from safetensors.numpy import save
+
+    folder = study.pair_path(source.name, target.name)
+    first = chunks.split("test")[slice(0, CHUNKS)]
+    write_bytes(folder / CORRELATION, save(_correlations(study, source, target, first)))
+    begin = _beginning(first, source)
+    answered = first[slice(begin, begin + ANSWER_CHUNKS)]
+    texts = [source.tokenizer.decode([i]) for i in answered.ids[:, 1:][answered.valid[:, 1:]][:TOKENS].tolist()]
+    a, b = (_log_p(model, answered) for model in (source, target))
+    write_json(folder / RECORDING, Recording(texts, a, b, _steer(study, source, target)))
+
+
+def _beginning(chunks: Chunks, model: LanguageModel) -> int:
+    """The first chunk that begins a document whose second token begins a word, else 0: the first token is not shown,
+    as nothing is known of it.
+    """
+    for i in range(len(chunks) - ANSWER_CHUNKS):
+        if chunks.offset[i] == 0 and model.tokenizer.decode(chunks.ids[i, 1:2].tolist())[:1].isspace():
+            return i
+    return 0
+
+
+def _log_p(model: LanguageModel, chunks: Chunks) -> list[float]:
+    log_p = model.logits(chunks.ids)[:, :-1].log_softmax(-1).gather(2, chunks.ids[:, 1:, None])[..., 0]
+    return [round(x, 3) for x in log_p[chunks.valid[:, 1:]][:TOKENS].tolist()]
+
+
+def _correlations(
+    study: Study, source: LanguageModel, target: LanguageModel, chunks: Chunks
+) -> dict[str, NDArray[np.int8]]:
+    from explorer.models import residuals
+
+    read = [residuals(model, chunks.ids, study.sites) for model in (source, target)]
+    return {s.name: _correlation(*(x[s][chunks.scored].double().numpy() for x in read)) for s in study.sites}
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.int8]:
+    a, b = (x - x.mean(0) for x in (a, b))
+    a, b = (x / np.maximum(np.linalg.norm(x, axis=0), 1e-12) for x in (a, b))
+    return np.ascontiguousarray(np.round(100 * (a.T @ b)).astype(np.int8))
+
+
+def _steer(study: Study, source: LanguageModel, target: LanguageModel) -> RecordedRun | None:
+    """Of the runs of every contrast that transfers at the middle site (of all, if none does) the one that shows it most
+    plainly and still reads well; None where no dose–response was measured.
+    """
+    from explorer.steering import TransferVerdict, lanes as live, vectors as steering
+
+    site = study.sites[len(study.sites) // 2]
+    ready = [f"contrast:{c.name}" for c in study.corpus.contrasts()]
+    found = [r for r in study.responses(source.name, target.name) if r.site == site.name and r.vector in ready]
+    passed = [r for r in found if r.verdict == TransferVerdict.TRANSFERS] or found
+    if not passed:
+        return None
+    chunks = study.chunks(live.NORM_DOCUMENTS)
+    a, b = (steering.median_norm(model, site, chunks) for model in (source, target))
+    fitted = study.maps(source.name, target.name)[site.name]
+    tried = [run for response in passed for run in _runs(study, source, target, site, fitted, (a, b), response)]
+    return plainest(tried).run
+
+
+@dataclass(frozen=True)
+class RecordingTrial:
+    """A steered generation that might be recorded."""
+
+    run: RecordedRun
+    """What was written."""
+    source_lead: int
+    """Words of the class that the source's steered lane has more than its plain one."""
+    target_lead: int
+    """Words of the class that the rotated lane has more than any other of the target."""
+    surprise: float
+    """Mean −log P of what a steered lane wrote, by its own model without the vector: the worse of both; nats."""
+
+    @property
+    def worth(self) -> tuple[float, ...]:
+        """The larger, the better to show. Where no run leads it is the dose: the quietest run is one left untouched."""
+        dose = self.run.dose if self.target_lead <= 0 else 0.0
+        return min(self.source_lead, self.target_lead), self.target_lead, dose, -self.surprise
+
+
+def plainest(tried: Sequence[RecordingTrial]) -> RecordingTrial:
+    """Of those that read well the one that shows the effect most plainly; the least broken if none reads well."""
+    readable = [t for t in tried if t.surprise <= READABLE]
+    return max(readable, key=lambda t: t.worth) if readable else min(tried, key=lambda t: t.surprise)
+
+
+def _runs(
+    study: Study,
+    source: LanguageModel,
+    target: LanguageModel,
+    site: Site,
+    fitted: SiteMaps,
+    norms: tuple[float, float],
+    chosen: DoseResponse,
+) -> Iterator[RecordingTrial]:
+    """One contrast at every dose, with every seed."""
+    from explorer.steering import Sampling, lanes as live, typical_tokens, vectors as steering
+
+    name = chosen.vector.removeprefix("contrast:")
+    contrast = study.corpus.contrast(name)
+    prompt = next(p.prompt for p in study.corpus.contrasts() if p.name == name)
+    vector = live.Steering(source, target, site, steering.contrast_vector(source, site, contrast), fitted, norms)
+    typical = set(typical_tokens(contrast, source).positive.tolist())
+    for dose, seed in itertools.product(DOSES, SEEDS):
+        sampling = Sampling(TEMPERATURE, seed, NEW_TOKENS)
+        ids, written = _write(live.build_lanes(vector, RECORDED, dose, seed), site, prompt, sampling, typical)
+        count = {lane: sum(token.typical for token in tokens) for lane, tokens in written.items()}
+        yield RecordingTrial(
+            RecordedRun(name, chosen.title, site.name, dose, sampling.temperature, seed, prompt, written),
+            count["source+v"] - count["source"],
+            count["rotated"] - max(count[lane] for lane in RECORDED if lane != "rotated"),
+            max(_surprise(m, prompt, ids[lane]) for m, lane in ((source, "source+v"), (target, "rotated"))),
+        )
+
+
+def _write(
+    lanes: Sequence[Lane], site: Site, prompt: str, sampling: Sampling, typical: Set[int]
+) -> tuple[dict[str, list[int]], dict[str, list[WrittenToken]]]:
+    """By lane: the ids of what it wrote, and their text with the words that are typical of the class marked."""
+    from explorer.steering import stream
+
+    ids: dict[str, list[int]] = {lane.key: [] for lane in lanes}
+    written: dict[str, list[WrittenToken]] = {lane.key: [] for lane in lanes}
+    for tokens in stream(lanes, site, prompt, sampling):
+        for token in tokens:
+            so_far = sum(len(t.text) for t in written[token.key])
+            text = token.text.rstrip("\ufffd")[so_far:]
+            ids[token.key].append(token.id)
+            written[token.key].append(WrittenToken(text, is_word(text) and token.id in typical))
+    return ids, written
+
+
+def _surprise(model: LanguageModel, prompt: str, written: list[int]) -> float:
+    import torch
+
+    before = model.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([before + written])
+    log_p = model.logits(ids)[0, len(before) - 1 : -1].log_softmax(-1)
+    return -float(log_p.gather(1, ids[0, len(before) :, None]).mean())
+
+
+def is_word(text: str) -> bool:
+    """Whether a token can be marked."""
+    return text.strip().isalpha() and len(text.strip()) >= LETTERS
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or shipped_studies()[:1]:
+        print("\n".join(record_study(open_study(name), anew=True)))

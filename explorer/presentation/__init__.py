@@ -1,0 +1,5 @@
+"""Results become Plotly figures and captions, a folder for each page; no model, no Streamlit."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,252 @@
+"""Sentences of Check a pair: the estimate, the progress, the verdict in large type and the numbers that decided it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from explorer.alignment import (
+    CE_LEAST,
+    EV_LEAST,
+    MOSTLY,
+    NEARLY_ALL,
+    NULL_MARGIN,
+    STRETCHED,
+    PairResult,
+    SiteResult,
+    recovered,
+)
+from explorer.jobs import Progress, State
+from explorer.metrics import Estimate
+from explorer.number_text import interval, minus
+from explorer.pipeline import CheckEstimate, Checkpoint, short_name
+from explorer.study import OwnStudy, StudyFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTRODUCTION = (
+    "Give two checkpoints of one shape and one tokenizer. You get a verdict on how far one is the other rotated, the "
+    "numbers and controls behind it, and a study that every page opens."
+)
+EMPTY = "None yet. A check makes one; an archive brings one from elsewhere."
+ROOM = 0.8
+"""Share of the machine's memory above which the estimate warns."""
+
+MEANING = {
+    "not assessable": "This pair cannot be assessed.",
+    "not aligned": "Not even an affine map predicts one from the other beyond its controls.",
+    "geometric, not functional": "A rotation fits the rows, but the function does not survive it.",
+    "shared basis": "The two have the same axes already: no rotation is needed.",
+    "rotation-equivalent": "Up to a rotation, the two are the same.",
+    "mostly rotation": "Most of what differs between the two is a rotation.",
+    "affine only": "An affine map takes one to the other; a rotation does not.",
+    "partly rotation": "A rotation explains part of what differs between the two, and not all of it.",
+    "inconclusive": "This text does not settle it.",
+}
+"""What each verdict says, in one sentence."""
+
+
+def duration(seconds: float) -> str:
+    """A time in words, as precise as such a time deserves."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} seconds"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return f"{seconds / 3600:.1f} hours"
+
+
+def plain(text: str) -> str:
+    """Text as HTML, safe to show."""
+    return escape(text)
+
+
+def size(count: float) -> str:
+    """A number of bytes in words."""
+    if count < 1e6:
+        return f"{max(1, round(count / 1e3))} kB"
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
+
+
+def estimate(found: CheckEstimate | None, memory: float | None) -> str:
+    """What the check will need (HTML)."""
+    if found is None:
+        return (
+            "Time and memory are told once the models' settings are here; a check of a hub model downloads them first."
+        )
+    text = (
+        f"About <b>{duration(found.seconds)}</b> and <b>{size(found.memory)}</b> of memory on this machine as busy as it "
+        "is now; less where parts were measured before."
+    )
+    if memory is not None and found.memory > ROOM * memory:
+        text += (
+            f" <b>This machine has {size(memory)}</b>: it may not be enough. Fewer sites or no dictionaries need less."
+        )
+    return text
+
+
+def progress(title: str, now: Progress, seconds_left: float | None) -> tuple[str, str]:
+    """Headline and line below it (plain text)."""
+    if now.state == State.WAITING:
+        if now.ahead:
+            return f"Waiting: {title}", f"{now.ahead} {'check is' if now.ahead == 1 else 'checks are'} before yours."
+        return f"Waiting: {title}", "It begins as soon as the one before has stopped."
+    done = f"{now.share:.0%} done after {clock(now.seconds)}"
+    left = "how much longer is not known" if seconds_left is None else f"about {duration(seconds_left)} left"
+    return f"Checking {title}", f"{now.step or 'starting'} · {done}, {left}"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def made(seconds: float) -> str:
+    """The date and time when something was made, where the server is."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def deciding_site(result: PairResult) -> SiteResult:
+    """The site whose verdict is the pair's: the first of the least favourable ones that count."""
+    assert result.verdict is not None
+    counted = [s for s in result.sites if s.site != "blocks.0.hook_resid_pre"] or list(result.sites)
+    same = (s for s in counted if s.verdict is not None and s.verdict.verdict == result.verdict.verdict)
+    return next(same, counted[0])
+
+
+def headline(result: PairResult) -> str:
+    """The verdict as a sentence for large type (HTML)."""
+    assert result.verdict is not None
+    name = result.verdict.verdict
+    return f"<b>{escape(name[0].upper() + name[1:])}.</b> {MEANING[name]}"
+
+
+def subline(result: PairResult) -> str:
+    """The numbers of the deciding site in one sentence (HTML)."""
+    site = deciding_site(result)
+    orthogonal, affine = site.ladder["orthogonal"].value, site.ladder["affine"].value
+    ce = recovered(site, "orthogonal")
+    return minus(
+        f"At the site <b>{escape(site.label)}</b>, one rotation predicts <b>{orthogonal:.2f}</b> of A's rows from B's, an "
+        f"affine map <b>{affine:.2f}</b>; stitched through the rotation, the model recovers <b>{ce.estimate.value:.2f}</b> "
+        f"of its loss ({ce.where})."
+    )
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One number of the verdict beside what the favourable verdicts ask of it."""
+
+    name: str
+    """What is measured."""
+    value: str
+    """The number with its interval."""
+    asked: str
+    """The threshold, and of which bound."""
+    met: bool
+    """Whether it holds."""
+
+
+def criteria(result: PairResult) -> list[Criterion]:
+    """The numbers that decide, in the order of the rules, at the deciding site."""
+    site = deciding_site(result)
+    ladder = site.ladder
+    null, affine_null = site.nulls.gate, site.nulls_affine.gate
+    ce = recovered(site, "orthogonal")
+    found = [
+        _criterion(
+            "EV of the affine map",
+            ladder["affine"],
+            affine_null + NULL_MARGIN,
+            f"above {affine_null + NULL_MARGIN:.2f}, its largest control + {NULL_MARGIN}",
+        )
+    ]
+    if site.rho is not None:
+        asked = f"at least {MOSTLY} (mostly rotation), {NEARLY_ALL} (rotation-equivalent)"
+        found.append(_criterion("ρ = EV rotation / EV affine", site.rho, MOSTLY, asked))
+    found.append(_criterion("EV of the rotation", ladder["orthogonal"], EV_LEAST, f"at least {EV_LEAST}"))
+    found.append(_criterion(f"CE recovered, {ce.where}", ce.estimate, CE_LEAST, f"at least {CE_LEAST}"))
+    if site.rho_scale is not None:
+        asked = f"upper bound at least {STRETCHED} (else affine only)"
+        found.append(Criterion("ρ with one scale", interval(site.rho_scale), asked, site.rho_scale.high >= STRETCHED))
+    asked = f"above {null:.2f}, its largest control"
+    found.append(_criterion("EV of rotation and one scale", ladder["orthogonal_scale"], null, asked))
+    return found
+
+
+def _criterion(name: str, estimate: Estimate, least: float, asked: str) -> Criterion:
+    return Criterion(name, interval(estimate), minus(f"lower bound {asked}"), estimate.low >= least)
+
+
+def who(file: StudyFile, result: PairResult) -> str:
+    """What was compared on how much (HTML)."""
+    titles = {m.name: short_name(Checkpoint(m.title)) for m in file.models}
+    f = result.function
+    return (
+        f"A is <b>{escape(titles.get(result.source, result.source))}</b>, B is "
+        f"<b>{escape(titles.get(result.target, result.target))}</b>. Fitted on {result.rows.fit:,} rows, scored on "
+        f"{result.rows.test:,}. Losses {f.loss_source:.2f} and {f.loss_target:.2f} nats per token; both rank the same token "
+        f"first at {f.top1_agreement:.0%} of positions."
+    )
+
+
+def models(entry: OwnStudy) -> str:
+    """The models of a study of the list, or what is wrong with it."""
+    if not entry.whole:
+        return entry.title
+    return " and ".join(short_name(Checkpoint(title)) for title in entry.models)
+
+
+def site_table(result: PairResult) -> pd.DataFrame:
+    """One line for each site: its verdict and the numbers that decide."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "site": s.label,
+                "verdict": s.verdict.verdict if s.verdict is not None else "",
+                "EV rotation": s.ladder["orthogonal"].value,
+                "EV affine": s.ladder["affine"].value,
+                "ρ": s.rho.value if s.rho is not None else None,
+                "CE recovered": recovered(s, "orthogonal").estimate.value if s.stitch is not None else None,
+                "largest control": s.nulls.gate,
+                "token lookup": s.token.lookup.value,
+            }
+            for s in result.sites
+        ]
+    )
+
+
+SITE_COLUMNS: dict[str, Any] = {
+    name: {"type_config": {"type": "number", "format": "%.2f"}}
+    for name in ("EV rotation", "EV affine", "ρ", "CE recovered", "largest control", "token lookup")
+}
+"""Column formats of the table of sites (Streamlit's column_config as plain data)."""
+
+
+def criteria_table(result: PairResult) -> str:
+    """The criteria as a table (HTML)."""
+    rows = "".join(
+        f"<tr><th>{escape(c.name)}</th><td>{c.value}</td><td class='asked'>{escape(c.asked)}</td>"
+        f"<td class='met'>{'holds' if c.met else 'does not hold'}</td></tr>"
+        for c in criteria(result)
+    )
+    head = "<tr><th>measured</th><td>value [95 %]</td><td class='asked'>asked for</td><td class='met'></td></tr>"
+    return f"<table class='criteria'><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+
+HELP = r"""
+**What is checked.** Both models read the same text. At every site a ladder of maps from B's residual stream to A's is fitted on 60 % of the documents and scored on another 20 %: nothing, a shift, a signed permutation,
+a rotation, a rotation with one scale, an affine map. Controls are fitted in the same way to pairs that do not belong together (19 shuffled pairings) and to three untrained copies of B.
+
+**The verdict** is the first rule that holds, from *not aligned* to *inconclusive*; the pair is called what its least favourable site is called. ρ is the share of what an affine map explains that a rotation
+explains as well. *CE recovered* runs one model up to the site and the other from there: 1 is as good as the model itself, 0 as bad as no context at all. Intervals are 95 % over documents; maps are not refitted.
+
+**What to expect.** Two independent seeds of a small model are usually *partly rotation*: single features and vectors transfer, others do not. A model against its own rotated twin is *rotation-equivalent*.
+
+**What is kept.** The study lies in this machine's cache directory and refers to the models where they are, unless you ask for copies. Finished steps of a check are kept, so that a second try is faster.
+"""

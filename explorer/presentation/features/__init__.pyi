@@ -1,0 +1,10 @@
+from . import (
+    captions as captions,
+    decoder_match as decoder_match,
+    decoder_match_captions as decoder_match_captions,
+    densities as densities,
+    maps as maps,
+)
+from .captions import spoken as spoken
+from .card_export import card_json as card_json, card_svg as card_svg
+from .decoder_match import FAMILIES as FAMILIES

@@ -1,0 +1,79 @@
+"""The tables in README.md, computed from the shipped study; `python -m explorer.presentation.readme` writes them in place."""
+
+from __future__ import annotations
+
+from explorer import PROJECT
+from explorer.number_text import interval, number, signed
+from explorer.steering import DoseResponse
+from explorer.study import Study, open_study
+from explorer.text import DEFAULT
+
+README = PROJECT / "README.md"
+PAIR = ("seed0", "seed1")
+
+
+def losses(study: Study) -> str:
+    """Loss of every model beside the grammar's entropy, nats per token of whole held-out documents."""
+    text = study.file.text
+    assert text.entropy is not None, "a grammar wrote this text"
+    lines = ["| model | loss | above the entropy |", "|---|---|---|"]
+    lines.append(f"| the grammar's own entropy | {text.entropy:.3f} | |")
+    for m in study.file.models:
+        lines.append(f"| {m.name} ({m.title}) | {m.loss:.3f} | {m.loss / text.entropy - 1:+.0%} |")
+    return "\n".join(lines)
+
+
+def sites(study: Study) -> str:
+    """One pair, site by site: the dictionary under every map, and the direct fits."""
+    lines = [
+        "| site | ceiling | raw | translated | rotated | affine | shuffled | direct: R | direct: affine | ρ |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for s in study.pair(*PAIR).sites:
+        assert s.dictionary is not None
+        d = s.dictionary
+        dictionary = [d[arm] for arm in ("ceiling", "raw", "translated", "rotated", "affine", "shuffled")]
+        direct = [s.ladder["orthogonal"].value, s.ladder["affine"].value, s.ladder.rho]
+        numbers = [*(x.paper.value for x in dictionary), *direct]
+        lines.append(f"| {s.label} | " + " | ".join(map(number, numbers)) + " |")
+    return "\n".join(lines)
+
+
+def contrasts(study: Study) -> str:
+    """How the ready contrasts of the source steer the target: areas under the dose–response, middle site, and TE."""
+    lines = [
+        "| contrast | B's own | rotated | raw | random 5–95 % | rotated / own | rotated: verdict | raw: regime |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    site = study.sites[len(study.sites) // 2].name
+    found = [r for r in study.responses(*PAIR) if r.vector.startswith("contrast:") and r.site == site]
+    for r in sorted(found, key=lambda r: -_area(r, "native")):
+        areas = " | ".join(signed(_area(r, arm)) for arm in ("native", "rotated", "raw"))
+        low, high = r.band
+        te = "" if r.transfer is None else interval(r.transfer)
+        lines.append(
+            f"| {r.title} | {areas} | {signed(low)} … {signed(high)} | {te} | {r.verdict.value} | {r.regime.value} |"
+        )
+    return "\n".join(lines).replace("+0.00", "0.00")
+
+
+def _area(response: DoseResponse, arm: str) -> float:
+    curve = response.arm(arm)
+    assert curve is not None, "a ready contrast has every arm"
+    return curve.area.value
+
+
+TABLES = {"losses": losses, "sites": sites, "contrasts": contrasts}
+
+
+def render(text: str, study: Study) -> str:
+    """README text with every table between `<!-- name -->` and `<!-- /name -->` computed anew."""
+    for name, table in TABLES.items():
+        first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, rest = text.split(first)
+        text = f"{before}{first}\n{table(study)}\n{last}{rest.split(last)[1]}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(render(README.read_text(encoding="utf-8"), open_study(DEFAULT.kind)), encoding="utf-8")

@@ -1,0 +1,198 @@
+"""What each figure of the Rotation page can and cannot say: sentences computed from results (HTML with bold numbers)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from explorer.alignment import PairResult, SiteResult, StitchScores, deviates
+from explorer.narrative import from_identity, paper_test
+from explorer.number_text import interval, minus
+from explorer.presentation.rotation.sites import controls
+
+if TYPE_CHECKING:
+    from explorer.study import TrainingRow
+
+NOTHING = 0.05
+"""EV up to which there is nothing to compare."""
+IDENTIFIED = 0.5
+"""Share of the directions below which an R is too little known to be read at another site."""
+NOT_MEASURED = "This pair was measured without it. `python -m explorer check` measures everything."
+
+
+def verdict(result: PairResult) -> str:
+    """What the pair is called, or nothing where the controls were not run."""
+    if result.verdict is None:
+        return ""
+    return f"<b>{result.source} → {result.target}: {result.verdict.verdict}.</b> "
+
+
+def reasons(result: PairResult, site: SiteResult) -> list[str]:
+    """Why the pair, and the chosen site, are called so, and what to try next."""
+    if result.verdict is None:
+        return ["This pair was measured without the controls that a verdict needs."]
+    out = [f"<b>The pair is called {result.verdict.verdict}</b>, after its least favourable site:"]
+    out += [f"– {reason}" for reason in result.verdict.reasons]
+    if site.verdict is not None:
+        out.append(f"<b>The site {site.label} is called {site.verdict.verdict}:</b>")
+        out += [f"– {reason}" for reason in site.verdict.reasons]
+    out.append(f"<b>Next:</b> {result.verdict.next}")
+    return [minus(line) for line in out]
+
+
+def maps(site: SiteResult) -> list[str]:
+    """What the ladder says: rotation against affine, against the token, against its nulls."""
+    ladder, out = site.ladder, []
+    rho = f"ρ = {ladder['orthogonal'].value:.2f} / {ladder['affine'].value:.2f} = {ladder.rho:.2f}"
+    if site.rho is not None:
+        rho += f" [{site.rho.low:.2f}, {site.rho.high:.2f}]"
+    out.append(
+        f"<b>How much is rotation?</b> The rotation explains {ladder['orthogonal'].value:.2f} of the rows, the best affine map "
+        f"{ladder['affine'].value:.2f}: {rho}."
+    )
+    best, name = max((max(values), name) for name, values in controls(site))
+    out.append(
+        f"<b>Against maps that saw no true pairing:</b> the best of them ({name}) explains {best:.2f}; "
+        f"p = {ladder.p:.2g} over 19 shuffled pairings."
+    )
+    more = ladder["orthogonal"].value > site.token.lookup.value
+    text = (
+        f"<b>Knowing the token alone</b> explains {site.token.lookup.value:.2f}; the rotation explains "
+        f"{ladder['orthogonal'].value:.2f}{', more than that' if more else ', less than that'}."
+    )
+    if site.token.residual is not None:
+        text += (
+            f" With the token's mean taken away on both sides, R explains {site.token.residual.value:.2f} of the rest."
+        )
+    out.append(text)
+    return [minus(line) for line in out]
+
+
+def matrix(result: PairResult, site: SiteResult) -> list[str]:
+    """What R looks like, what each number can say, and what it cannot."""
+    r, d = site.rotation, result.d_model
+    h, rank = r.haar, r.identified_rank
+    found = "R deviates from a Haar-random matrix" if deviates(r) else "No deviation from Haar detected"
+    meaning = "A random rotation hardly ever looks like this." if deviates(r) else "This never shows that R is random."
+    others = "" if rank == d else " On the others R is arbitrary, and no statement about it means anything."
+    costs = (
+        ", as the dial needs" if r.determinant > 0 else f"; the dial needs +1, which costs {r.special_cost:.3f} of EV"
+    )
+    out = [
+        f"<b>How much of R is known?</b> {rank} of {d} directions come out the same from two halves of the text.{others}",
+        f"<b>{found}</b> (p = {h.p:.2g} over {h.draws:,} draws: powers of R, T = {h.statistic:.1f}; kurtosis of its "
+        f"entries {h.kurtosis:.2f}; largest entry {h.largest:.2f}). {meaning}",
+        paper_test(r).replace("The paper's test", "<b>The paper's test</b>"),
+        f"<b>{from_identity(r, d).replace(',', '</b>,', 1)} det R = {r.determinant:+.0f}{costs}.",
+    ]
+    return [minus(line) for line in out]
+
+
+def function(result: PairResult, site: SiteResult) -> list[str]:
+    """Whether both compute the same, and what survives when one is continued by the other."""
+    f = result.function
+    out = [
+        f"<b>Same function?</b> On the test text the losses are {f.loss_source:.3f} and {f.loss_target:.3f} nats per token, "
+        f"KL {max(0.0, f.kl):.3f}; both rank the same token first at {f.top1_agreement:.0%} of positions."
+    ]
+    if site.stitch is not None:
+        for first, second, scores in (
+            (result.source, result.target, site.stitch.source_to_target),
+            (result.target, result.source, site.stitch.target_to_source),
+        ):
+            out.append(_stitched(first, second, scores))
+        out.append(
+            f"<span class='quiet'>{site.stitch.tokens:,} test tokens. 1 is the receiver by itself; 0 is the better of the "
+            "unigram model and the receiver with its mean row there.</span>"
+        )
+    return [minus(line) for line in out]
+
+
+def _stitched(first: str, second: str, scores: StitchScores) -> str:
+    e = scores["orthogonal"]
+    return (
+        f"<b>{first} up to here, {second} from here:</b> through R {interval(e)} of the "
+        f"cross-entropy is recovered, through an affine map {scores['affine'].value:.2f}, through a shuffled R "
+        f"{scores['shuffled'].value:.2f}."
+    )
+
+
+def text_needed(result: PairResult, site: SiteResult) -> list[str]:
+    """How many rows the rotation needs to come near what all of them give."""
+    curve = site.fit_curve
+    last = curve.orthogonal[-1]
+    enough = next(n for n, ev in zip(curve.rows, curve.orthogonal, strict=True) if ev >= last - 0.02)
+    gain = round(curve.affine[-1] - curve.affine[-2], 3) + 0.0 if len(curve.affine) > 1 else 0.0
+    return [
+        minus(line)
+        for line in (
+            f"<b>{enough:,} rows</b> bring R within 0.02 of what all {curve.rows[-1]:,} give ({last:.2f}).",
+            f"The affine map has twice as much to learn. The last doubling of the text gave it {gain:+.3f}.",
+            f"<span class='quiet'>Fitted on growing parts of the fit text, scored on all test rows. "
+            f"d = {result.d_model}; fewer than 20·d = {20 * result.d_model:,} rows give no verdict.</span>",
+        )
+    ]
+
+
+def depths(result: PairResult) -> list[str]:
+    """Whether one R serves all depths; an R that the text hardly fixes is not asked."""
+    table, n = result.ev_cross_site, len(result.sites)
+    own = sum(table[i][i] for i in range(n)) / n
+    known = [i for i, s in enumerate(result.sites) if s.rotation.identified_rank >= IDENTIFIED * result.d_model]
+    away = [table[i][j] for i in known for j in range(n) if i != j]
+    lines = [f"<b>With its own R</b> a site is explained at {own:.2f} on average."]
+    if away:
+        serves = "one R serves all depths" if min(away) > own - 0.1 else "one R does not serve all depths"
+        lines.append(
+            f"<b>With the R of another site</b> it is {sum(away) / len(away):.2f} on average, {max(away):.2f} at best: "
+            f"{serves if own > NOTHING else 'no R explains much here'}."
+        )
+    for site in (s for i, s in enumerate(result.sites) if i not in known):
+        lines.append(
+            f"<span class='quiet'>The R of the site {site.label} is not counted elsewhere: the text fixes it in "
+            f"{site.rotation.identified_rank} of {result.d_model} directions only.</span>"
+        )
+    return [minus(line) for line in lines]
+
+
+def pairs(results: list[PairResult]) -> list[str]:
+    """How the study's pairs compare."""
+    middle = len(results[0].sites) // 2
+    ranked = sorted(results, key=lambda r: r.sites[middle].ladder["orthogonal"].value, reverse=True)
+    best, worst = ranked[0], ranked[-1]
+    label = best.sites[middle].label
+
+    def line(word: str, r: PairResult) -> str:
+        v = f", verdict: {r.verdict.verdict}" if r.verdict is not None else ""
+        return f"<b>{word}</b> at the site {label}: {r.source} → {r.target}, {r.sites[middle].ladder['orthogonal'].value:.2f}{v}."
+
+    return [minus(line("Best aligned", best)), minus(line("Least aligned", worst))]
+
+
+def training(rows: list[TrainingRow]) -> list[str]:
+    """Whether the rotation account improves or fades with training, and what the trials change."""
+    points, trials = [r for r in rows if r.group == "training"], [r for r in rows if r.group == "trial"]
+    first, last = points[0], points[-1]
+
+    def moved(what: str, before: float, after: float) -> str:
+        if abs(after - before) < 0.03:
+            return f"{what} stays near {after:.2f}"
+        return f"{what} {'rises' if after > before else 'falls'} from {before:.2f} to {after:.2f}"
+
+    out = [
+        f"<b>From {first.tokens / 1e6:.1f} to {last.tokens / 1e6:.1f} M tokens</b> the loss falls from "
+        f"{first.loss_source:.2f} to {last.loss_source:.2f}; {moved('EV of R', first.orthogonal, last.orthogonal)}, "
+        f"{moved('of the affine map', first.affine, last.affine)}, {moved('ρ', first.rho, last.rho)}.",
+        f"<b>The dictionary through R:</b> {moved('EV', first.sae_rotated, last.sae_rotated)}, "
+        f"{moved('its ceiling', first.sae_ceiling, last.sae_ceiling)}. Through R of shuffled pairs, "
+        f"{moved('it', first.sae_shuffled, last.sae_shuffled)}.",
+        f"<b>Steering through R,</b> as a share of the own effect, over five genres at one dose: "
+        f"{first.steering_share:.2f} at first, {last.steering_share:.2f} at last.",
+    ]
+    if trials:
+        base, others = trials[0], trials[1:]
+        told = "; ".join(f"{r.name}: {r.orthogonal:.2f} (affine {r.affine:.2f}, ρ {r.rho:.2f})" for r in others)
+        out.append(
+            f"<b>Short trials</b> of {base.tokens / 1e6:.1f} M tokens, EV of R: {base.name}: {base.orthogonal:.2f} "
+            f"(affine {base.affine:.2f}, ρ {base.rho:.2f}); {told}."
+        )
+    return [minus(line) for line in out]

@@ -1,0 +1,248 @@
+"""Plotly figures of a dose–response: effect and loss over the dose, and shares of generations. Imports no model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from explorer.number_text import minus
+from explorer.palette import DASHES, Palette
+from explorer.presentation.rotation import base_layout
+from explorer.steering import BAND, MAX_LOSS_RISE, DoseResponse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from explorer.steering import LabelShares
+
+MARKS = {
+    "shuffled": ("x", "✕"),
+    "affine": ("square", "■"),
+    "raw": ("triangle-down", "▼"),
+    "native": ("diamond", "◆"),
+    "rotated": ("circle", "●"),
+}
+"""Shape of each arm (Plotly's name, and as a character), the second channel."""
+ORDER = tuple(MARKS)
+"""The last is drawn on top."""
+TICKS = (-0.8, -0.4, -0.1, 0.0, 0.1, 0.4, 0.8)
+
+
+def _at(dose: float) -> float:
+    """Where a dose stands: signed square root, so that small doses have room."""
+    return math.copysign(math.sqrt(abs(dose)), dose)
+
+
+def _tick(dose: float) -> str:
+    return minus(f"{dose:+g}") if dose else "0"
+
+
+def dose_figure(
+    response: DoseResponse,
+    palette: Palette,
+    chosen: str = "",
+    now: float | None = None,
+    beside: DoseResponse | None = None,
+) -> go.Figure:
+    """Effect above, loss rise below (and accuracy, where labels are known), against dose; one line for each arm.
+
+    `chosen` is the arm that is drawn thick, `now` the dose of the controls; `beside` is another response on whose
+    scale this one is drawn.
+    """
+    heads = response.accuracy is not None
+    heights = [0.5, 0.25, 0.25] if heads else [0.66, 0.34]
+    figure = make_subplots(len(heights), 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=heights)
+    base_layout(figure, palette, 560 if heads else 470)
+    x = [_at(c) for c in response.doses]
+    with_zero = _with_zero(x)
+    low, high = np.percentile(np.array(response.random), BAND, axis=0)
+    figure.add_trace(
+        go.Scatter(
+            x=[*with_zero, *with_zero[::-1]], y=[*_with_zero(high.tolist(), 0), *_with_zero(low.tolist(), 0)[::-1]],
+            fill="toself", mode="none", fillcolor=palette.null, opacity=0.28, hoverinfo="skip", name="random",
+        ), 1, 1,
+    )  # fmt: skip
+    for arm in ORDER:
+        if (curve := response.arm(arm)) is None:
+            continue
+        line = {"color": palette.arm(arm), "width": 4 if arm == chosen else 2, "dash": DASHES.get(arm, "dash")}
+        marker = {"symbol": MARKS[arm][0], "size": 9 if arm == chosen else 7}
+        bars = None
+        if arm in ("native", "rotated"):
+            up = [h - e for h, e in zip(curve.high, curve.effect, strict=True)]
+            down = [e - b for b, e in zip(curve.low, curve.effect, strict=True)]
+            bars = {"array": _with_zero(up, 0), "arrayminus": _with_zero(down, 0), "thickness": 1, "width": 3}
+        look = {"mode": "lines+markers", "line": line, "marker": marker, "name": arm}
+        hover = [f"{arm}, c = {c:+g}" for c in _with_zero(list(response.doses))]
+        rows = [(curve.effect, 0.0), ([100 * r for r in curve.loss_rise], 0.0)]
+        if heads and curve.accuracy is not None and response.accuracy is not None:
+            rows.append(([100 * a for a in curve.accuracy], 100 * response.accuracy))
+        for row, (values, zero) in enumerate(rows, 1):
+            figure.add_trace(
+                go.Scatter(
+                    x=with_zero, y=_with_zero(values, zero), error_y=bars if row == 1 else None, text=hover,
+                    hovertemplate="%{text}: %{y:.2f}<extra></extra>", **look,
+                ), row, 1,
+            )  # fmt: skip
+    figure.add_hline(0, line={"color": palette.ink, "width": 1}, row=1, col=1)
+    figure.add_hline(100 * MAX_LOSS_RISE, line={"color": palette.ink, "width": 1, "dash": "dot"}, row=2, col=1)
+    _shade_unusable(figure, response, palette)
+    if now is not None and abs(now) <= max(response.doses):
+        figure.add_vline(_at(now), line={"color": palette.source, "width": 1, "dash": "dot"})
+    figure.update_yaxes(title={"text": "effect m(c) − m(0)"}, row=1, col=1)
+    shown = [response, beside] if beside is not None else [response]
+    if beside is not None:
+        figure.update_yaxes(range=_span(shown), row=1, col=1)
+    largest = max((abs(100 * r) for s in shown for a in s.arms for r in a.loss_rise), default=1.0)
+    figure.update_yaxes(
+        title={"text": "loss rise, %"},
+        range=[min(-4.0, -0.08 * min(largest, 60)), min(largest * 1.05, 60)],
+        row=2,
+        col=1,
+    )
+    if heads:
+        figure.update_yaxes(title={"text": "label right, %"}, range=[-3, 103], row=3, col=1)
+    figure.update_xaxes(range=[-0.95, 0.95], tickvals=[_at(c) for c in TICKS], ticktext=[_tick(c) for c in TICKS])
+    figure.update_xaxes(title={"text": "dose c, in median norms"}, row=len(heights), col=1)
+    figure.update_layout(
+        title={"text": _key(response, palette), "x": 0, "xref": "container", "y": 1, "yanchor": "top", "pad": {"t": 20},
+               "font": {"size": 14}},
+        margin={"l": 68, "r": 12, "t": 70, "b": 48},
+    )  # fmt: skip
+    return figure
+
+
+def _span(shown: Sequence[DoseResponse]) -> list[float]:
+    """Lowest and highest effect of some responses, the band and the intervals of the bold arms included."""
+    lows, highs = [0.0], [0.0]
+    for response in shown:
+        for curve in response.arms:
+            bars = curve.arm in ("native", "rotated")
+            lows += curve.low if bars else curve.effect
+            highs += curve.high if bars else curve.effect
+        low, high = np.percentile(np.array(response.random), BAND, axis=0)
+        lows, highs = [*lows, *low], [*highs, *high]
+    room = 0.05 * (max(highs) - min(lows))
+    return [float(min(lows) - room), float(max(highs) + room)]
+
+
+def _with_zero(values: Sequence[float], zero: float = 0.0) -> list[float]:
+    """A curve over the doses with its point at dose 0."""
+    half = len(values) // 2
+    return [*values[:half], zero, *values[half:]]
+
+
+def _shade_unusable(figure: go.Figure, response: DoseResponse, palette: Palette) -> None:
+    """Doses that the areas leave out, on a faint ground."""
+    for sign in (-1, 1):
+        side = sorted(abs(c) for c in response.doses if sign * c > 0)
+        used = [
+            abs(c) for c, u in zip(response.doses, response.usable, strict=True) if u and sign * c > 0
+        ]  # fmt: skip
+        if len(used) == len(side):
+            continue
+        nearest = side[len(used)]
+        edge = (_at(max(used, default=0.0)) + _at(nearest)) / 2
+        figure.add_vrect(
+            *sorted((sign * edge, sign * 0.95)), fillcolor=palette.faint, opacity=0.55, layer="below", line_width=0
+        )
+
+
+def _key(response: DoseResponse, palette: Palette) -> str:
+    """The legend as coloured text: Plotly's own takes half of a narrow figure."""
+    marks = [
+        f"<span style='color:{palette.arm(a)}'>{MARKS[a][1]}</span> {a}" for a in reversed(ORDER) if response.arm(a)
+    ]
+    band = f"<span style='color:{palette.null}'>▬</span> random, 5–95 %"
+    return "   ".join(marks) + "<br>" + band + "   shaded: some arm’s loss rises by more than 10 %"
+
+
+def share_figure(shares: LabelShares, palette: Palette, chosen: str = "") -> go.Figure:
+    """Share of generations that carry the steered label, against dose, for every arm."""
+    figure = base_layout(go.Figure(), palette, 300)
+    x = [0.0, *(_at(c) for c in shares.doses)]
+    for arm, values in shares.arms:
+        figure.add_trace(
+            go.Scatter(
+                x=x, y=[100 * shares.unsteered, *(100 * v for v in values)], mode="lines+markers", name=arm,
+                line={"color": palette.arm(arm), "width": 4 if arm == chosen else 2, "dash": DASHES.get(arm, "dash")},
+                marker={"symbol": MARKS[arm][0] if arm in MARKS else "cross", "size": 8},
+                hovertemplate=f"{arm}: %{{y:.0f}} %<extra></extra>",
+            )
+        )  # fmt: skip
+    figure.update_yaxes(title={"text": f"{shares.key} = {shares.value}, %"}, range=[-4, 104])
+    figure.update_xaxes(
+        title={"text": "dose c, in median norms"}, tickvals=x, ticktext=["0", *map(_tick, shares.doses)]
+    )
+    figure.update_layout(margin={"l": 68, "r": 12, "t": 12, "b": 48})
+    return figure
+
+
+def dose_table(response: DoseResponse) -> pd.DataFrame:
+    """Every number of a response, one row for each arm and dose: what the CSV holds."""
+    import pandas as pd
+
+    rows = []
+    for curve in response.arms:
+        for i, c in enumerate(response.doses):
+            rows.append(
+                {
+                    "vector": response.vector, "site": response.site, "arm": curve.arm, "dose": c,
+                    "dose_norm": c * response.norm, "effect": curve.effect[i], "low": curve.low[i],
+                    "high": curve.high[i], "loss_rise": curve.loss_rise[i], "usable": response.usable[i],
+                    "accuracy": None if curve.accuracy is None else curve.accuracy[i],
+                }
+            )  # fmt: skip
+    for number, values in enumerate(response.random):
+        for i, c in enumerate(response.doses):
+            rows.append(
+                {
+                    "vector": response.vector, "site": response.site, "arm": f"random {number}", "dose": c,
+                    "dose_norm": c * response.norm, "effect": values[i], "loss_rise": None,
+                    "usable": response.usable[i],
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _transfer(response: DoseResponse | None) -> float | None:
+    return None if response is None or response.transfer is None else response.transfer.value
+
+
+def transfer_grid(responses: Sequence[DoseResponse], sites: Mapping[str, str], site: str) -> pd.DataFrame:
+    """One row for each vector: verdict and regime at a site, and TE at every site, best at that site first.
+
+    `sites`: label of each site by its name. A feature belongs to the dictionary of one site.
+    """
+    import pandas as pd
+
+    by_vector: dict[str, dict[str, DoseResponse]] = {}
+    for r in responses:
+        # Feature 5 of one site is another feature than feature 5 of another.
+        key = r.vector if r.vector.startswith("contrast:") else f"{r.vector} {r.site}"
+        by_vector.setdefault(key, {})[r.site] = r
+    rows = []
+    for found in by_vector.values():
+        here = found.get(site) or next(iter(found.values()))
+        raw = here.arm("raw")
+        native = here.arm("native")
+        title = here.title if here.vector.startswith("contrast:") else f"{here.title}, {sites[here.site]}"
+        rows.append(
+            {
+                "vector": title,
+                "verdict": here.verdict.value if site in found else None,
+                "raw arm": here.regime.value if site in found else None,
+                **{label: _transfer(found.get(name)) for name, label in sites.items()},
+                "raw / own": raw.area.value / native.area.value
+                if raw and native and here.transfer and site in found else None,
+                "name": here.vector,
+                "site": here.site,
+            }
+        )  # fmt: skip
+    frame = pd.DataFrame(rows)
+    return frame.sort_values(sites[site], ascending=False, na_position="last", kind="stable", ignore_index=True)

@@ -1,0 +1,72 @@
+"""The dial on the stage: large, and turning smoothly in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from explorer.narrative import Chapter
+from explorer.number_text import number
+from explorer.palette import Palette
+from explorer.presentation.rotation import dial
+from explorer.presentation.story.stage import SMALLEST, fill, heading, spot, staged
+
+TURN_MILLISECONDS = 110
+"""A step of the dial; points move all the time."""
+
+
+def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) -> go.Figure:
+    """The dial of a pair, turning smoothly in the browser; axes span `others` too, so that scenes can be compared."""
+    assert chapter.here.dial is not None and chapter.clouds is not None
+    curve = chapter.here.dial
+    figure = dial(curve, *chapter.clouds, (chapter.source, chapter.target), palette)
+    staged(figure, palette)
+    figure.data[3].visible = False  # the direct fit is the last scene's idea
+    ends = {"true pairs": (curve.dictionary[-1], palette.rotated), "shuffled pairs": (curve.shuffled[-1], palette.null)}
+    figure.layout.annotations = ()
+    curves = [c.here.dial for c in (chapter, *others) if c.here.dial is not None]
+    low = min(0.0, *(min(*c.dictionary, *c.shuffled) for c in curves))
+    apart = 0.075 * (1.15 - low)
+    gap = ends["true pairs"][0] - ends["shuffled pairs"][0]
+    shift = max(0.0, apart - abs(gap)) / 2
+    for i, (text, (y, colour)) in enumerate(ends.items()):
+        up = shift if (gap >= 0) == (i == 0) else -shift
+        figure.add_annotation(
+            xref="x2 domain", yref="y2", x=1.03, y=y + up, text=text, xanchor="left", showarrow=False,
+            font={"size": SMALLEST, "color": colour},
+        )  # fmt: skip
+    figure.add_annotation(
+        xref="x2", yref="y2", x=0.0, y=curve.ceiling, yshift=18, xanchor="left", showarrow=False,
+        text=f"ceiling {number(curve.ceiling)}", font={"size": SMALLEST},
+    )  # fmt: skip
+    marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.raw, '◆')} {chapter.target}, turned by R"
+    heading(figure, 0.0, f"the same tokens:   {marks}")
+    fill(figure, 1, *chapter.clouds)
+    figure.update_yaxes(
+        row=1, col=2, title="dictionary explains", range=[low - 0.17 * (1.12 - low), 1.12]
+    )  # room for the needle's number
+    for trace in (*figure.data, *(t for frame in figure.frames for t in frame.data)):
+        if trace.mode == "markers+text":
+            trace.textfont = {"size": 34, "color": palette.ink}
+            trace.marker.size = 26
+            if trace.x[0] >= 0.5 and gap < 4 * apart:  # below the needle lies the curve of the shuffled pairs
+                trace.textposition = "top left"
+        elif trace.marker.symbol == "diamond":
+            trace.marker.size = 10
+        if trace.mode == "markers":
+            trace.cliponaxis = False
+    smooth = {"duration": TURN_MILLISECONDS, "easing": "linear"}
+    for step in figure.layout.sliders[0].steps:
+        step.args[1]["transition"] = {"duration": 0}
+    turn = figure.layout.updatemenus[0].buttons[0]
+    turn.args = [
+        turn.args[0],
+        {"mode": "immediate", "fromcurrent": False, "transition": smooth,
+         "frame": {"duration": TURN_MILLISECONDS, "redraw": False}},
+    ]  # fmt: skip
+    figure.layout.updatemenus[0].font.size = figure.layout.sliders[0].font.size = SMALLEST
+    figure.layout.updatemenus[0].update(y=0, yanchor="top", pad={"t": 52})
+    figure.layout.sliders[0].update(y=0, pad={"t": 50})
+    figure.update_layout(margin={"l": 12, "r": 168, "t": 56, "b": 136})
+    return figure

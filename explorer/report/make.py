@@ -1,0 +1,156 @@
+"""The report on a measured pair: what `check` writes into report.json and sites.csv, from one object."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from explorer.alignment import PairResult, SiteResult, StitchScores
+from explorer.metrics import Estimate
+from explorer.report.schema import SCHEMA, Circumstances, Report, Rotation, SiteReport, SteeringRow
+
+if TYPE_CHECKING:
+    from explorer.steering import DoseResponse
+
+CONTRAST = "contrast:"
+"""How the name of a ready contrast begins."""
+SCORES = {
+    "ceiling": ("ceiling", "paper"),
+    "raw": ("raw", "paper"),
+    "translated": ("translated", "paper"),
+    "rotated": ("rotated", "paper"),
+    "rotated_faithful": ("rotated", "faithful"),
+    "shuffled": ("shuffled", "paper"),
+}
+"""The dictionary's scores that the format has: arm and reading."""
+FIRED = ("raw", "rotated")
+"""Arms of the firing correlation that it has."""
+
+
+def make_report(
+    result: PairResult,
+    responses: Sequence[DoseResponse],
+    facts: Circumstances,
+    decoder_cosines: Mapping[str, float] = MappingProxyType({}),
+) -> Report:
+    """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries."""
+    assert result.verdict is not None
+    return Report(
+        schema=SCHEMA,
+        models=facts.models,
+        rows=result.rows,
+        function=result.function,
+        sites=tuple(_site(s, result.d_model, decoder_cosines.get(s.site)) for s in result.sites),
+        ev_cross_site=result.ev_cross_site,
+        steering=tuple(_steering(r) for r in responses if r.vector.startswith(CONTRAST)) or None,
+        verdict=result.verdict.verdict,
+        reasons=result.verdict.reasons,
+        next=result.verdict.next,
+        text=facts.text,
+        command=facts.command,
+        versions=facts.versions,
+        seconds=facts.seconds,
+    )
+
+
+def _steering(r: DoseResponse) -> SteeringRow:
+    native, rotated, raw = (r.arm(name) for name in ("native", "rotated", "raw"))
+    assert native is not None
+    assert rotated is not None
+    assert raw is not None
+    reach = max((abs(c) for c, usable in zip(r.doses, r.usable, strict=True) if usable), default=0.0)
+    te = r.transfer
+    return SteeringRow(
+        r.vector.removeprefix(CONTRAST),
+        r.site,
+        reach,
+        native.area.value,
+        rotated.area.value,
+        raw.area.value,
+        *r.band,
+        None if te is None else te.value,
+        None if te is None else te.low,
+        None if te is None else te.high,
+        str(r.verdict),
+        str(r.regime),
+    )
+
+
+def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
+    assert s.stitch is not None
+    assert s.verdict is not None
+    estimates = {name: e for name, e in _estimates(s).items() if e is not None}
+
+    def under(part: str) -> dict[str, float]:
+        return {n.removeprefix(f"{part}."): e.value for n, e in estimates.items() if n.startswith(f"{part}.")}
+
+    r = s.rotation
+    return SiteReport(
+        site=s.site,
+        ev={"mean": s.ladder.mean, "token_residual": None, **under("ev")},
+        rho=None if s.rho is None else s.rho.value,
+        nulls={name: max(values) for name, values in asdict(s.nulls).items()} | under("nulls"),
+        nulls_affine={name: max(values) for name, values in asdict(s.nulls_affine).items()},
+        p=s.ladder.p,
+        sae=None if s.dictionary is None else {**under("sae"), "l0": s.dictionary["ceiling"].l0},
+        decoder_cosine=decoder_cosine,
+        rotation=Rotation(
+            r.frobenius_from_identity,
+            (2 * d) ** 0.5,
+            r.determinant,
+            r.identified_rank,
+            r.identity_share,
+            r.haar.p,
+            r.haar.ks_p_paper,
+        ),
+        stitch={way: under(f"stitch.{way}") for way in _ways(s)},
+        firing=None if s.firing is None else {arm: s.firing[arm] for arm in FIRED},
+        intervals={name: (e.low, e.high) for name, e in estimates.items()},
+        verdict=s.verdict.verdict,
+        reasons=s.verdict.reasons,
+    )
+
+
+def _ways(s: SiteResult) -> dict[str, StitchScores]:
+    assert s.stitch is not None
+    return {"source_to_target": s.stitch.source_to_target, "target_to_source": s.stitch.target_to_source}
+
+
+def _estimates(s: SiteResult) -> dict[str, Estimate | None]:
+    """Every number of a site that has an interval, by its dotted name in the report."""
+    found: dict[str, Estimate | None] = {f"ev.{rung}": e for rung, e in s.ladder.rungs.items()}
+    found |= {"ev.token_residual": s.token.residual, "rho": s.rho, "rho_scale": s.rho_scale}
+    found["nulls.token_lookup"] = s.token.lookup
+    if s.dictionary is not None:
+        found |= {f"sae.{name}": getattr(s.dictionary[arm], reading) for name, (arm, reading) in SCORES.items()}
+    return found | {f"stitch.{way}.{seam}": e for way, scores in _ways(s).items() for seam, e in scores.seams.items()}
+
+
+def flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Every number of a site's report by its dotted name, in the contract's order; bounds as name.low and name.high."""
+    if isinstance(value, SiteReport | Rotation):
+        value = {f.name: getattr(value, f.name) for f in fields(value)}
+    if not isinstance(value, Mapping):
+        return {name: " · ".join(value) if isinstance(value, tuple) else value}
+    out: dict[str, Any] = {}
+    for key, inner in value.items():
+        if key == "intervals":
+            out |= {f"{k}.{end}": v for k, both in inner.items() for end, v in zip(("low", "high"), both, strict=True)}
+        else:
+            out |= flat(inner, f"{name}.{key}" if name else key)
+    return out
+
+
+def sites_csv(report: Report) -> str:
+    """One line for each site, every number in full precision; an empty cell where there is none."""
+    rows = [flat(site) for site in report.sites]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+    return out.getvalue()

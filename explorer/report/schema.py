@@ -1,0 +1,182 @@
+"""The format of report.json, schema 1 (a contract: scripts read it)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from explorer.alignment import FunctionResult, Rows
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """One of the two models."""
+
+    id: str
+    """Folder or hub id, as it was given."""
+    revision: str | None
+    """Revision of a hub id."""
+    sha256: str
+    """Hash of its config and weights."""
+    d_model: int
+    """Width of the residual stream."""
+    n_layers: int
+    """Blocks."""
+    parameters: int
+    """Number of parameters."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """The pair."""
+
+    source: ModelFacts
+    """A."""
+    target: ModelFacts
+    """B."""
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What kind of matrix R is."""
+
+    frobenius_from_identity: float
+    """‖R − I‖_F."""
+    sqrt_2d: float
+    """√(2d): where ‖R − I‖_F lies whenever tr R is near 0."""
+    det: float
+    """+1 or −1."""
+    identified_rank: int
+    """k*, of d."""
+    identity_share: float
+    """tr(M) / ΣS."""
+    haar_p: float
+    """p of the Haar test."""
+    ks_p_paper: float
+    """The paper's KS test, which has no power."""
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """One site."""
+
+    site: str
+    """Its name."""
+    ev: Mapping[str, float | None]
+    """EV of the source's rows on test by map: `mean` (the fit rows' mean), the rungs of the ladder, and
+    `token_residual` (R after what the token alone explains was subtracted on both sides; null where nothing is left).
+    """
+    rho: float | None
+    """EV orthogonal / EV affine."""
+    nulls: Mapping[str, float]
+    """Orthogonal EV on test without a true pairing, of several refits the largest: `shuffled` and `untrained` (gates),
+    `haar`, `pca_signs`; and `token_lookup`, the mean of the source's fit rows of the same token."""
+    nulls_affine: Mapping[str, float]
+    """The gates of the affine map: `shuffled`, `untrained`."""
+    p: float
+    """(1 + #{shuffled ≥ orthogonal}) / 20."""
+    sae: Mapping[str, float] | None
+    """Paper-style EV of the source's dictionary on the source itself (`ceiling`) and on the target by map;
+    `rotated_faithful` is through R against x_A, `l0` the mean number of active features on the source. Null where no
+    dictionary was used."""
+    decoder_cosine: float | None
+    """Mean over the source's live features of the largest cosine with the target's decoder rows, after R; null where
+    one of the two has no dictionary, as in a check without `--sae-target`."""
+    rotation: Rotation
+    """R."""
+    stitch: Mapping[str, Mapping[str, float]]
+    """CE recovered, `source_to_target` (the source to the site, the target from there) and `target_to_source`: each by
+    what passes the seam."""
+    firing: Mapping[str, float | None] | None
+    """Median firing Pearson r over features by map: null where no feature fired often enough; null as a whole where no
+    dictionary was used."""
+    intervals: Mapping[str, tuple[float, float]]
+    """95 % bounds of the document bootstrap by name, e.g. ev.orthogonal, rho, stitch.target_to_source["affine"]."""
+    verdict: str
+    """One of the verdicts."""
+    reasons: tuple[str, ...]
+    """Why."""
+
+
+@dataclass(frozen=True)
+class SteeringRow:
+    """One ready contrast of the source on the target. Effects are signed areas ∫ sign(c)·(m(c) − m(0)) dc."""
+
+    name: str
+    """The contrast."""
+    site: str
+    """Where it was added."""
+    reach: float
+    """Largest |c|, in median residual norms of the target, that the areas cover; beyond it the loss rises by > 10 %."""
+    native: float
+    """Area of the target's own vector."""
+    rotated: float
+    """Of the source's vector through R."""
+    raw: float
+    """Of the source's vector as it is."""
+    random_low: float
+    """5th percentile of random directions' areas."""
+    random_high: float
+    """95th percentile."""
+    transfer: float | None
+    """TE = rotated / native; null where native is not above the random band."""
+    transfer_low: float | None
+    """Lower 95 % bound of TE, by bootstrap over prompts."""
+    transfer_high: float | None
+    """Upper 95 % bound."""
+    verdict: str
+    """n/a, inverted, no better than random, weak, transfers."""
+    regime: str
+    """What the raw vector does, in the paper's words: n/a, inverted, none, partial, clean."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole."""
+
+    schema: int
+    """Version of this format."""
+    models: Models
+    """Who was compared."""
+    rows: Rows
+    """On how much."""
+    function: FunctionResult
+    """Same function?"""
+    sites: tuple[SiteReport, ...]
+    """Site by site."""
+    ev_cross_site: tuple[tuple[float, ...], ...]
+    """EV at the site of the column with the R of the site of the row."""
+    steering: tuple[SteeringRow, ...] | None
+    """Verdicts on steering vectors; null where the text has no ready contrasts, or a model does not know the text."""
+    verdict: str
+    """Of the pair."""
+    reasons: tuple[str, ...]
+    """Why."""
+    next: str
+    """What to try next."""
+    text: str
+    """What was read."""
+    command: str
+    """What made this report."""
+    versions: Mapping[str, str]
+    """Libraries."""
+    seconds: float
+    """How long the check took."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a report says beside the numbers."""
+
+    models: Models
+    """The two models."""
+    text: str
+    """What was read, in words."""
+    command: str
+    """The command line."""
+    versions: Mapping[str, str]
+    """Libraries."""
+    seconds: float
+    """Time taken."""

@@ -1,0 +1,186 @@
+"""Figures of the report as inline SVG: no script, no network; colours are CSS variables, so that both themes fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from explorer.alignment import PairResult, SiteResult, recovered, rungs, seams
+from explorer.metrics import Estimate
+from explorer.number_text import number
+
+WIDTH, HEIGHT = 720, 300
+LEFT, RIGHT, TOP, BOTTOM = 56, 132, 16, 40
+
+
+class _Axes:
+    """A plot area: data coordinates to pixels, with horizontal grid lines."""
+
+    def __init__(self, low: float, high: float, columns: int) -> None:
+        self.low, self.high, self.columns = low, high, max(1, columns)
+        self.parts: list[str] = []
+        self.names: list[tuple[float, str, str]] = []
+        for tick in _ticks(low, high):
+            y = self.y(tick)
+            self.parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+            self.parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}</text>')
+
+    def x(self, column: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (column + 0.5) / self.columns
+
+    def y(self, value: float) -> float:
+        share = (max(self.low, min(self.high, value)) - self.low) / (self.high - self.low)
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
+
+    def labels(self, names: Sequence[str]) -> None:
+        for i, name in enumerate(names):
+            self.parts.append(f'<text x="{self.x(i):.1f}" y="{HEIGHT - 14}" text-anchor="middle">{escape(name)}</text>')
+
+    def line(self, values: Sequence[float | None], css: str, name: str) -> None:
+        points = [(self.x(i), self.y(v)) for i, v in enumerate(values) if v is not None]
+        if not points:
+            return
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self.parts.append(f'<polyline class="line {css}" points="{path}"/>')
+        self.parts += [f'<circle class="dot {css}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in points]
+        self.names.append((points[-1][1], css, name))
+
+    def bars(self, estimates: Sequence[Estimate | None], css: str) -> None:
+        for i, e in enumerate(estimates):
+            if e is not None:
+                x, low, high = self.x(i), self.y(e.low), self.y(e.high)
+                self.parts.append(f'<line class="bar {css}" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>')
+
+    def done(self, alt: str) -> str:
+        # Names beside the last point, pushed apart where they would touch.
+        last = -1e9
+        for y, css, name in sorted(self.names):
+            last = max(y, last + 16)
+            self.parts.append(
+                f'<text class="name {css}" x="{WIDTH - RIGHT + 10}" y="{last + 4:.1f}">{escape(name)}</text>'
+            )
+        return (
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(alt)}"><title>{escape(alt)}</title>'
+            + "".join(self.parts)
+            + "</svg>"
+        )
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    step = next(s for s in (0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 1e9) if (high - low) / s <= 7)
+    first = int(low / step) - 1
+    return [t for i in range(first, first + 12) if low - 1e-9 <= (t := i * step) <= high + 1e-9]
+
+
+def _number(value: float) -> str:
+    return number(value).rstrip("0").rstrip(".")
+
+
+def _range(values: Sequence[float | None]) -> tuple[float, float]:
+    numbers = [v for v in values if v is not None]
+    low = min([0.0, *numbers])
+    return max(-2.5, low - 0.05 if low < 0 else 0.0), max([1.0, *numbers])
+
+
+def ladder(result: PairResult) -> str:
+    """EV of the maps by site, with the largest gate null."""
+    sites = result.sites
+    drawn = {rung: m.colour for rung, m in rungs().items() if m.is_arm}
+    values = {name: [s.ladder[name] for s in sites] for name in drawn}
+    null = [s.nulls.gate for s in sites]
+    everything = [e.value for row in values.values() for e in row] + null
+    axes = _Axes(*_range(everything), len(sites))
+    axes.labels([s.label for s in sites])
+    axes.line(null, "null", "largest gate null")
+    axes.line([s.token.lookup.value for s in sites], "source", "token lookup")
+    for name, css in drawn.items():
+        axes.line([e.value for e in values[name]], css, name)
+        axes.bars(values[name], css)
+    return axes.done("Explained variance of the source's rows by each map, site by site")
+
+
+def dictionary(result: PairResult) -> str | None:
+    """Paper-style EV of the dictionary under the maps, site by site; None without a dictionary."""
+    sites = [s for s in result.sites if s.dictionary is not None]
+    if not sites:
+        return None
+    arms = {"ceiling": "ceiling", "raw": "raw", "translated": "translated", "rotated": "rotated", "shuffled": "null"}
+    values = {a: [s.dictionary[a].paper for s in sites if s.dictionary is not None] for a in arms}
+    faithful = [s.dictionary["rotated"].faithful for s in sites if s.dictionary is not None]
+    everything = [e.value for row in (*values.values(), faithful) for e in row]
+    axes = _Axes(*_range(everything), len(sites))
+    axes.labels([s.label for s in sites])
+    for arm, css in arms.items():
+        axes.line([e.value for e in values[arm]], css, arm)
+        axes.bars(values[arm], css)
+    axes.line([e.value for e in faithful], "native", "rotated, faithful")
+    return axes.done("Explained variance of the source's dictionary on the target, by map and site")
+
+
+def stitching(result: PairResult) -> str | None:
+    """CE recovered in the worse direction, by arm and site."""
+    sites = [s for s in result.sites if s.stitch is not None]
+    if not sites:
+        return None
+    values = {seam: [recovered(s, seam).estimate.value for s in sites] for seam in seams()}
+    axes = _Axes(*_range([v for row in values.values() for v in row]), len(sites))
+    axes.labels([s.label for s in sites])
+    for seam, m in seams().items():
+        axes.line(values[seam], m.colour, seam)
+    return axes.done("Cross-entropy recovered by stitching, in the worse direction, by arm and site")
+
+
+def fit_curve(site: SiteResult) -> str:
+    """EV against the number of rows that the map was fitted on."""
+    c = site.fit_curve
+    axes = _Axes(*_range([*c.orthogonal, *c.affine]), len(c.rows))
+    axes.labels([f"{n / 1000:.1f}k" if n >= 1000 else str(n) for n in c.rows])
+    axes.line(list(c.affine), "affine", "affine")
+    axes.line(list(c.orthogonal), "rotated", "orthogonal")
+    return axes.done(f"Explained variance on test against the number of fit rows, at {site.label}")
+
+
+def spectrum(site: SiteResult) -> str:
+    """Histogram of eigen-angles with the band of Haar draws."""
+    s = site.rotation.spectrum
+    bins, top = len(s.counts), max(*s.counts, *s.haar_high) * 1.15
+    axes = _Axes(0.0, top, bins)
+    axes.parts.clear()
+    width = (WIDTH - LEFT - RIGHT) / bins
+    for i, count in enumerate(s.counts):
+        x, zero = axes.x(i) - width / 2, axes.y(0)
+        low, high = axes.y(s.haar_low[i]), axes.y(s.haar_high[i])
+        axes.parts.append(
+            f'<rect class="band" x="{x:.1f}" y="{high:.1f}" width="{width:.1f}" height="{max(0.5, low - high):.1f}"/>'
+            f'<rect class="fill rotated" x="{x + 2:.1f}" y="{axes.y(count):.1f}" width="{width - 4:.1f}" '
+            f'height="{zero - axes.y(count):.1f}"/>'
+        )
+    for share, name in ((0.0, "0"), (0.5, "π/2"), (1.0, "π")):
+        x = LEFT + (WIDTH - LEFT - RIGHT) * share
+        axes.parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 14}" text-anchor="middle">{name}</text>')
+    axes.names = [(axes.y(s.haar_high[-1]), "null", "Haar, 95 %"), (axes.y(s.counts[-1]) + 20, "rotated", "R")]
+    return axes.done(f"Eigen-angles of R at {site.label}, against Haar draws")
+
+
+def cross_site(result: PairResult) -> str:
+    """EV at the site of the column with the R of the site of the row, as a table of shaded cells."""
+    labels, n = [s.label for s in result.sites], len(result.sites)
+    cell = min(64, 480 // n)
+    size_x, size_y = 110 + cell * n, 34 + cell * n
+    parts = []
+    for i, row in enumerate(result.ev_cross_site):
+        parts.append(f'<text x="100" y="{34 + cell * (i + 0.5) + 4:.0f}" text-anchor="end">{escape(labels[i])}</text>')
+        parts.append(f'<text x="{110 + cell * (i + 0.5):.0f}" y="22" text-anchor="middle">{escape(labels[i])}</text>')
+        for j, value in enumerate(row):
+            x, y = 110 + cell * j, 34 + cell * i
+            opacity = max(0.0, min(1.0, value)) * 0.6
+            parts.append(
+                f'<rect class="cell" x="{x}" y="{y}" width="{cell - 2}" height="{cell - 2}" '
+                f'style="fill-opacity:{opacity:.2f}"/><text x="{x + cell / 2 - 1:.0f}" y="{y + cell / 2 + 4:.0f}" '
+                f'text-anchor="middle">{number(value)}</text>'
+            )
+    alt = "Explained variance at one site with the rotation of another"
+    return (
+        f'<svg viewBox="0 0 {size_x} {size_y}" style="max-width:{size_x}px" role="img" aria-label="{alt}">'
+        f"<title>{alt}</title>{''.join(parts)}</svg>"
+    )

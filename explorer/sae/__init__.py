@@ -1,0 +1,5 @@
+"""One dictionary (SAE): encode, decode, train, and the rows that training draws."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+from .activation_buffer import (
+    Part as Part,
+    after_first as after_first,
+    read_rows as read_rows,
+    shuffled_batches as shuffled_batches,
+)
+from .fit import POOL as POOL, ROWS as ROWS, check_recipe as check_recipe, fit_dictionary as fit_dictionary
+from .sae import SAE as SAE
+from .trainer import SAERecipe as SAERecipe, SAETrainer as SAETrainer, train_sae as train_sae

@@ -1,0 +1,5 @@
+"""Dictionaries on disk, one module a format, registered in one table."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,2 @@
+from .registry import at_site as at_site, load_sae as load_sae, load_saes as load_saes
+from .saelens import save_sae as save_sae

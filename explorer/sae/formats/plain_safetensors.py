@@ -1,0 +1,43 @@
+"""One safetensors file with named arrays; its metadata say what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from explorer.errors import InputError
+from explorer.sae.formats.stored_sae import SAEFormat, StoredSAE
+
+
+def _read(path: Path) -> StoredSAE:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            settings: dict[str, Any] = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"'{path}' is no readable safetensors file: {error}") from error
+    for name in ("k", "apply_b_dec_to_input", "architecture"):
+        if isinstance(settings.get(name), str):
+            settings[name] = _parsed(settings[name])
+    architecture = settings.get("architecture") or ("topk" if "k" in settings else None)
+    if architecture is None:
+        raise InputError(
+            f"'{path}' does not say its architecture: write it into the file's metadata, e.g. "
+            '{"architecture": "topk", "k": "32", "hook_name": "blocks.3.hook_resid_pre"}'
+        )
+    site = settings.get("hook_name") or settings.get("site") or ""
+    return StoredSAE(architecture, settings.get("k"), tensors, site, centred=settings.get("apply_b_dec_to_input", True))
+
+
+def _parsed(text: str) -> Any:
+    """A value of a safetensors header, which holds strings only."""
+    try:
+        return json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
+
+
+FORMAT = SAEFormat("a .safetensors file", Path.is_file, _read)

@@ -1,0 +1,122 @@
+"""A dictionary as a file has it, in any format; what a format is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from explorer.errors import InputError
+from explorer.models import residual_index
+from explorer.sae.sae import SAE
+
+
+@dataclass(frozen=True)
+class StoredSAE:
+    """A dictionary as its file has it."""
+
+    architecture: str
+    """What the file says that it is, in this project's words."""
+    k: Any
+    """What the file says for k."""
+    tensors: dict[str, Tensor]
+    """W_enc d×f, b_enc, W_dec f×d, b_dec, and threshold for jumprelu."""
+    site: str
+    """Where the file says that it reads; may be empty."""
+    centred: bool = True
+    """Whether b_dec is subtracted from the input."""
+    rescaled: bool = False
+    """Whether activations are multiplied by the decoder's norms before they are chosen, and divided after."""
+
+    def sae(self, path: Path) -> SAE:
+        """The dictionary, float32. Raises InputError, naming the path, for what is missing or cannot be carried.
+
+        b_dec is subtracted on input afterwards; where the file does not, b_enc takes up b_dec @ W_enc:
+        the same function.
+        """
+        if missing := [n for n in ("W_enc", "b_enc", "W_dec", "b_dec") if n not in self.tensors]:
+            raise InputError(f"'{path}' lacks {', '.join(missing)}: export it again")
+        if self.architecture == "topk" and not (isinstance(self.k, int) and self.k > 0):
+            raise InputError(f"'{path}' is a topk dictionary without k: add k to its settings, or export it again")
+        if self.architecture == "jumprelu" and "threshold" not in self.tensors:
+            raise InputError(f"'{path}' is a jumprelu dictionary without a threshold: export it again")
+        tensors = {name: t.double() for name, t in self.tensors.items()}
+        _check_shapes(path, tensors)
+        if not all(torch.isfinite(t).all() for t in tensors.values()):
+            raise InputError(f"'{path}' has non-finite weights: export it again")
+        if self.rescaled:
+            norm = tensors["W_dec"].norm(dim=1)
+            tensors |= {"W_enc": tensors["W_enc"] * norm, "b_enc": tensors["b_enc"] * norm}
+            tensors["W_dec"] = tensors["W_dec"] / norm.clamp_min(1e-12)[:, None]
+        if not self.centred:
+            tensors["b_enc"] = tensors["b_enc"] + tensors["b_dec"] @ tensors["W_enc"]
+        threshold = tensors["threshold"].float() if self.architecture == "jumprelu" else None
+        k = self.k if self.architecture == "topk" else None
+        if self.site and residual_index(self.site) is None:
+            raise InputError(
+                f"'{path}' reads '{self.site}', which is no site of the residual stream: give a dictionary of "
+                "blocks.N.hook_resid_pre or blocks.N.hook_resid_post"
+            )
+        w_enc, b_enc, w_dec, b_dec = (tensors[n].float() for n in ("W_enc", "b_enc", "W_dec", "b_dec"))
+        return SAE(self.architecture, k, w_enc, b_enc, w_dec, b_dec, self.site, threshold)
+
+
+class SAEFormat(NamedTuple):
+    """One way to keep a dictionary on disk."""
+
+    looks: str
+    """What a path holds that has this format, for people."""
+    is_at: Callable[[Path], bool]
+    """Whether a path has this format."""
+    read: Callable[[Path], StoredSAE]
+    """Reads it. Raises InputError for what cannot be read or carried."""
+
+
+def folder_format(
+    name: str,
+    settings: str,
+    weights: str,
+    read: Callable[[Path, dict[str, Any], dict[str, Tensor]], StoredSAE],
+) -> SAEFormat:
+    """A format that is a folder with a JSON file of settings and a safetensors file of weights."""
+    return SAEFormat(
+        f"{settings} with {weights} ({name})",
+        lambda folder: (folder / settings).is_file() and (folder / weights).is_file(),
+        lambda folder: read(folder, _settings(folder / settings), _tensors(folder / weights)),
+    )
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}' is no readable settings file: {error}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"'{path}' holds no settings: it must be a JSON object")
+    return settings
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"'{path}' is no readable safetensors file: {error}") from error
+
+
+def _check_shapes(path: Path, tensors: dict[str, Tensor]) -> None:
+    d, f = len(tensors["b_dec"]), len(tensors["b_enc"])
+    wanted = {"W_enc": (d, f), "b_enc": (f,), "W_dec": (f, d), "b_dec": (d,), "threshold": (f,)}
+    for name, shape in wanted.items():
+        if name in tensors and tuple(tensors[name].shape) != shape:
+            raise InputError(
+                f"'{path}': {name} has shape {tuple(tensors[name].shape)}, expected {shape} by its biases "
+                "(W_enc is width × features, W_dec features × width)"
+            )

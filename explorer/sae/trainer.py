@@ -1,0 +1,209 @@
+"""Train dictionaries on residual-stream rows: TopK with an auxiliary loss that revives dead features, or L1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from explorer.models import bfloat16_pays
+from explorer.sae.sae import SAE, top_k
+
+LARGE = 2**27
+"""Multiplications of one product from which on its precision is worth a choice."""
+
+
+@dataclass(frozen=True)
+class SAERecipe:
+    """How a dictionary is made."""
+
+    width: int = 1024
+    """Number of features."""
+    k: int | None = 16
+    """Features kept for each row; None trains a ReLU dictionary with an L1 penalty."""
+    l1: float = 0.0
+    """Weight of Σ|a| for ReLU dictionaries, on rows scaled to unit mean square per dimension."""
+    learning_rate: float = 2e-3
+    """Peak learning rate of Adam; linear warm-up over 5 % and linear decay over the last 30 % of the batches."""
+    batch: int = 1024
+    """Rows in a batch."""
+    dead_after: int = 100
+    """Batches without a firing after which a feature counts as dead and joins the auxiliary loss."""
+    k_auxiliary: int = 64
+    """Dead features that may rebuild the error (Gao et al. 2024, 2406.04093)."""
+
+
+def _write(a: Float[Tensor, "n f"], index: Int[Tensor, "n k"], values: Float[Tensor, "n k"]) -> None:
+    """Put values into places of each row. Half-precision numbers go as bits: PyTorch converts all of `a` otherwise."""
+    kind = torch.int16 if a.dtype == torch.bfloat16 else a.dtype
+    a.view(kind).scatter_(1, index, values.view(kind))
+
+
+@cache
+def _bfloat16_pays() -> bool:
+    """Asked once a process, so that all dictionaries of one run are made the same way."""
+    return bfloat16_pays()
+
+
+class SAETrainer:
+    """Trains one dictionary batch by batch; `finish` gives it back in the scale of the raw rows.
+
+    Gradients are written out by hand, into memory that is kept: the same as autograd's (a test compares), but without
+    its temporary n × f matrices, each of which costs a fresh page fault for every 4 KiB. Where this CPU has units for
+    bfloat16 the five products use them; weights, optimiser, errors and losses stay float32.
+    """
+
+    def __init__(
+        self, recipe: SAERecipe, sample: Float[Tensor, "n d"], batches: int, seed: int, site: str = ""
+    ) -> None:
+        """`sample` sets the decoder bias and the rows' scale; `batches` is how many will come (for the schedule)."""
+        generator = torch.Generator().manual_seed(seed)
+        d = sample.shape[1]
+        self.recipe, self.batches, self.site, self.done = recipe, batches, site, 0
+        self.scale = float((sample - sample.mean(0)).pow(2).mean().sqrt())
+        device = sample.device
+        directions = torch.randn(recipe.width, d, generator=generator).to(device)
+        self.W_dec = directions / directions.norm(dim=1, keepdim=True)
+        self.W_enc = self.W_dec.T.clone().contiguous()
+        self.b_enc = torch.zeros(recipe.width, device=device)
+        self.b_dec = sample.mean(0) / self.scale
+        self.parameters = [self.W_enc, self.b_enc, self.W_dec, self.b_dec]
+        for p in self.parameters:
+            p.grad = torch.zeros_like(p)
+        self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
+        self.silent = torch.zeros(recipe.width, dtype=torch.long, device=device)
+        large = len(sample) * d * recipe.width >= LARGE and device.type == "cpu"
+        self.dtype = torch.bfloat16 if large and _bfloat16_pays() else torch.float32
+        self._kept: dict[tuple[str, tuple[int, ...], torch.dtype], Tensor] = {}
+
+    def _rate(self) -> float:
+        warm, decay = 0.05 * self.batches, 0.7 * self.batches
+        rise = min(1.0, (self.done + 1) / warm)
+        fall = min(1.0, max(0.0, (self.batches - self.done) / (self.batches - decay)))
+        return self.recipe.learning_rate * min(rise, fall)
+
+    def _memory(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """Memory that stays from batch to batch; its content is what was left in it."""
+        key = (name, shape, dtype or self.dtype)
+        if key not in self._kept:
+            self._kept[key] = torch.empty(shape, dtype=key[2], device=self.W_enc.device)
+        return self._kept[key]
+
+    def _low(self, name: str, t: Float[Tensor, "a b"]) -> Float[Tensor, "a b"]:
+        """A matrix in the precision of the products."""
+        return t if t.dtype == self.dtype else self._memory(name, *t.shape).copy_(t)
+
+    def _turned(self, name: str, t: Float[Tensor, "a b"]) -> Float[Tensor, "b a"]:
+        return self._memory(name, *t.T.shape).copy_(t.T)
+
+    @torch.no_grad()
+    def step(self, rows: Float[Tensor, "n d"]) -> float:
+        """One batch; returns the fraction of the batch's variance that stays unexplained."""
+        unexplained = self._gradients(rows / self.scale)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate()
+        # The decoder rows stay on the unit sphere: remove the radial part of their gradient, then normalise.
+        gradient = self.W_dec.grad
+        assert gradient is not None
+        gradient.addcmul_(self.W_dec, (gradient * self.W_dec).sum(1, keepdim=True), value=-1)
+        self.optimiser.step()
+        self.W_dec /= self.W_dec.norm(dim=1, keepdim=True)
+        self.done += 1
+        return unexplained
+
+    def _gradients(self, x: Float[Tensor, "n d"]) -> float:
+        """Write the gradients of the loss on scaled rows; returns the fraction of variance that stays unexplained."""
+        recipe, (n, d), f = self.recipe, x.shape, self.recipe.width
+        grads = [p.grad for p in self.parameters]
+        gW_enc, gb_enc, gW_dec, gb_dec = grads
+        assert gW_enc is not None and gb_enc is not None and gW_dec is not None and gb_dec is not None
+        centred = self._low("centred", x - self.b_dec)
+        W_enc, W_dec = self._low("W_enc", self.W_enc), self._low("W_dec", self.W_dec)
+        before = self._memory("before", n, f, dtype=torch.float32)
+        before.copy_(torch.mm(centred, W_enc, out=self._memory("product", n, f))).add_(self.b_enc)
+        # One matrix serves the activations and then their gradient.
+        a = self._memory("a", n, f)
+        if recipe.k is None:
+            torch.clamp_min(before, 0, out=before)
+            a.copy_(before)
+        else:
+            values, index = top_k(before, recipe.k)
+            values = values.relu()
+            _write(a.zero_(), index, values.to(self.dtype))
+        error = x - self.b_dec
+        error -= torch.mm(a, W_dec)
+        variance = (x - x.mean(0)).pow(2).mean()
+        unexplained = float(error.pow(2).mean() / variance)
+        g = error * (-2 / (n * d * float(variance)))
+        low = self._low("g", g)
+        # Turning the small matrix and the result is much cheaper than turning the n × f one.
+        gW_dec.copy_(torch.mm(self._turned("gT", low), a, out=self._memory("gW", d, f)).T)
+        torch.sum(g, 0, out=gb_dec)
+        back = torch.mm(low, W_dec.T, out=self._memory("product", n, f))
+        if recipe.k is None:
+            fired = before > 0
+            back.add_(recipe.l1 / n).mul_(fired)
+            fires = fired.any(0)
+            a.copy_(back)
+            gb_enc.copy_(torch.mm(torch.ones(1, n, dtype=self.dtype, device=x.device), a).squeeze(0))
+        else:
+            chosen = back.gather(1, index).mul_(values > 0)
+            # Every place that held an activation is among these, so nothing of it is left.
+            _write(a, index, chosen)
+            fires = torch.zeros(f, dtype=torch.bool, device=x.device)
+            fires[index[values > 0]] = True
+            gb_enc.zero_().index_add_(0, index.flatten(), chosen.flatten().float())
+        gW_enc.copy_(torch.mm(self._turned("centredT", centred), a, out=self._memory("gW", d, f)))
+        self.silent += 1
+        self.silent[fires] = 0
+        if recipe.k is not None:
+            self._add_auxiliary(before, error, centred, float(variance))
+        gb_dec -= self.W_enc @ gb_enc
+        return unexplained
+
+    def _add_auxiliary(
+        self, before: Float[Tensor, "n f"], error: Float[Tensor, "n d"], centred: Float[Tensor, "n d"], variance: float
+    ) -> None:
+        """Add the gradient of the auxiliary loss: dead features rebuild what the others left."""
+        dead = torch.nonzero(self.silent > self.recipe.dead_after).squeeze(1)
+        if len(dead) == 0:
+            return
+        gW_enc, gb_enc, gW_dec, _ = (p.grad for p in self.parameters)
+        assert gW_enc is not None and gb_enc is not None and gW_dec is not None
+        values, index = before[:, dead].topk(min(self.recipe.k_auxiliary, len(dead)), dim=-1, sorted=False)
+        a = torch.zeros(len(error), len(dead), device=error.device).scatter_(1, index, values.relu())
+        W = self.W_dec[dead]
+        g = (a @ W - error) * (2 / (error.numel() * variance * 32))
+        gW_dec.index_add_(0, dead, a.T @ g)
+        back = (g @ W.T) * (a > 0)
+        gW_enc.index_add_(1, dead, centred.float().T @ back)
+        gb_enc.index_add_(0, dead, back.sum(0))
+
+    def finish(self) -> SAE:
+        """The trained dictionary, for rows in their own units, on the CPU."""
+        with torch.no_grad():
+            return SAE(
+                "standard" if self.recipe.k is None else "topk",
+                self.recipe.k,
+                self.W_enc.detach().cpu().clone(),
+                (self.b_enc.detach() * self.scale).cpu(),
+                self.W_dec.detach().cpu().clone(),
+                (self.b_dec.detach() * self.scale).cpu(),
+                self.site,
+            )
+
+
+def train_sae(recipe: SAERecipe, batches: Iterable[Float[Tensor, "n d"]], count: int, seed: int, site: str = "") -> SAE:
+    """A dictionary trained on `count` batches of rows; the first batch sets its bias and scale."""
+    trainer: SAETrainer | None = None
+    for rows in batches:
+        if trainer is None:
+            trainer = SAETrainer(recipe, rows, count, seed, site)
+        trainer.step(rows)
+    if trainer is None:
+        raise ValueError("no rows to train a dictionary on")
+    return trainer.finish()

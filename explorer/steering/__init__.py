@@ -1,0 +1,5 @@
+"""Steering vectors, the arms that carry them, generation and dose–response."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,63 @@
+from . import lanes as lanes, token_classes as token_classes, vectors as vectors
+from .arms import (
+    ARMS as ARMS,
+    AS_RAW as AS_RAW,
+    CARRIED as CARRIED,
+    LANES as LANES,
+    RECORDED as RECORDED,
+    Arm as Arm,
+    carry as carry,
+)
+from .decoding import MAX_NEW_TOKENS as MAX_NEW_TOKENS, Positions as Positions, Sampling as Sampling
+from .dose_measure import (
+    RANDOM_DIRECTIONS as RANDOM_DIRECTIONS,
+    Measurer as Measurer,
+    OwnContrast as OwnContrast,
+    Question as Question,
+    Steered as Steered,
+    answer as answer,
+    contrast_question as contrast_question,
+    measure_vector as measure_vector,
+    own_contrasts as own_contrasts,
+)
+from .dose_response import (
+    BAND as BAND,
+    DOSES as DOSES,
+    MAX_LOSS_RISE as MAX_LOSS_RISE,
+    REGIMES as REGIMES,
+    DoseResponse as DoseResponse,
+    Regime as Regime,
+    TransferVerdict as TransferVerdict,
+)
+from .generation import Lane as Lane, generate as generate, stream as stream
+from .held_out_prompts import PROMPTS as PROMPTS
+from .label_counting import NEW_TOKENS as NEW_TOKENS, LabelShares as LabelShares, label_shares as label_shares
+from .lane_job import LaneJob as LaneJob, Piece as Piece, Snapshot as Snapshot
+from .lanes import (
+    DEFAULT_LANES as DEFAULT_LANES,
+    MAX_DOSE as MAX_DOSE,
+    NORM_DOCUMENTS as NORM_DOCUMENTS,
+    PLAIN as PLAIN,
+    STEERED as STEERED,
+    LaneEffect as LaneEffect,
+    Steering as Steering,
+    build_lanes as build_lanes,
+    feature_tokens as feature_tokens,
+)
+from .request import Request as Request
+from .token_classes import TokenClasses as TokenClasses, typical_tokens as typical_tokens
+from .vector_file import SUFFIXES as SUFFIXES, load_vector as load_vector, read_vector as read_vector
+from .vector_spec import (
+    MAX_VECTORS as MAX_VECTORS,
+    MAX_WEIGHT as MAX_WEIGHT,
+    VectorSpec as VectorSpec,
+    Weighted as Weighted,
+    parse_vector as parse_vector,
+    parse_weighted as parse_weighted,
+)
+from .vectors import (
+    contrast_vector as contrast_vector,
+    feature_vector as feature_vector,
+    median_norm as median_norm,
+    native_feature_vector as native_feature_vector,
+)

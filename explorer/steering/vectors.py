@@ -1,0 +1,110 @@
+"""Steering vectors: where they come from, how an arm carries them to the target, and how large a dose is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from explorer.errors import InputError
+from explorer.models import LanguageModel, Site, residuals
+from explorer.sae import SAE
+from explorer.steering.arms import unit
+from explorer.text import Chunks, Contrast, chunk_documents
+
+
+@torch.inference_mode()
+def mean_activation(
+    model: LanguageModel,
+    site: Site,
+    texts: Sequence[str],
+    tokens: Sequence[Sequence[int]] | None = None,
+) -> Float[Tensor, " d"]:
+    """Mean residual row over all tokens of some texts (position 0 of each chunk left out), or over chosen positions."""
+    chunks = chunk_documents(texts, model.tokenizer)
+    total, n = torch.zeros(model.d_model), 0
+    for batch in chunks.batches(64):
+        counted = batch.scored
+        if tokens is not None:
+            # Positions are those in the document: a chunk's own begin at its offset.
+            own = [
+                torch.tensor(tokens[int(d)], dtype=torch.long) - o
+                for d, o in zip(batch.document, batch.offset, strict=True)
+            ]
+            chosen = torch.zeros_like(counted)
+            for row, positions in enumerate(own):
+                chosen[row, positions[(positions >= 0) & (positions < counted.shape[1])]] = True
+            counted = counted & chosen
+        rows = residuals(model, batch.ids, [site])[site][counted]
+        total, n = total + rows.sum(0), n + len(rows)
+    if n == 0:
+        raise InputError("the prompts hold no token after their first: give longer prompts")
+    return total / n
+
+
+def contrast_vector(model: LanguageModel, site: Site, contrast: Contrast) -> Float[Tensor, " d"]:
+    """Unit difference of means, positive − negative, measured on one model."""
+    positive = mean_activation(model, site, contrast.positive, contrast.positive_tokens)
+    return unit(positive - mean_activation(model, site, contrast.negative, contrast.negative_tokens))
+
+
+def halves_cosine(model: LanguageModel, site: Site, contrast: Contrast) -> float | None:
+    """Cosine between the vectors of the even and of the odd prompts: how much the vector depends on which were given.
+
+    None where a class has fewer than two prompts.
+    """
+    if min(len(contrast.positive), len(contrast.negative)) < 2:
+        return None
+    halves = []
+    for start in (0, 1):
+        every = slice(start, None, 2)
+        positive, negative = contrast.positive_tokens, contrast.negative_tokens
+        part = replace(
+            contrast,
+            positive=contrast.positive[every],
+            negative=contrast.negative[every],
+            positive_tokens=positive and positive[every],
+            negative_tokens=negative and negative[every],
+        )
+        halves.append(contrast_vector(model, site, part))
+    return float(halves[0] @ halves[1])
+
+
+def feature_vector(sae: SAE, feature: int) -> Float[Tensor, " d"]:
+    """The decoder row of a feature. Raises InputError for an index that the dictionary does not have."""
+    if not 0 <= feature < sae.n_features:
+        raise InputError(f"no feature {feature}: this dictionary has 0 … {sae.n_features - 1}")
+    return unit(sae.W_dec[feature])
+
+
+@torch.inference_mode()
+def native_feature_vector(
+    source: LanguageModel, target: LanguageModel, sae: SAE, feature: int, site: Site, chunks: Chunks
+) -> Float[Tensor, " d"]:
+    """The target's own direction for a feature of the source: activation-weighted mean of x̃_B where A's feature fires.
+
+    Raises InputError if the feature never fires on the fit tokens.
+    """
+    weighted, mean = torch.zeros(target.d_model), torch.zeros(target.d_model)
+    weight, n = 0.0, 0
+    for batch in chunks.split("fit").batches(64):
+        a = residuals(source, batch.ids, [site])[site][batch.scored]
+        b = residuals(target, batch.ids, [site])[site][batch.scored]
+        activation = sae.encode(a)[:, feature]
+        weighted += activation @ b
+        weight += float(activation.sum())
+        mean += b.sum(0)
+        n += len(b)
+    if weight == 0:
+        raise InputError(f"feature {feature} never fires on the fit tokens: the target has no native vector for it")
+    return unit(weighted / weight - mean / n)
+
+
+@torch.inference_mode()
+def median_norm(model: LanguageModel, site: Site, chunks: Chunks) -> float:
+    """Median norm of a model's scored rows at a site: the unit of the dose."""
+    batch = chunks[slice(0, 64)]
+    return float(residuals(model, batch.ids, [site])[site][batch.scored].norm(dim=-1).median())

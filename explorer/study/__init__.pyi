@@ -1,0 +1,44 @@
+from . import library as library
+from .archive import archive_size as archive_size, export_study as export_study, import_study as import_study
+from .cohorts import NOT_A_SEED as NOT_A_SEED, SHARED as SHARED, cohort as cohort, share_weights as share_weights
+from .feature_tables import (
+    CORRESPONDENCE as CORRESPONDENCE,
+    HALF as HALF,
+    LAYOUT as LAYOUT,
+    READINGS as READINGS,
+    read_optional as read_optional,
+)
+from .library import (
+    OwnStudy as OwnStudy,
+    adopt as adopt,
+    own_names as own_names,
+    own_studies as own_studies,
+    unfinished_folder as unfinished_folder,
+)
+from .pair_tensors import save_tensors as save_tensors
+from .provenance_note import provenance as provenance
+from .recordings import (
+    CORRELATION as CORRELATION,
+    RECORDING as RECORDING,
+    RecordedRun as RecordedRun,
+    Recording as Recording,
+    WrittenToken as WrittenToken,
+    read_correlation as read_correlation,
+    read_recording as read_recording,
+    spoken as spoken,
+)
+from .responses import NAME as NAME
+from .shipped import shipped_pair as shipped_pair
+from .study import (
+    SCHEMA as SCHEMA,
+    SHIPPED as SHIPPED,
+    DictionaryEntry as DictionaryEntry,
+    ModelEntry as ModelEntry,
+    PairEntry as PairEntry,
+    Study as Study,
+    StudyFile as StudyFile,
+    open_study as open_study,
+    shipped_studies as shipped_studies,
+)
+from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector
+from .training_rows import FILE as FILE, TrainingRow as TrainingRow, read_training_table as read_training_table

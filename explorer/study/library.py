@@ -1,0 +1,156 @@
+"""The user's own studies: folders in the cache directory, made by a check or imported; listed, renamed, deleted.
+
+Each holds what a check writes: `study/`, and beside it the report, the table and the rotations.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from explorer.errors import InputError
+from explorer.files import write_json
+from explorer.study.study import open_study, shipped_studies, studies_folder
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+"""What a study of one's own may be called: it is a folder's name and a word in links."""
+
+_UNFINISHED = ".unfinished-"
+_ABANDONED = 86_400.0
+"""Seconds after which an unfinished folder belongs to a process that is gone."""
+
+
+@dataclass(frozen=True)
+class OwnStudy:
+    """One entry of the list."""
+
+    name: str
+    """Name of its folder, and what the frame of every page calls it."""
+    folder: Path
+    """Where its outputs lie, `study/` among them."""
+    title: str
+    """One line for people; where it cannot be opened, why."""
+    models: tuple[str, ...]
+    """Titles of its models."""
+    made: float
+    """When it was made, seconds since 1970."""
+    size: int
+    """Bytes of its folder."""
+    whole: bool
+    """Whether it can be opened."""
+
+
+def own_studies() -> list[OwnStudy]:
+    """The user's studies, the newest first; a damaged one is listed with what is wrong with it."""
+    root = studies_folder()
+    folders = [f for f in root.iterdir() if NAME.fullmatch(f.name) and f.is_dir()] if root.is_dir() else []
+    return sorted((_entry(folder) for folder in folders), key=lambda entry: (-entry.made, entry.name))
+
+
+def own_names() -> list[str]:
+    """Names of those that have a study.json, in order of the alphabet."""
+    return sorted(path.parent.parent.name for path in studies_folder().glob("[!.]*/study/study.json"))
+
+
+def own_study(name: str) -> OwnStudy:
+    """One of the user's studies by name. Raises InputError."""
+    folder = studies_folder() / name
+    if not NAME.fullmatch(name) or not folder.is_dir():
+        names = ", ".join(own_names()) or "none"
+        raise InputError(f"there is no study of yours named '{name}': there are {names}")
+    return _entry(folder)
+
+
+def _entry(folder: Path) -> OwnStudy:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    made = folder.stat().st_mtime
+    try:
+        path = folder / "study"
+        file = open_study(path).file
+        made = (path / "study.json").stat().st_mtime
+        return OwnStudy(folder.name, folder, file.title, tuple(m.title for m in file.models), made, size, True)
+    except InputError as error:
+        return OwnStudy(folder.name, folder, str(error), (), made, size, False)
+
+
+def rename(name: str, new: str) -> OwnStudy:
+    """Give a study another name. Links with the old name lead nowhere after that. Raises InputError."""
+    entry, new = own_study(name), new.strip()
+    if new == name:
+        return entry
+    check_name(new)
+    if taken(new):
+        raise InputError(f"there is a study named '{new}' already: choose another name, or delete that one first")
+    target = entry.folder.rename(entry.folder.with_name(new))
+    _write_name(target, new)
+    return own_study(new)
+
+
+def delete(name: str) -> None:
+    """Remove a study with all that lies in its folder. Models outside of it stay. Raises InputError."""
+    # Renamed first, so that nobody sees half a study while its files go.
+    shutil.rmtree(own_study(name).folder.rename(_unfinished_path()))
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless a study may be called so."""
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"'{name[:60]}' cannot be a study's name: use up to 60 letters, digits, '-', '_' and '.', "
+            "the first a letter or a digit"
+        )
+
+
+def taken(name: str) -> bool:
+    """Whether a study, shipped or one's own, has this name. Case does not count: some file systems ignore it."""
+    root = studies_folder()
+    own = [f.name for f in root.iterdir()] if root.is_dir() else []
+    return name.lower() in {n.lower() for n in (*shipped_studies(), *own)}
+
+
+def free_name(wish: str) -> str:
+    """A name that no study has: the wish, made fit for a folder, with a number if it is taken."""
+    base = re.sub(r"[^A-Za-z0-9._-]+", "-", wish).strip("-._")[:56] or "study"
+    name, number = base, 2
+    while taken(name):
+        name, number = f"{base}-{number}", number + 1
+    return name
+
+
+def unfinished_folder() -> Path:
+    """A fresh folder beside the studies, in no list until `adopt` renames it. Removes abandoned ones."""
+    root = studies_folder()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for old in root.glob(_UNFINISHED + "*"):
+            if time.time() - old.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(old, ignore_errors=True)
+        folder = _unfinished_path()
+        folder.mkdir()
+    except OSError as error:
+        raise InputError(
+            f"cannot write into '{root}' ({error.strerror}): set EXPLORER_CACHE to a folder that can be written"
+        ) from error
+    return folder
+
+
+def _unfinished_path() -> Path:
+    return studies_folder() / f"{_UNFINISHED}{secrets.token_hex(6)}"
+
+
+def adopt(folder: Path, wish: str) -> OwnStudy:
+    """Turn an unfinished folder that holds a whole `study/` into a study of a free name. Raises InputError."""
+    open_study(folder / "study")
+    name = free_name(wish)
+    _write_name(folder, name)
+    return own_study(folder.rename(studies_folder() / name).name)
+
+
+def _write_name(folder: Path, name: str) -> None:
+    path = folder / "study"
+    study = open_study(path)
+    write_json(path / "study.json", replace(study.file, name=name))

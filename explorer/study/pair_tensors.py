@@ -1,0 +1,71 @@
+"""The tensors of a measured pair on disk: fitted maps and clouds, as safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from explorer.alignment import MAPS, CrossMoments, FitMoments, Moments, ResidualMap
+from explorer.files import write_tensors
+
+if TYPE_CHECKING:
+    from explorer.alignment import Cloud, SiteMaps
+
+
+def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[str, Cloud]) -> None:
+    """Write maps.safetensors and clouds.safetensors (float32 for R, float16 where three digits do)."""
+    tensors: dict[str, Tensor] = {}
+    for site, fitted_here in fitted.items():
+        rotated = fitted_here["rotated"]
+        tensors[f"{site}.mean_source"], tensors[f"{site}.mean_target"] = rotated.mean_source, rotated.mean_target
+        for entry in MAPS.values():
+            if entry.tensor is None:
+                continue
+            m = fitted_here[entry.name]
+            if entry.is_orthogonal:
+                if entry.like is None or not torch.equal(m.matrix, fitted_here[entry.like].matrix):
+                    tensors[f"{site}.{entry.tensor}"] = m.matrix
+            else:
+                tensors[f"{site}.{entry.tensor}"] = m.matrix.half()
+                tensors[f"{site}.{entry.tensor}_forward"] = m.forward.half()
+    write_tensors(folder / "maps.safetensors", tensors)
+    points = {f"{s}.{side}": getattr(c, side).half() for s, c in clouds.items() for side in ("source", "target")}
+    write_tensors(folder / "clouds.safetensors", points)
+
+
+def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:
+    """The maps that `save_tensors` wrote, by site name; the drawn ones are made again, the random one from its seed."""
+    from safetensors.torch import load_file
+
+    from explorer.alignment import SiteMaps
+
+    found = load_file(path)
+    out: dict[str, SiteMaps] = {}
+    for site in [key.removesuffix(".R") for key in found if key.endswith(".R")]:
+        means = found[f"{site}.mean_source"], found[f"{site}.mean_target"]
+        given = _means_only(*means, random_seed)
+        by_name: dict[str, ResidualMap] = {}
+        for name, entry in MAPS.items():
+            matrix = found.get(f"{site}.{entry.tensor}")
+            if entry.is_drawn:
+                by_name[name] = entry.fit(given)
+            elif matrix is not None:
+                forward = matrix.T if entry.is_orthogonal else found[f"{site}.{entry.tensor}_forward"]
+                by_name[name] = ResidualMap(matrix.float(), *means, forward.float().contiguous())
+            elif entry.like is not None:
+                by_name[name] = by_name[entry.like]
+        out[site] = SiteMaps(by_name)
+    return out
+
+
+def _means_only(source: Float[Tensor, " d"], target: Float[Tensor, " d"], seed: int) -> FitMoments:
+    """One row that is the means: all that a drawn map is made of."""
+    d = len(source)
+    nothing = torch.zeros(1, 1, dtype=torch.float64).expand(d, d)
+    one = Moments(1, source.double(), target.double(), nothing, nothing, nothing)
+    return FitMoments(one, one, CrossMoments(0, source, target, nothing), seed)

@@ -1,0 +1,113 @@
+"""What the talk shows of a pair: a recorded generation and the correlation of coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.study.study import Study
+
+if TYPE_CHECKING:
+    from explorer.models import Site
+
+
+RECORDING, CORRELATION = "story.json", "story.safetensors"
+
+
+@dataclass(frozen=True)
+class WrittenToken:
+    """One token of a recorded generation."""
+
+    text: str
+    """What it added to the text; a character whose bytes are spread over tokens comes with the last of them."""
+    typical: bool
+    """Whether it is typical of the class that the vector leads to."""
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A steered generation as it was written, token by token."""
+
+    contrast: str
+    """Name of the contrast whose vector was added."""
+    title: str
+    """What turns into what."""
+    site: str
+    """Name of the site."""
+    dose: float
+    """c, in median norms of the steered model."""
+    temperature: float
+    """0 is greedy."""
+    seed: int
+    """Seed of the sampling, and of the random arm."""
+    prompt: str
+    """What every lane continues."""
+    written: dict[str, list[WrittenToken]]
+    """By lane (source, source+v, then the target's arms): the tokens it wrote."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What the same tokens do in both models of a pair, and how one vector steered the target."""
+
+    tokens: list[str]
+    """The first test tokens, as text."""
+    log_p_source: list[float]
+    """log P of each token, given those before it in its chunk, by the source; nats."""
+    log_p_target: list[float]
+    """The same by the target."""
+    run: RecordedRun | None
+    """A steered generation; None where the study has no ready contrasts."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the text, with what both models thought of it."""
+
+    text: str
+    """As it is written; ¶ for a line break."""
+    source: float
+    """Surprise of the source, −log P of its tokens together; nats."""
+    target: float
+    """Surprise of the target."""
+
+
+def spoken(recording: Recording) -> list[Word]:
+    """The recorded tokens as words: one begins at a space, and its surprises add up. Text without spaces stays."""
+    tokens = recording.tokens[: len(recording.log_p_source)]
+    spaced = any(token[:1].isspace() for token in tokens)
+    groups: list[list[int]] = []
+    for i, token in enumerate(tokens):
+        if spaced and groups and not token[:1].isspace() and tokens[i - 1].strip():
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return [
+        Word(
+            "".join(tokens[i] for i in group).strip() or "¶",
+            *(-sum(log_p[i] for i in group) for log_p in (recording.log_p_source, recording.log_p_target)),
+        )
+        for group in groups
+    ]
+
+
+def read_recording(study: Study, source: str, target: str) -> Recording | None:
+    """The recording of a pair; None where there is none."""
+    path = study.pair_path(source, target) / RECORDING
+    return msgspec.json.decode(path.read_bytes(), type=Recording) if path.is_file() else None
+
+
+def read_correlation(study: Study, source: str, target: str, site: Site) -> NDArray[np.int8] | None:
+    """100 × Pearson r of the source's coordinate i (row) with the target's coordinate j (column) on test rows."""
+    from safetensors import safe_open
+
+    path = study.pair_path(source, target) / CORRELATION
+    if not path.is_file():
+        return None
+    with safe_open(path, "np") as tensors:
+        found: NDArray[np.int8] = tensors.get_tensor(site.name)
+    return found

@@ -1,0 +1,300 @@
+"""A study: a folder with models, dictionaries, text and cached results, which every page shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from explorer import PROJECT
+from explorer.alignment import PairResult, decode_result
+from explorer.cache import cache_folder
+from explorer.errors import InputError
+from explorer.models import Site, all_sites, parse_site
+from explorer.text import CORPORA, Corpus, TextEntry, open_corpus
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from explorer.alignment import DecoderStory, SiteMaps
+    from explorer.models import LanguageModel
+    from explorer.sae import SAE
+    from explorer.steering import DoseResponse
+    from explorer.text import Chunks
+
+SCHEMA = 1
+SHIPPED = PROJECT / "assets"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of a study."""
+
+    name: str
+    """What the study calls it, e.g. seed1."""
+    kind: str
+    """seed, early, untrained or twin."""
+    title: str
+    """A short phrase for people."""
+    path: str
+    """Folder, relative to the study or absolute; for a twin, the folder of the model that it rotates."""
+    sha256: str
+    """Hash of the folder's config and weights."""
+    seed: int
+    """Seed of the initial weights and of the order of the text; for a twin, the seed of its rotation."""
+    loss: float
+    """Loss on the held-out documents, nats per token."""
+
+
+@dataclass(frozen=True)
+class DictionaryEntry:
+    """One dictionary (SAE) of a study."""
+
+    model: str
+    """Name of the model whose rows it reads."""
+    site: str
+    """Name of the site."""
+    path: str
+    """SAELens folder, relative to the study."""
+    ev: float
+    """EV on its own model's test rows."""
+    l0: float
+    """Mean number of active features on test rows."""
+    alive: float
+    """Share of features that fire at least once on the test rows."""
+    architecture: str = "topk"
+    """topk or standard (ReLU). A site may have both: the first listed is the one that pages show."""
+
+
+@dataclass(frozen=True)
+class PairEntry:
+    """A measured pair."""
+
+    source: str
+    """Name of the source model."""
+    target: str
+    """Name of the target model."""
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """What study.json holds."""
+
+    schema: int
+    """Version of this format."""
+    name: str
+    """Short name."""
+    title: str
+    """One line for people."""
+    d_model: int
+    """Width of every model's residual stream."""
+    n_layers: int
+    """Blocks of every model."""
+    models: tuple[ModelEntry, ...]
+    """The models."""
+    dictionaries: tuple[DictionaryEntry, ...]
+    """Their dictionaries."""
+    text: TextEntry
+    """The text."""
+    pairs: tuple[PairEntry, ...]
+    """The pairs measured."""
+    recipe: dict[str, object]
+    """Everything that decided how it was made."""
+    versions: dict[str, str]
+    """Versions of the libraries that made it."""
+    sites: tuple[int, ...] | None = None
+    """Indices of the sites measured; None means all."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """An opened study. Models and dictionaries are loaded on request, and not kept: callers cache them."""
+
+    folder: Path
+    """Where it lies."""
+    file: StudyFile
+    """Its contents."""
+
+    @cached_property
+    def sites(self) -> list[Site]:
+        """Every site that was measured: of a shipped study all that its models have."""
+        every = all_sites(self.file.n_layers)
+        return every if self.file.sites is None else [every[i] for i in self.file.sites]
+
+    def site_at(self, index: int) -> Site:
+        """The site of an index in the model, which is no index of `sites` where only some were measured."""
+        return all_sites(self.file.n_layers)[index]
+
+    def model_entry(self, name: str) -> ModelEntry:
+        """A model by name. Raises InputError with the names there are."""
+        for entry in self.file.models:
+            if entry.name == name:
+                return entry
+        raise InputError(
+            f"study '{self.file.name}' has no model '{name}': it has {', '.join(m.name for m in self.file.models)}"
+        )
+
+    def dictionary_entry(self, model: str, site: Site, architecture: str | None = None) -> DictionaryEntry | None:
+        """A model's dictionary at a site, if there is one: the first listed, or that of an architecture."""
+        for entry in self.file.dictionaries:
+            if (entry.model, entry.site) == (model, site.name) and architecture in (None, entry.architecture):
+                return entry
+        return None
+
+    def sources(self) -> list[str]:
+        """Models that are the source of a measured pair."""
+        return list(dict.fromkeys(p.source for p in self.file.pairs))
+
+    def targets(self, source: str) -> list[str]:
+        """Models measured as targets of a source."""
+        return [p.target for p in self.file.pairs if p.source == source]
+
+    def site(self, text: str) -> Site:
+        """A site by index or name. Raises InputError."""
+        return parse_site(text, self.file.n_layers)
+
+    def load_model(self, name: str) -> LanguageModel:
+        """A model, float32; a twin is made on the fly."""
+        from explorer.alignment import make_twin
+        from explorer.models import load_model
+
+        entry = self.model_entry(name)
+        model = load_model(self.folder / entry.path, name=name)
+        return make_twin(model, entry.seed, name) if entry.kind == "twin" else model
+
+    def load_dictionary(self, model: str, site: Site, architecture: str | None = None) -> SAE | None:
+        """A model's dictionary at a site, None if the study has none. A twin's is its original's, rotated."""
+        import torch
+
+        from explorer.alignment import twin_rotation
+        from explorer.sae.formats import load_sae
+
+        entry = self.model_entry(model)
+        if entry.kind == "twin":
+            original = next((m for m in self.file.models if m.path == entry.path and m.kind != "twin"), None)
+            sae = self.load_dictionary(original.name, site, architecture) if original else None
+            zero = torch.zeros(self.file.d_model)
+            return sae and sae.rotated_for_target(twin_rotation(self.file.d_model, entry.seed).T.float(), zero, zero)
+        found = self.dictionary_entry(model, site, architecture)
+        return load_sae(self.folder / found.path) if found else None
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """Its text, with what is known about it. Raises InputError for a corpus that this version does not know."""
+        text = self.file.text
+        return open_corpus(text.kind, text.split, text.documents, self.folder)
+
+    def chunks(self, count: int | None = None) -> Chunks:
+        """Its text as token chunks, or that of its first `count` documents."""
+        from transformers import AutoTokenizer
+
+        from explorer.text import chunk_documents
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folder / self.file.models[0].path)
+        return chunk_documents([d.text for d in self.corpus.documents(count)], tokenizer, self.file.text.context)
+
+    def pair_path(self, source: str, target: str) -> Path:
+        """Folder of a pair's cached results."""
+        return self.folder / "pairs" / f"{source}-{target}"
+
+    def pair(self, source: str, target: str) -> PairResult:
+        """The measured numbers of a pair. Raises InputError if it was not measured."""
+        path = self.pair_path(source, target) / "result.json"
+        if not path.is_file():
+            raise InputError(f"the pair {source} → {target} is not measured in study '{self.file.name}'")
+        try:
+            return decode_result(path.read_bytes())
+        except msgspec.DecodeError as error:
+            raise InputError(f"'{path}' is damaged: {error}; remove it and measure the pair again") from error
+
+    def maps(self, source: str, target: str) -> dict[str, SiteMaps]:
+        """The fitted maps of a measured pair, by site name."""
+        from explorer.study.pair_tensors import load_maps
+
+        return load_maps(self.pair_path(source, target) / "maps.safetensors")
+
+    def site_maps(self, source: str, target: str, site: Site) -> SiteMaps:
+        """Every map from the target to the source at a site. Raises InputError for what was not measured."""
+        for name in (source, target):
+            self.model_entry(name)
+        if not (self.pair_path(source, target) / "maps.safetensors").is_file():
+            pairs = ", ".join(f"{p.source} → {p.target}" for p in self.file.pairs) or "none"
+            raise InputError(
+                f"the pair {source} → {target} is not measured in study '{self.file.name}': it has {pairs[:200]}"
+            )
+        found = self.maps(source, target)
+        if site.name not in found:
+            raise InputError(f"{site.name} is not measured for {source} → {target}: there are {', '.join(found)}")
+        return found[site.name]
+
+    def clouds(self, source: str, target: str) -> dict[str, tuple[NDArray[np.float16], NDArray[np.float16]]]:
+        """The clouds of a measured pair as NumPy arrays, without loading torch: (source, target) by site name."""
+        from safetensors.numpy import load_file
+
+        found = load_file(self.pair_path(source, target) / "clouds.safetensors")
+        return {s.name: (found[f"{s.name}.source"], found[f"{s.name}.target"]) for s in self.sites}
+
+    def features(self, model: str) -> pd.DataFrame:
+        """The catalogue of a model's dictionary features, all sites; see `explorer.features.feature_catalogue`."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / "features" / f"{model}.parquet")
+
+    def correspondence(self, source: str, target: str) -> pd.DataFrame:
+        """How the source's features fare in the target, all sites; see `explorer.features.correspondence`."""
+        import pandas as pd
+
+        return pd.read_parquet(self.pair_path(source, target) / "features.parquet")
+
+    def responses(self, source: str, target: str) -> list[DoseResponse]:
+        """How the source's vectors steer the target at every dose and site; none where they were not measured."""
+        from explorer.study.responses import load_responses
+
+        return load_responses(self.pair_path(source, target))
+
+    def decoder_story(self) -> DecoderStory | None:
+        """The decoder cosines behind the "98 %"; None where the study has no dictionaries for them."""
+        from explorer.alignment import DecoderStory
+
+        path = self.folder / "decoder_match.json"
+        if not path.is_file():
+            return None
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=DecoderStory)
+        except msgspec.DecodeError as error:
+            raise InputError(f"'{path}' is damaged: {error}; remove it and train the study again") from error
+
+
+def open_study(where: str | Path) -> Study:
+    """A study from its folder, or by the name of a shipped one or of one's own. Raises InputError."""
+    places = (Path(where).expanduser(), SHIPPED / str(where), studies_folder() / str(where) / "study")
+    folder = next((place for place in places if (place / "study.json").is_file()), places[0])
+    path = folder / "study.json"
+    if not path.is_file():
+        names = ", ".join(shipped_studies()) or "none"
+        raise InputError(f"there is no study '{where}': give a folder with a study.json, or a shipped study ({names})")
+    try:
+        raw = path.read_bytes()
+        schema = msgspec.json.decode(raw).get("schema")
+        if schema != SCHEMA:
+            raise InputError(f"study '{where}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
+        return Study(folder.resolve(), msgspec.json.decode(raw, type=StudyFile))
+    except (msgspec.DecodeError, AttributeError, OSError) as error:
+        raise InputError(f"'{path}' is damaged: {error}") from error
+
+
+def shipped_studies() -> list[str]:
+    """Names of the studies that come with the project, in the order of their corpora; pages open the first."""
+    order = {kind: i for i, kind in enumerate(CORPORA)}
+    names = (p.parent.name for p in SHIPPED.glob("*/study.json"))
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
+def studies_folder() -> Path:
+    """Where the user's own studies lie, each in a folder of its name; it may not exist yet."""
+    return cache_folder() / "studies"

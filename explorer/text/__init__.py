@@ -1,0 +1,5 @@
+"""Documents, chunks, splits, labels and contrasts; one folder for each corpus, registered in one table."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

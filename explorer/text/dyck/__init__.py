@@ -1,0 +1,5 @@
+"""Dyck-3: the paper's toy language of brackets."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

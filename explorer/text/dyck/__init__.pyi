@@ -1,0 +1,11 @@
+from . import language as language
+from .corpus import Dyck3 as Dyck3
+from .heads import (
+    COPY as COPY,
+    DEPTH as DEPTH,
+    LABEL_TOKENS as LABEL_TOKENS,
+    VALIDITY as VALIDITY,
+    VOCABULARY as VOCABULARY,
+    HeadAccuracy as HeadAccuracy,
+    head_accuracy as head_accuracy,
+)

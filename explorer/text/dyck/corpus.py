@@ -1,0 +1,46 @@
+"""The corpus Dyck-3: the brackets of the paper's toy, whose models say their labels themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Int
+from torch import Tensor
+
+from explorer.text.contrast import Contrast, ReadyContrast
+from explorer.text.corpus import Corpus, LabelHead, TextDocument
+from explorer.text.dyck import contrasts as dyck_contrasts, heads as dyck_heads, language as dyck
+
+
+@dataclass(frozen=True)
+class Dyck3(Corpus):
+    """Documents of the bracket grammar (`explorer.text.dyck.language`)."""
+
+    kind: ClassVar[str] = "dyck3"
+    # Brackets nest: a prompt needs room for depth.
+    prompt_tokens: ClassVar[int] = 32
+    example: ClassVar[str] = "([]{()})[{}](({[]}))}([{}])"
+
+    def documents(self, count: int | None = None) -> list[TextDocument]:
+        """The documents, or the first `count`."""
+        return list(dyck.documents(self.split, self.size if count is None else min(count, self.size)))
+
+    def prompts(self, held_out: bool = True) -> list[str]:
+        """Documents of the grammar."""
+        n = dyck_contrasts.DOCUMENTS
+        return [d.text for d in dyck.documents("example", n, n if held_out else 0)]
+
+    @classmethod
+    def contrasts(cls) -> tuple[ReadyContrast, ...]:
+        """The paper's three vectors."""
+        return dyck_contrasts.PLANS
+
+    @classmethod
+    def _contrast(cls, name: str) -> Contrast:
+        return dyck_contrasts.ready_contrast(name)
+
+    @classmethod
+    def label_heads(cls, ids: Int[Tensor, "n t"]) -> list[LabelHead]:
+        """What the three heads should say of every bracket."""
+        return dyck_heads.label_heads(ids)

@@ -1,0 +1,65 @@
+"""A person's own text, as a study keeps it: a file of documents of which no label is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from explorer.errors import InputError
+from explorer.files import write_bytes
+from explorer.text.chunks import split_of
+from explorer.text.corpus import Corpus, TextDocument
+
+_PROMPTS = 192
+"""Documents from which prompts are taken: many may be shorter than a prompt."""
+
+
+@dataclass(frozen=True)
+class PlainDocument:
+    """A document from a file: nobody knows its labels."""
+
+    text: str
+
+    def labels_at(self, offsets: Sequence[tuple[int, int]]) -> list[dict[str, str]]:
+        """No label for any token."""
+        return [{} for _ in offsets]
+
+
+@dataclass(frozen=True)
+class FileCorpus(Corpus):
+    """The documents of a file in the study's folder: one {"text": …} a line."""
+
+    kind: ClassVar[str] = "file"
+    has_labels: ClassVar[bool] = False
+
+    def documents(self, count: int | None = None) -> list[TextDocument]:
+        """The documents, or the first `count`. Raises InputError for a file that is missing or damaged."""
+        return list(read_texts(self.folder / self.split)[: self.size if count is None else min(count, self.size)])
+
+    def prompts(self, held_out: bool = True) -> list[str]:
+        """Documents of the test split; otherwise of the validation split."""
+        split = "test" if held_out else "validation"
+        return [d.text for i, d in enumerate(self.documents()) if split_of(i) == split][:_PROMPTS]
+
+    def files(self) -> list[str]:
+        """The file."""
+        return [self.split]
+
+
+def write_texts(path: Path, texts: Sequence[str]) -> None:
+    """Write the file of a study's text: one record a line."""
+    write_bytes(path, b"".join(msgspec.json.encode({"text": text}) + b"\n" for text in texts))
+
+
+def read_texts(path: Path) -> list[PlainDocument]:
+    """The documents of a file that `write_texts` wrote. Raises InputError."""
+    try:
+        return msgspec.json.decode(b"[" + b",".join(path.read_bytes().splitlines()) + b"]", type=list[PlainDocument])
+    except OSError as error:
+        raise InputError(f"the study's text '{path}' cannot be read: {error.strerror}; make the study again") from error
+    except msgspec.DecodeError as error:
+        raise InputError(f"the study's text '{path}' is damaged: {error}; make the study again") from error

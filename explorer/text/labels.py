@@ -1,0 +1,45 @@
+"""Latent labels of tokens as a matrix, so that a feature's meaning can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from explorer.text.chunks import Chunks
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from explorer.text.corpus import TextDocument
+
+
+@dataclass(frozen=True)
+class LabelMatrix:
+    """Which label each token carries."""
+
+    names: tuple[str, ...]
+    """Labels as key=value, e.g. genre=letter or slot=animals."""
+    matrix: Bool[Tensor, "n t l"]
+    """True where the token at (chunk, position) carries the label."""
+
+
+def label_tokens(documents: Sequence[TextDocument], chunks: Chunks, tokenizer: PreTrainedTokenizerBase) -> LabelMatrix:
+    """Labels of every token of some chunks; `documents` are those that the chunks were cut from, by number."""
+    per_token: dict[tuple[int, int], dict[str, str]] = {}
+    for number in chunks.document.unique().tolist():
+        encoded = tokenizer(documents[number].text, add_special_tokens=False, return_offsets_mapping=True)
+        for position, labels in enumerate(documents[number].labels_at(encoded["offset_mapping"])):
+            per_token[number, position] = labels
+    names = tuple(sorted({f"{k}={v}" for labels in per_token.values() for k, v in labels.items()}))
+    index = {name: i for i, name in enumerate(names)}
+    matrix = torch.zeros(*chunks.ids.shape, len(names), dtype=torch.bool)
+    for row, (document, offset) in enumerate(zip(chunks.document.tolist(), chunks.offset.tolist(), strict=True)):
+        for position in range(int(chunks.valid[row].sum())):
+            for key, value in per_token[document, offset + position].items():
+                matrix[row, position, index[f"{key}={value}"]] = True
+    return LabelMatrix(names, matrix)

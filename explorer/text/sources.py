@@ -1,0 +1,176 @@
+"""The text on which a pair is checked: a file (txt, jsonl, parquet), the same on the hub (hf://…), or held-out Tales.
+
+No more is read than the token budget needs, however large the file is.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import torch
+
+from explorer.errors import InputError
+from explorer.text.chunks import Chunks, chunk_documents
+from explorer.text.corpora import DEFAULT
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SEPARATOR = "<|endoftext|>"
+FIELD = "text"
+TEXT, LINES, PARQUET = (".txt", ".text", ".md"), (".jsonl", ".ndjson"), (".parquet",)
+CHARACTERS_PER_TOKEN = 8
+"""More than any tokenizer of ordinary text needs: the budget of characters is surely enough for that of tokens."""
+FEWEST_DOCUMENTS = 50
+"""With fewer, the 20 % that are tested would be fewer than 10: blocks then take the documents' place."""
+BLOCK = 1024
+"""Tokens of such a block."""
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Documents, and where they came from."""
+
+    name: str
+    """The file or address; where none was given, what study.json calls the corpus."""
+    title: str
+    """For people."""
+    documents: tuple[str, ...]
+    """As many as the budget of tokens needs."""
+    whole: bool
+    """Whether the end of the text was reached."""
+
+    def chunks(self, tokenizer: PreTrainedTokenizerBase, context: int, tokens: int) -> Chunks:
+        """Its first `tokens` tokens in chunks. Where documents are few, each block of 1,024 tokens counts as one."""
+        chunks = chunk_documents(self.documents, tokenizer, context, tokens)
+        if len(self.documents) >= FEWEST_DOCUMENTS:
+            return chunks
+        blocks = torch.stack([chunks.document, chunks.offset // BLOCK], dim=1)
+        return replace(chunks, document=torch.unique(blocks, dim=0, return_inverse=True)[1])
+
+
+def read_text(where: str | None, tokens: int) -> TextSource:
+    """At least `tokens` tokens of text, if there are as many. Raises InputError for what holds no text to read.
+
+    A txt file is split on <|endoftext|>, and is one document without it; jsonl and parquet have a field `text`.
+    """
+    budget = CHARACTERS_PER_TOKEN * tokens
+    if where is None:
+        documents, whole = _limited(DEFAULT.held_out(), budget)
+        return TextSource(DEFAULT.kind, DEFAULT.title, documents, whole)
+    path = Path(where).expanduser()
+    reader = {
+        **dict.fromkeys((*TEXT, ""), _split),
+        **dict.fromkeys(LINES, _lines),
+        **dict.fromkeys(PARQUET, _parquet),
+    }.get(path.suffix.lower())
+    if reader is None:
+        allowed = ", ".join((*TEXT, *LINES, *PARQUET))
+        raise InputError(
+            f"the text '{where}' is of no kind that is read: give {allowed}, or hf://… with such an ending"
+        )
+    with closing(_opened(where, path)) as file:
+        documents, whole = _limited(reader(file, where, budget), budget)
+    if not documents:
+        raise InputError(f"the text '{where}' is empty: give at least one document with words in it")
+    return TextSource(where, path.name, documents, whole)
+
+
+def _opened(where: str, path: Path) -> IO[bytes]:
+    if where.startswith("hf://"):
+        return _opened_on_hub(where)
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(
+            f"cannot read the text '{where}': {error.strerror}; give a txt, jsonl or parquet file"
+        ) from error
+
+
+def _opened_on_hub(where: str) -> IO[bytes]:
+    import fsspec
+
+    from explorer.models import quieten, within_patience
+
+    quieten()
+    try:
+        file: IO[bytes] = within_patience(lambda: fsspec.open(where, "rb").open())
+    except FileNotFoundError as error:
+        raise InputError(f"the hub has no file '{where}': check owner, name and path") from error
+    except Exception as error:  # network, credentials, spelling: fsspec and the hub raise what they like
+        raise InputError(
+            f"cannot read '{where}' from the hub: it does not answer, or the address is not one; hf:// needs a network "
+            "and reads hf://datasets/OWNER/NAME/FILE; a local file does not"
+        ) from error
+    return file
+
+
+def _limited(documents: Iterator[str], budget: int) -> tuple[tuple[str, ...], bool]:
+    """Documents with words in them up to a number of characters, and whether these are all."""
+    found: list[str] = []
+    for document in documents:
+        if document.strip():
+            found.append(document[:budget])
+            budget -= len(found[-1])
+        if budget <= 0:
+            return tuple(found), False
+    return tuple(found), True
+
+
+def _split(file: IO[bytes], where: str, longest: int) -> Iterator[str]:
+    """Documents of a text file. One that is longer than what is wanted of it is handed on in pieces."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    rest = ""
+    while True:
+        block = file.read(1 << 20)
+        try:
+            rest += decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise InputError(f"the text '{where}' is not UTF-8 text (byte {error.object[error.start]:#04x})") from error
+        if "\0" in rest:
+            raise InputError(f"the text '{where}' is binary: give UTF-8 text")
+        *done, rest = rest.split(SEPARATOR)
+        yield from done
+        if not block or len(rest) > longest:
+            yield rest
+            rest = ""
+        if not block:
+            return
+
+
+def _lines(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"line {number} of '{where}' is no JSON: each line must be an object") from error
+        if not isinstance(record, dict) or not isinstance(record.get(FIELD), str):
+            has = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
+            raise InputError(f"line {number} of '{where}' has no text in a field '{FIELD}': it has {has[:120]}")
+        yield record[FIELD]
+
+
+def _parquet(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(file)
+        names = table.schema_arrow.names
+        if FIELD not in names:
+            raise InputError(f"'{where}' has no column '{FIELD}': it has {', '.join(names)[:120]}; rename one")
+        kind = table.schema_arrow.field(FIELD).type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            raise InputError(f"the column '{FIELD}' of '{where}' holds {kind}: it must hold text")
+        for batch in table.iter_batches(batch_size=256, columns=[FIELD]):
+            yield from (document for document in batch.column(0).to_pylist() if document)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"'{where}' is no readable parquet file: {str(error).splitlines()[0][:160]}") from error

@@ -1,0 +1,2 @@
+from . import stories as stories
+from .corpus import Tales as Tales

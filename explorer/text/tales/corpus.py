@@ -1,0 +1,76 @@
+"""The corpus Tales: stories of this project's own grammar, with contrasts between their latent labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import count as from_zero
+from typing import Any, ClassVar
+
+from explorer.text.contrast import Contrast, ReadyContrast
+from explorer.text.corpus import HELD_OUT, Corpus, ReadClass, TextDocument
+from explorer.text.label_reader import LabelReader, learn_label
+from explorer.text.tales import contrasts, stories as tales
+
+_PROMPTS = 64
+"""Documents from which prompts are taken."""
+_TAUGHT, _CHECKED = 1200, 200
+"""Documents from which a label is learned, and others on which its reader is checked."""
+
+Latents = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Tales(Corpus):
+    """Documents of the story grammar (`explorer.text.tales.stories`)."""
+
+    kind: ClassVar[str] = "tales"
+    title: ClassVar[str] = "held-out Tales, this project's own stories"
+    """What a check says that it was made on."""
+    reads_labels: ClassVar[bool] = True
+
+    def documents(self, count: int | None = None) -> list[TextDocument]:
+        """The documents, or the first `count`."""
+        return list(tales.documents(self.split, self.size if count is None else min(count, self.size)))
+
+    @staticmethod
+    def held_out() -> Iterator[str]:
+        """The texts of the held-out documents, without an end."""
+        return (tales.document(HELD_OUT, index).text for index in from_zero())
+
+    def prompts(self, held_out: bool = True) -> list[str]:
+        """Tales of any mood, place and tense, which contrasts would turn into something else."""
+        start = contrasts.PROMPTS if held_out else 0
+        return [d.text for d in tales.documents("example", _PROMPTS, start, genre="tale")]
+
+    @classmethod
+    def contrasts(cls) -> tuple[ReadyContrast, ...]:
+        """Between genres, moods, places and tenses."""
+        return contrasts.PLANS
+
+    @classmethod
+    def _contrast(cls, name: str) -> Contrast:
+        return contrasts.ready_contrast(name)
+
+    @classmethod
+    def read_class(cls, contrast: str) -> ReadClass:
+        """The label that a contrast changes is read from words."""
+        key, value, fixed = label_of(contrasts.plan(contrast))
+        return ReadClass(label_reader(key, fixed), value)
+
+
+def label_of(contrast: contrasts.ContrastPlan) -> tuple[str, str, Latents]:
+    """The label that a contrast changes, its positive value, and the labels that both classes share."""
+    fixed = tuple(pair for pair in contrast.positive if pair in contrast.negative)
+    key, value = next(pair for pair in contrast.positive if pair not in contrast.negative)
+    return key, value, fixed
+
+
+@cache
+def label_reader(key: str, fixed: Latents = ()) -> LabelReader:
+    """A reader of a label, learned from documents with some other labels fixed: moods of tales, say."""
+    constraints: dict[str, Any] = dict(fixed)
+    documents = tales.documents("label-reader", _TAUGHT + _CHECKED, **constraints)
+    labelled = [(d.latents[key], d.text) for d in documents if key in d.latents]
+    return learn_label(key, labelled[_CHECKED:], labelled[:_CHECKED])

@@ -1,0 +1,159 @@
+"""The form of Check a pair: four fields, presets that fill them, options folded away, and what the check will need."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import streamlit as st
+
+from explorer.errors import InputError
+from explorer.models import polypythias as pair_presets
+from explorer.pipeline import (
+    LEAST_CONTEXT,
+    LEAST_TOKENS,
+    MAX_LENGTH,
+    MAX_SEED,
+    MOST_CONTEXT,
+    MOST_TOKENS,
+    CheckOptions,
+    Fields,
+    estimate,
+    examine,
+)
+from explorer.presentation.check import captions as sentences
+from explorer.study import shipped_pair
+
+# Not in the link: with several bound fields a late answer to one edit takes the next one back.
+_KEPT: dict[str, Any] = {"persist_state": "session"}
+_DICTIONARIES = ("train", "none", "file")
+
+
+def draw_fields() -> Fields:
+    """Draw the form and return what it says now."""
+    left, right = st.columns(2, gap="medium")
+    place = "folder, or owner/name on the hub"
+    source = left.text_input("Source A", key="check_source", placeholder=place, max_chars=MAX_LENGTH, **_KEPT)
+    target = right.text_input("Target B", key="check_target", placeholder=place, max_chars=MAX_LENGTH, **_KEPT)
+    left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
+    text = left.text_input(
+        "Text", key="check_text", placeholder="held-out Tales", max_chars=MAX_LENGTH,
+        help="A txt, jsonl or parquet file, or hf://datasets/OWNER/NAME/FILE. Give the kind of text the models know.",
+        **_KEPT,
+    )  # fmt: skip
+    with right:
+        _draw_presets()
+    with st.expander("Options"):
+        return _draw_options(str(source or ""), str(target or ""), str(text or ""))
+
+
+def _draw_presets() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", key="check_presets"):
+        st.button("Two shipped seeds", key="check_shipped", on_click=_fill_shipped, help="Needs no network.")
+        with st.popover("PolyPythias …", width=180):
+            st.markdown("Seeds of one model on the hub (arXiv 2503.09543). They are downloaded: this needs a network.")
+            names = [size.name for size in pair_presets.SIZES]
+            st.selectbox("Size", names, 0, key="pythia_size")
+            st.selectbox("Seed of A", pair_presets.SEEDS, 0, key="pythia_a")
+            st.selectbox("Seed of B", pair_presets.SEEDS, 1, key="pythia_b")
+            st.number_input("Training step", 0, pair_presets.LAST_STEP, pair_presets.LAST_STEP, 1000, key="pythia_step")
+            try:
+                _pythias()
+            except InputError as error:
+                st.html(f"<p class='fact'>{error}</p>")
+            else:
+                st.button("Use this pair", key="pythia_use", on_click=_fill_pythias)
+
+
+def _pythias() -> tuple[str, str, str]:
+    """Source, target and revision that the preset's fields say now."""
+    chosen = st.session_state
+    size = str(chosen["pythia_size"])
+    a, b = (pair_presets.pythia(size, int(chosen[key])) for key in ("pythia_a", "pythia_b"))
+    return a, b, pair_presets.revision(int(chosen["pythia_step"] or 0))
+
+
+def _fill_pythias() -> None:
+    # Read here: the arguments of a callback are those of the last run, without an edit made just before the click.
+    with suppress(InputError):
+        fill(*_pythias())
+
+
+def fill(source: str, target: str, revision: str) -> None:
+    """Write a pair into the form, before it is drawn."""
+    for key, value in (
+        ("check_source", source),
+        ("check_target", target),
+        ("check_revision_a", revision),
+        ("check_revision_b", revision),
+    ):
+        st.session_state[key] = value
+
+
+def _fill_shipped() -> None:
+    source, target = shipped_pair()
+    fill(str(source), str(target), "")
+
+
+def _draw_options(source: str, target: str, text: str) -> Fields:
+    one, two, three = st.columns(3, gap="medium")
+    with one:
+        sites = st.text_input(
+            "Sites", "all", key="check_sites", max_chars=MAX_LENGTH,
+            help="all, or indices or names separated by commas: 0 is the embedding's output.", **_KEPT,
+        )  # fmt: skip
+        sae = st.selectbox(
+            "Dictionaries (SAEs) of A", _DICTIONARIES, key="check_sae",
+            help="train: at the first, middle and last site. none: maps and stitching only. file: your own.", **_KEPT,
+        )  # fmt: skip
+        path = ""
+        if sae == "file":
+            path = st.text_input("Folder of the dictionaries", key="check_sae_path", max_chars=MAX_LENGTH, **_KEPT)
+    with two:
+        tokens = st.number_input(
+            "Tokens of text", LEAST_TOKENS, MOST_TOKENS, CheckOptions.tokens, 4096, key="check_tokens",
+            help="60 % are fitted, which must be at least 20 rows for each dimension.", **_KEPT,
+        )  # fmt: skip
+        context = st.number_input(
+            "Context, tokens in a chunk", LEAST_CONTEXT, MOST_CONTEXT, CheckOptions.context, 16, key="check_context",
+            help="Explained variance depends on it.", **_KEPT,
+        )  # fmt: skip
+        seed = st.number_input("Seed of the dictionaries", 0, MAX_SEED, 0, 1, key="check_seed", **_KEPT)
+    with three:
+        a = st.text_input(
+            "Revision of A", key="check_revision_a", max_chars=MAX_LENGTH, help="On the hub only.", **_KEPT
+        )
+        b = st.text_input(
+            "Revision of B", key="check_revision_b", max_chars=MAX_LENGTH, help="On the hub only.", **_KEPT
+        )
+        copies = st.checkbox(
+            "Copy the models into the study", key="check_copy",
+            help="Without, the study refers to the models where they lie now.", **_KEPT,
+        )  # fmt: skip
+    return Fields(
+        source=source,
+        target=target,
+        text=text,
+        revision_source=str(a or ""),
+        revision_target=str(b or ""),
+        sites=str(sites or ""),
+        sae=str(sae),
+        sae_path=str(path or ""),
+        tokens=int(tokens or 0),
+        context=int(context or 0),
+        seed=int(seed or 0),
+        copy_models=bool(copies),
+    )
+
+
+def draw_needs(fields: Fields) -> None:
+    """What the check will need, or what is still wrong, in a quiet line."""
+    if not (fields.source.strip() and fields.target.strip()):
+        return
+    try:
+        request = examine(fields)
+    except InputError as error:
+        st.html(f"<p class='fact quiet' role='status'>{sentences.plain(str(error))}</p>")
+        return
+    line = sentences.estimate(estimate.needed(request), estimate.machine_memory())
+    st.html(f"<p class='fact quiet' role='status'>{line}</p>")

@@ -1,0 +1,70 @@
+"""What a check found: the verdict in large type, its numbers beside their thresholds, figures, files, ways on."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from explorer import PROJECT
+from explorer.presentation.check import captions as sentences
+from explorer.presentation.rotation import sites as figures
+from explorer.report import Output, outputs as study_outputs
+from explorer.ui.charts import chart
+from explorer.ui.frame import View
+
+PAGES = PROJECT / "pages"
+
+
+def draw_verdict(view: View) -> None:
+    """The verdict on the pair that the frame names, and why."""
+    result = view.pair
+    if result.verdict is None:
+        st.info("This pair was measured without its controls, so it has no verdict: check it anew.")
+        return
+    st.html(f"<p class='fact quiet'>{sentences.who(view.study.file, result)}</p>")
+    st.html(f"<p class='large'>{sentences.headline(result)}</p>")
+    st.html(f"<p class='verdict'>{sentences.subline(result)}</p>")
+    st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
+    _draw_ways(view)
+    st.markdown(f"#### What decided it, at the site {sentences.deciding_site(result).label}")
+    st.html(sentences.criteria_table(result))
+    reasons = (reason[0].upper() + reason[1:] for reason in result.verdict.reasons)
+    st.html("".join(f"<p class='fact quiet'>{escape(reason)}.</p>" for reason in reasons))
+
+
+def _draw_ways(view: View) -> None:
+    """On to the other pages, which show this study; and the files of the contract."""
+    with st.container(horizontal=True, vertical_alignment="center", key="check_ways"):
+        for title in ("Rotation", "Features", "Steering"):
+            st.page_link(PAGES / f"{title.lower()}.py", label=f"Open in {title}")
+    with st.container(horizontal=True, vertical_alignment="center", key="check_files"):
+        for output in study_outputs.outputs(view.study):
+            _draw_download(output)
+
+
+def _draw_download(output: Output) -> None:
+    st.download_button(
+        output.title, output.path.read_bytes, output.name, output.mime, key=f"download-{output.path.name}",
+        on_click="ignore", help=output.what,
+    )  # fmt: skip
+
+
+def draw_figures(view: View) -> None:
+    """The two figures that say most, as on the Rotation page, and the verdict of every site."""
+    result, here = view.pair, view.site_result
+    left, right = st.columns([0.5, 0.5], gap="medium")
+    with left:
+        st.markdown(f"#### The ladder of maps, site {view.site.label}")
+        chart(figures.ladder(here, view.palette), "check_ladder", "How well each map predicts A's rows from B's.")
+    with right:
+        if any(site.dictionary is not None for site in result.sites):
+            st.markdown("#### A's dictionary on B")
+            figure = figures.ev_by_site(result, "paper-style", view.arm, view.palette, view.site.name)
+            chart(figure, "check_ev", "Explained variance of A's dictionary on B by site and map.")
+        else:
+            st.info("This check used no dictionaries: choose train under Options to see A's dictionary on B.")
+    st.markdown("#### Every site")
+    st.dataframe(
+        sentences.site_table(result), hide_index=True, key="check_sites_table", column_config=sentences.SITE_COLUMNS
+    )

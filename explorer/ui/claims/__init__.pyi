@@ -1,0 +1,1 @@
+from .claims import draw_claims as draw_claims

@@ -1,0 +1,10 @@
+from . import (
+    cache as cache,
+    card as card,
+    decoder_match as decoder_match,
+    maps as maps,
+    own_text as own_text,
+    stars as stars,
+    table as table,
+)
+from .decoder_match import draw_decoder_story as draw_decoder_story

@@ -1,0 +1,113 @@
+"""Test your text: which features fire at each token of a person's own sentence, in A and in B read through the map."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from explorer.alignment import MAPS
+from explorer.errors import InputError
+from explorer.features import MAX_CHARACTERS
+from explorer.number_text import number
+from explorer.presentation.features import captions as feature_sentences
+from explorer.text import CORPORA
+from explorer.ui.features import cache as feature_cache
+from explorer.ui.features.contexts import marked
+from explorer.ui.features.filters import KEPT
+from explorer.ui.features.table import choose
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from explorer.features import TextFiring
+    from explorer.ui.frame import View
+
+MOST = 40
+_RANKED = "features ranked at a token"
+
+
+def draw_text(table: pd.DataFrame, chosen: int, view: View) -> None:
+    """The text, its tokens as buttons, the chosen feature on it, and the features of the chosen token."""
+    example, state = view.study.corpus.example, st.session_state
+    if state.get("text") in {corpus.example for corpus in CORPORA.values()} - {example}:
+        state["text"] = example  # it was another study's
+    text = st.text_area(
+        "Your text", example, max_chars=MAX_CHARACTERS, height=90, key="text", **KEPT,
+        help=f"At most {MAX_CHARACTERS} characters, and the tokens of one chunk ({view.study.file.text.context}).",
+    )  # fmt: skip
+    try:
+        firing = feature_cache.text_firing(view.where, view.source, view.target, view.site.index, view.arm, text or "")
+    except InputError as error:
+        st.info(f"{error}.")
+        return
+    read = len(firing.pieces)
+    st.html(f"<p class='fact quiet'>{feature_sentences.text_length(read, firing.left_out)}</p>")
+    _draw_chosen(firing, chosen, view)
+    if read < 2:
+        st.info("The first token of a text is not scored: write at least two tokens.")
+        return
+    _draw_token(firing, table, view)
+
+
+def _draw_chosen(firing: TextFiring, chosen: int, view: View) -> None:
+    """The chosen feature on the text, in both models."""
+    sides = firing.source[:, chosen].tolist(), firing.target[:, chosen].tolist()
+    top = max(max(sides[0]), max(sides[1])) or 1.0
+    heads = (view.source, f"{view.target}, {MAPS[view.arm].short}")
+    cells = ""
+    for head, values in zip(heads, sides, strict=True):
+        body = ""
+        for piece, value, scored in zip(firing.pieces, values, firing.scored, strict=True):
+            body += marked(piece, value if scored else float("nan"), top, view.palette.highlight)
+        title = f"feature {chosen} in {html.escape(head)}"
+        largest = f"<span class='value'>largest {number(max(values))}</span>"
+        cells += f"<div><div class='side'>{title}{largest}</div>{body}</div>"
+    st.html(f"<div class='contexts tokens'>{cells}</div>")
+
+
+def _draw_token(firing: TextFiring, table: pd.DataFrame, view: View) -> None:
+    """Tokens as buttons (Tab and the arrow keys reach them), and the features of the chosen one, ranked."""
+    import pandas as pd
+
+    names = feature_sentences.token_names(firing.pieces, firing.special)
+    scored = [name for name, on in zip(names, firing.scored, strict=True) if on]
+    middle = scored[min(len(scored) - 1, 7)]
+    picked = st.pills("A token, to rank its features", scored, default=middle, key="token", required=True)
+    at = names.index(picked) if picked in names else names.index(middle)
+    shared = firing.shared(at)
+    said = feature_sentences.token_counts(firing.pieces[at], shared, view.source, view.target, view.arm)
+    st.html(f"<p class='fact'>{said}</p>")
+    ranked = firing.ranked(at)[:MOST]
+    st.session_state[_RANKED] = ranked
+    listed = pd.DataFrame(
+        {
+            "feature": ranked,
+            "fires on": [feature_sentences.spoken(table.loc[f, "fires_on"]) for f in ranked],
+            view.source: firing.source[at, ranked].tolist(),
+            f"{view.target} {view.arm}": firing.target[at, ranked].tolist(),
+            f"r {view.arm}": table.loc[ranked, f"r_{view.arm}"].tolist(),
+        }
+    )
+    bar = st.column_config.ProgressColumn
+    top = float(max(1e-9, listed[view.source].max(), listed[f"{view.target} {view.arm}"].max())) if ranked else 1.0
+    st.dataframe(
+        listed, key="ranked", hide_index=True, on_select=_ranked_clicked, selection_mode="single-row", height=250,
+        row_height=30, placeholder="n/a",
+        column_config={
+            "feature": st.column_config.NumberColumn("#", width=50, format="%d"),
+            view.source: bar(width=110, format="%.2f", min_value=0, max_value=top, color=view.palette.source),
+            f"{view.target} {view.arm}": bar(
+                width=110, format="%.2f", min_value=0, max_value=top, color=view.palette.arm(view.arm)
+            ),
+            f"r {view.arm}": st.column_config.NumberColumn(format="%.2f", width=80),
+        },
+        alt="Features that fire at the chosen token, by their activation in either model; a row opens its card.",
+    )  # fmt: skip
+
+
+def _ranked_clicked() -> None:
+    rows = st.session_state["ranked"]["selection"]["rows"]
+    if rows and rows[0] < len(st.session_state[_RANKED]):
+        choose(st.session_state[_RANKED][rows[0]])

@@ -1,0 +1,173 @@
+"""The left third of the Features page: the table, its neighbours, and the one place where the chosen feature lives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from explorer.alignment import arms
+from explorer.features import feature_table as atlas
+from explorer.presentation.features import captions as feature_sentences
+from explorer.ui.features import cache as feature_cache, filters as feature_filters
+from explorer.ui.features.filters import BOXED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from explorer.ui.frame import View
+
+_SHOWN, _WRITTEN = "feature ids in the table", "rows written to the table"
+_DICTIONARY, _CHOSEN, _LINKED = "feature's dictionary", "chosen feature", "feature in the link"
+_PARAMETER = "feature"
+
+
+def settle(table: pd.DataFrame, view: View) -> None:
+    """Keep the chosen feature across pages; choose one worth opening at first, and when the dictionary changes.
+
+    The number is not bound to the link, as the browser's Back would empty its box: it writes its own parameter, and a
+    new one in the link wins over what was chosen before.
+    """
+    now, state = (view.where, view.source, view.site.index), st.session_state
+    changed = state.get(_DICTIONARY, now) != now
+    linked = st.query_params.get(_PARAMETER, "")
+    if linked.isdecimal() and linked != state.get(_LINKED) and int(linked) < len(table):
+        state["feature"] = int(linked)
+    elif changed or _CHOSEN not in state:
+        state["feature"] = atlas.exemplar(table)
+    elif "feature" not in state:
+        state["feature"] = state[_CHOSEN]
+    if changed:
+        state[BOXED] = None
+    state[_DICTIONARY] = now
+
+
+def choose(feature: int) -> None:
+    """Make a feature the chosen one; for callbacks, which run before the page is drawn."""
+    st.session_state["feature"] = int(feature)
+
+
+def controls(table: pd.DataFrame, view: View) -> tuple[int, pd.DataFrame]:
+    """Draw search, filters, number and neighbours; return the chosen feature and the rows of the table."""
+    above = st.container()
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
+    # Made first, though it stands below: the star above belongs to it.
+    now = int(row.number_input("Feature", 0, len(table) - 1, step=1, key="feature", width=128))
+    st.session_state[_CHOSEN], st.session_state[_LINKED] = now, str(now)
+    if st.query_params.get(_PARAMETER) != str(now):
+        st.query_params[_PARAMETER] = str(now)
+    with above:
+        asked = feature_filters.query(table, now, view)
+    contexts = None
+    if asked.place == "contexts" and asked.text.strip():
+        contexts = feature_cache.context_words(view.where, view.source, view.target, view.site.index)
+    shown = atlas.search(table, asked, contexts)
+    for step, name, key, word in ((-1, "Prev", "p", "before"), (1, "Next", "n", "after")):
+        other = atlas.neighbour(shown, now, step)
+        row.button(
+            name, key=f"go_{key}", shortcut=key, on_click=choose, args=(other if other is not None else now,),
+            disabled=other is None, help=f"The feature {word} this one in the list below.",
+        )  # fmt: skip
+    return now, shown
+
+
+def draw_table(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View) -> None:
+    """The table of correspondences; a click on a row chooses its feature."""
+    st.html(f"<p class='fact quiet'>{feature_sentences.counts(table, shown, view.arm)}</p>")
+    if shown.empty:
+        st.info("No feature matches. Shorten the search, or take a filter off.")
+        return
+    ids = shown.index.tolist()
+    st.session_state[_SHOWN] = ids
+    # The table shows what is chosen, wherever it was chosen: its selection is written, never remembered.
+    rows = [ids.index(chosen)] if chosen in ids else []
+    st.session_state["table"] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    st.session_state[_WRITTEN] = rows
+    st.dataframe(
+        listing(table, shown, view.arm),
+        key="table",
+        hide_index=True,
+        on_select=_row_clicked,
+        selection_mode="single-row",
+        height=500,
+        row_height=30,
+        column_config=_columns(view.arm, view.palette.arm(view.arm)),
+        placeholder="n/a",
+        alt="Features of the source with what they fire on, label, firing correlations, cosines and partners.",
+    )
+
+
+def listing(table: pd.DataFrame, shown: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """The columns of the table, the chosen map's first."""
+    others = [f"r_{other}" for other in ("rotated", "raw", "shuffled") if other != arm]
+    labels = ["label", "f1", f"f1_{arm}"] if atlas.has_labels(table) else []
+    after = feature_filters.after(arm)
+    columns = [
+        "fires_on",
+        f"r_{arm}",
+        *labels,
+        *others,
+        f"cosine_{after}",
+        "cosine_raw",
+        "density",
+        "partner",
+        "partner_r",
+        "mutual",
+        "one_to_one",
+        "one_to_one_cosine",
+    ]
+    words = shown["fires_on"].map(feature_sentences.spoken)
+    names = shown["label"].map(feature_sentences.short_label)
+    return (
+        shown[[c for c in columns if c in shown]]
+        .assign(**{"fires_on": words} | ({"label": names} if labels else {}))
+        .reset_index()
+    )
+
+
+def _row_clicked() -> None:
+    rows = st.session_state["table"]["selection"]["rows"]
+    ids = st.session_state[_SHOWN]
+    # The browser also reports back the selection that was written: that is nobody's click.
+    if rows and rows != st.session_state[_WRITTEN] and rows[0] < len(ids):
+        choose(ids[rows[0]])
+
+
+def select_group(features: list[int]) -> None:
+    """Show only these features in the table and open the first of them that it lists; for callbacks."""
+    st.session_state[BOXED] = tuple(features) if len(features) > 1 else None
+    listed = [i for i in st.session_state.get(_SHOWN, ()) if i in set(features)] or features
+    if listed:
+        choose(listed[0])
+
+
+def _columns(arm: str, colour: str) -> dict[str, Any]:
+    column = st.column_config
+
+    def number(name: str, width: int, words: str, form: str = "%.2f") -> Any:
+        return column.NumberColumn(name, width=width, format=form, help=words)
+
+    config: dict[str, Any] = {
+        "feature": column.NumberColumn(
+            "#", width=50, pinned=True, format="%d", help="Number of the feature in A's dictionary."
+        ),
+        "fires_on": column.TextColumn("fires on", width=150, help="Words at its peaks, most frequent first."),
+        "label": column.TextColumn("label", width=112, help="The latent label that the feature detects best."),
+        "f1": number("F1 in A", 62, "F1 of that label in A. Below 0.3 take it as no label."),
+        f"f1_{arm}": number("F1 in B", 62, "F1 of the same detector on B's rows, under the map chosen in the bar."),
+        "density": number("density", 76, "Share of test tokens at which it fires in A.", "percent"),
+        "partner": number("partner", 70, "The feature of B's own dictionary that is nearest after R.", "%d"),
+        "partner_r": number("its r", 56, "Firing correlation with that partner."),
+        "mutual": column.CheckboxColumn("mutual", width=64, help="Each is the other's nearest."),
+        "one_to_one": number("1:1", 56, "Its partner when no feature of B may serve twice (Hungarian).", "%d"),
+        "one_to_one_cosine": number("1:1 cos", 68, "Cosine with the one-to-one partner, through R."),
+    }
+    for name in arms():
+        config[f"r_{name}"] = number(f"r {name}", 78, "Firing correlation of A's feature in A and in B.")
+        words = "Largest cosine with a direction of B's dictionary under this map."
+        config[f"cosine_{name}"] = number(f"cos {name}", 90, words)
+    config[f"r_{arm}"] = column.ProgressColumn(
+        f"r {arm}", width=92, format="%.2f", min_value=0, max_value=1, color=colour,
+        help="Firing correlation of A's feature in A and in B, under the map chosen in the bar.",
+    )  # fmt: skip
+    return config

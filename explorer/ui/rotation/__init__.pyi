@@ -1,0 +1,1 @@
+from .questions import draw_questions as draw_questions

@@ -1,0 +1,113 @@
+"""The questions that a measured pair answers, one at a time: a figure, and beside it what it can and cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer.alignment import PairResult
+from explorer.palette import DARK
+from explorer.presentation import captions as sentences
+from explorer.presentation.rotation import (
+    captions as rotation_sentences,
+    questions as figures_rotation,
+    sites as figures,
+)
+from explorer.study import read_training_table
+from explorer.ui import cache
+from explorer.ui.charts import chart
+from explorer.ui.frame import View, choice
+from explorer.ui.rotation.refit import refit
+
+DECIMALS = st.column_config.NumberColumn(format="%.2f")
+
+
+def draw_questions(view: View) -> None:
+    """The switch of questions, and the answer to the chosen one; only that one is drawn."""
+    asked = choice("ask", "Question", tuple(ANSWERS))
+    ANSWERS[asked](view)
+
+
+def _answer(view: View, draw: Callable[[], go.Figure] | None, key: str, alt: str, facts: Iterable[str]) -> None:
+    left, right = st.columns([0.56, 0.44], gap="medium")
+    with left:
+        if draw is None:
+            st.info(rotation_sentences.NOT_MEASURED)
+        else:
+            chart(cache.figure((key, *view.shown), draw), key, alt)
+    with right:
+        st.html("".join(f"<p class='fact'>{fact}</p>" for fact in facts))
+
+
+def _which_map(view: View) -> None:
+    here = view.site_result
+    alt = f"How well each map predicts {view.source}'s rows from {view.target}'s, the token lookup and the controls."
+    facts = [*rotation_sentences.maps(here), sentences.firing(here)]
+    _answer(view, lambda: figures.ladder(here, view.palette), "ladder", alt, facts)
+    refit(view)
+
+
+def _random(view: View) -> None:
+    here = view.site_result
+    alt = "Angles of R's eigenvalues beside those of Haar-random matrices."
+    facts = rotation_sentences.matrix(view.pair, here)
+    _answer(view, lambda: figures_rotation.spectrum(here.rotation.spectrum, view.palette), "spectrum", alt, facts)
+
+
+def _function(view: View) -> None:
+    here, names = view.site_result, (view.source, view.target)
+    alt = "Cross-entropy recovered when one model is continued by the other, by what passes the seam."
+    draw = None if here.stitch is None else partial(figures_rotation.stitching, here, names, view.palette)
+    _answer(view, draw, "stitch", alt, rotation_sentences.function(view.pair, here))
+
+
+def _text(view: View) -> None:
+    here = view.site_result
+    alt = "Explained variance on test text against the number of rows that the map was fitted on."
+    draw = partial(figures_rotation.fit_curve, here.fit_curve, view.pair.d_model, view.palette)
+    _answer(view, draw, "fit", alt, rotation_sentences.text_needed(view.pair, here))
+
+
+def _depths(view: View) -> None:
+    alt = "Explained variance at each site through the R of each other site; the numbers stand in the cells."
+    draw = partial(figures_rotation.cross_site, view.pair, view.palette, view.palette is DARK)
+    _answer(view, draw, "depths", alt, rotation_sentences.depths(view.pair))
+
+
+def _pairs(view: View) -> None:
+    results: list[PairResult] = [cache.pair(view.where, p.source, p.target) for p in view.study.file.pairs]
+    alt = "Explained variance of R for every pair of the study at every site; the numbers stand in the cells."
+    draw = partial(figures_rotation.pairs_by_site, results, view.palette, view.palette is DARK)
+    _answer(view, draw, "pairs", alt, rotation_sentences.pairs(results))
+
+
+def _training(view: View) -> None:
+    rows = read_training_table(view.study.folder)
+    if not rows:
+        st.info("This study has no table over training. `python -m explorer train tales` makes one.")
+        return
+    alt = "Explained variance at the middle site against training tokens; the numbers are in the table below."
+    draw = partial(figures_rotation.over_training, rows, view.palette)
+    _answer(view, draw, "training", alt, rotation_sentences.training(rows))
+    table = figures_rotation.training_frame(rows)
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        key="training_table",
+        column_config={c: DECIMALS for c in table.columns[1:]},
+    )
+
+
+ANSWERS: dict[str, Callable[[View], None]] = {
+    "Which map?": _which_map,
+    "Is R random?": _random,
+    "Does the function survive?": _function,
+    "How much text?": _text,
+    "Other depths": _depths,
+    "Other pairs": _pairs,
+    "Over training": _training,
+}

@@ -1,0 +1,124 @@
+"""The picker of steering vectors: chips with weights. The link says `vector=contrast:sea,0.5*feature:417`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer.errors import InputError
+from explorer.steering import MAX_VECTORS, MAX_WEIGHT, VectorSpec, Weighted, parse_vector, parse_weighted
+from explorer.study import Study
+from explorer.text import Contrast
+from explorer.ui.steering.vector_file import uploaded
+
+_PARAMETER, _KEY, _WRITTEN = "vector", "steer_vectors", "steer_vector_in_link"
+LISTS, FILE = "lists", "file"
+PLAIN_PROMPT = "Once there was"
+MAX_LIST = 4000
+"""Characters of a person's own list of prompts."""
+
+
+def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
+    """The chips that are chosen. A new value in the link wins over what was chosen before. Raises InputError."""
+    linked = st.query_params.get(_PARAMETER)
+    fresh = bool(linked) and linked != st.session_state.get(_WRITTEN)
+    if linked and fresh:
+        parts = [parse_weighted(part) for part in linked.split(",")[:MAX_VECTORS]]
+        st.session_state[_KEY] = [name for _, name in parts]
+        for weight, name in parts:
+            st.session_state[_weight_key(name)] = weight
+    titles = {f"contrast:{p.name}": p.title for p in study.corpus.contrasts()}
+    titles |= {LISTS: "two lists of my own", FILE: "a vector from a file"}
+    options = list(titles)
+    # Text without labels has no ready contrasts: there a feature shows something at once, empty lists do not.
+    first = "feature:0" if options[0] == LISTS and study.file.dictionaries else options[0]
+    before = [str(o) for o in st.session_state.get(_KEY) or ()]
+    if not fresh:
+        # Chosen in another study, whose text has other contrasts.
+        before = [o for o in before if not o.startswith("contrast:") or o in titles]
+    chosen = before or [first]
+    st.session_state[_KEY] = chosen
+    options += [o for o in chosen if o not in options]
+    # Streamlit puts a bound box's LABELS into the link, so this one is not bound and writes its own parameter.
+    picked = st.multiselect(
+        "Vectors v", options, key=_KEY, persist_state="session", accept_new_options=True, max_selections=MAX_VECTORS,
+        width=300, format_func=lambda o: titles.get(o) or _feature_title(o, source), on_change=_follow_prompt,
+        args=(study,), placeholder="choose a contrast",
+        help="Ready contrasts, or the number of a feature of A's dictionary at this site: type it and press Enter.",
+    )  # fmt: skip
+    return tuple(str(p) for p in picked) or (first,)
+
+
+def weigh(chips: tuple[str, ...], study: Study) -> tuple[Weighted, ...]:
+    """A row with a weight for each of several chips, and fields for what some chips need. Raises InputError."""
+    if len(chips) == 1 and chips[0] not in (LISTS, FILE):
+        found: tuple[Weighted, ...] = (Weighted(_named(chips[0], study)),)
+    else:
+        with st.container(horizontal=True, vertical_alignment="bottom", key="steer_weights"):
+            found = tuple(Weighted(_named(c, study), _weight(c, study) if len(chips) > 1 else 1.0) for c in chips)
+    link = ",".join(map(str, found))
+    if st.query_params.get(_PARAMETER) != link:
+        st.query_params[_PARAMETER] = link
+    st.session_state[_WRITTEN] = link
+    return found
+
+
+def example_prompt(study: Study, chips: tuple[str, ...]) -> str:
+    """A prompt on which the effect of the first vector is easy to see."""
+    plans = {f"contrast:{p.name}": p.prompt for p in study.corpus.contrasts()}
+    return plans.get(chips[0]) or next(iter(plans.values()), PLAIN_PROMPT)
+
+
+def _named(chip: str, study: Study) -> VectorSpec:
+    if chip == LISTS:
+        return VectorSpec(lists=_own_lists())
+    if chip == FILE:
+        return VectorSpec(file=uploaded(study.file.d_model))
+    name = parse_vector(chip)
+    if name.contrast is not None:
+        study.corpus.check_contrast(name.contrast)
+    return name
+
+
+def _own_lists() -> Contrast:
+    """The person's own contrast: one prompt on each line."""
+    sides = []
+    with st.popover("My prompts", width=150):
+        for key, label in (("to", "Towards: one prompt a line"), ("from", "Away from: one prompt a line")):
+            text = st.text_area(label, key=key, max_chars=MAX_LIST, bind="query-params", persist_state="session")
+            sides.append(tuple(line.strip() for line in (text or "")[:MAX_LIST].splitlines() if line.strip()))
+    if not all(sides):
+        raise InputError("your lists are empty: write at least one prompt in each, under My prompts")
+    return Contrast(LISTS, "my lists", sides[0], sides[1])
+
+
+def _weight(chip: str, study: Study) -> float:
+    key = _weight_key(chip)
+    st.session_state.setdefault(key, 1.0)
+    titles = {f"contrast:{p.name}": p.title for p in study.corpus.contrasts()}
+    label = f"× {titles.get(chip, chip)}"
+    return float(st.number_input(label, -MAX_WEIGHT, MAX_WEIGHT, step=0.25, key=key, width=150))
+
+
+def _weight_key(chip: str) -> str:
+    return f"steer_weight_{chip}"
+
+
+def _feature_title(text: str, source: str) -> str:
+    try:
+        return f"feature {parse_vector(text).feature} of {source}"
+    except InputError:
+        return text
+
+
+def _follow_prompt(study: Study) -> None:
+    """Give the newly chosen contrast its own example prompt, unless the person wrote another."""
+    chips = tuple(st.session_state[_KEY])
+    if chips and st.session_state.get("prompt") in {p.prompt for p in study.corpus.contrasts()}:
+        st.session_state["prompt"] = example_prompt(study, chips)
+
+
+def choose_vector(name: str, site: str) -> None:
+    """Steer with one vector, at its site if it is a feature: a callback, before widgets are drawn."""
+    st.session_state[_KEY] = [name]
+    if name.startswith("feature:"):
+        st.session_state["site"] = site

@@ -1,0 +1,138 @@
+"""The stage of the talk: one sentence, one figure, a bar of dots. Arrow keys step, N shows the speaker's notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from explorer import PROJECT
+from explorer.narrative import Scene, Story, open_story, scenes
+from explorer.palette import DARK, LIGHT, Palette
+from explorer.presentation import HandoutPart
+from explorer.presentation.story import figures as figures_story, stage_dial
+from explorer.ui import cache
+from explorer.ui.charts import chart
+from explorer.ui.frame import View, kept
+from explorer.ui.share import download
+from explorer.ui.story import steering_scene as story_steer
+from explorer.ui.story.style import KEYS, style
+
+FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
+    "twin": figures_story.twin,
+    "function": figures_story.function,
+    "coordinates": figures_story.coordinates,
+    "cosine": figures_story.cosine,
+    "fails": figures_story.fails,
+    "dial": lambda s, p: stage_dial(s.twin or s.sister, [s.sister], p),
+    "sister": lambda s, p: stage_dial(s.sister, [s.twin] if s.twin else [], p),
+    "random": figures_story.matrices,
+    "limits": figures_story.limits,
+}
+_PAGES = PROJECT / "pages"
+_SCENE, _NOTES, _LIGHT, _SHOWN = "scene", "stage_notes", "stage_light", "stage_revealed"
+
+
+def draw_story(view: View) -> None:
+    """The scene that the link or the bar names, full bleed."""
+    story = opened(view.where, view.source, view.target, view.site.index)
+    found = scenes.scenes_of(story)
+    palette = LIGHT if _switched(_LIGHT) else DARK
+    st.html(style(palette))
+    stage, bar = st.container(key="stage"), st.container(key="stage_bar", horizontal=True, vertical_alignment="center")
+    with bar:
+        scene = _bar(found, story, view)
+    with stage:
+        _draw(scene, story, view, palette)
+    st.html(KEYS, unsafe_allow_javascript=True)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def opened(where: str, source: str, target: str, site: int) -> Story:
+    """The story of a pair at a site."""
+    return open_story(cache.study(where), source, target, site)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def figure(where: str, source: str, target: str, site: int, name: str, light: bool) -> go.Figure:
+    """The figure of a scene, drawn once."""
+    return FIGURES[name](opened(where, source, target, site), LIGHT if light else DARK)
+
+
+def warm(where: str, source: str, target: str, site: int) -> list[str]:
+    """Draw every figure of a story into the cache; the scenes' names."""
+    found = [scene.name for scene in scenes.scenes_of(opened(where, source, target, site))]
+    for name in found:
+        for light in (False, True):
+            if name in FIGURES:
+                figure(where, source, target, site, name, light)
+    return found
+
+
+def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
+    shown = scene.name == "random" and _switched(_SHOWN)
+    sentence = scenes.revealed(story) if shown else scene.sentence(story)
+    st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
+    if scene.name == "steering":
+        story_steer.draw(story, view, palette)
+    else:
+        picture = figure(view.where, view.source, view.target, view.site.index, scene.name, palette is LIGHT)
+        with st.container(key="picture"):
+            chart(picture, f"stage-{scene.name}", f"{sentence} {scene.notes(story)}", height="stretch")
+    if scene.name == "random":
+        st.button("Hide the answer" if shown else "Show the answer", key="reveal", on_click=_switch, args=(_SHOWN,))
+    if _switched(_NOTES):
+        st.html(f"<aside class='notes' aria-label='Speaker notes'>{escape(scene.notes(story))}</aside>")
+
+
+def _bar(found: list[Scene], story: Story, view: View) -> Scene:
+    names = [scene.name for scene in found]
+    st.button("Back", key="stage_back", shortcut="Left", on_click=_step, args=(names, -1))
+    chosen = st.segmented_control(
+        "Scene", names, default=names[0], required=True, key=_SCENE, bind="query-params", persist_state="session",
+        label_visibility="collapsed", width="content",
+    )  # fmt: skip
+    st.button("Next", key="stage_next", shortcut="Right", on_click=_step, args=(names, 1))
+    st.button("Notes", key="stage_notes_button", shortcut="N", on_click=_switch, args=(_NOTES,))
+    st.button("Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,))
+    with st.popover("Pages", key="stage_pages"):
+        for name in ("rotation", "features", "steering", "check", "claims"):
+            if (_PAGES / f"{name}.py").exists():
+                st.page_link(_PAGES / f"{name}.py", label=name.capitalize(), query_params=kept())
+        parts = [part for scene in found for part in _parts(scene, story, view)]
+        download("Download the talk as HTML", f"{story.sister.source} and {story.sister.target}", parts, view)
+    return found[names.index(chosen) if chosen in names else 0]
+
+
+def _parts(scene: Scene, story: Story, view: View) -> list[HandoutPart]:
+    """A scene in the handout: its sentence, its figure in the colours of the page, its notes."""
+    said = [HandoutPart("heading", scene.sentence(story)), HandoutPart("text", scene.notes(story))]
+    if scene.name not in FIGURES:
+        return said
+    light = view.palette is LIGHT
+    drawn = figure(view.where, view.source, view.target, view.site.index, scene.name, light)
+    return [said[0], HandoutPart("figure", said[1].content, drawn)]
+
+
+def _step(names: list[str], by: int) -> None:
+    now = st.session_state.get(_SCENE)
+    i = names.index(now) if now in names else 0
+    st.session_state[_SCENE] = names[max(0, min(len(names) - 1, i + by))]
+    st.session_state[_SHOWN] = False
+
+
+def _switched(name: str) -> bool:
+    """Whether something is on: switched in this session, or asked for in the link (`?stage_light=1`)."""
+    return bool(st.session_state.get(name, name in st.query_params))
+
+
+def _switch(name: str) -> None:
+    on = not _switched(name)
+    st.session_state[name] = on
+    if name != _SHOWN:
+        if on:
+            st.query_params[name] = "1"
+        else:
+            st.query_params.pop(name, None)

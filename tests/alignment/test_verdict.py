@@ -1,0 +1,263 @@
+"""Each verdict is reached with a constructed pair, and each threshold decides where it stands."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import doubles
+import pytest
+import torch
+
+from explorer.alignment import stitching as stitch
+from explorer.alignment.control_runs import Controls, controls, fresh_model
+from explorer.alignment.orthogonal import haar
+from explorer.alignment.pair import measure_pair
+from explorer.alignment.results import VERDICTS, PairResult, PositiveControl, SiteResult
+from explorer.alignment.twin import make_twin
+from explorer.alignment.verdict import FAVOURABLE, NEXT, WORST_FIRST, exit_code, pair_verdict, site_verdict
+from explorer.cache import Cache
+from explorer.metrics import Estimate
+from explorer.models.language_model import LanguageModel
+from explorer.study.study import Study, open_study
+
+DOCUMENTS = 110
+
+
+class Bench:
+    """Seed 0 of the shipped study with its controls, at the middle site, on a little text."""
+
+    def __init__(self) -> None:
+        self.study: Study = open_study("tales")
+        self.source = self.study.load_model("seed0")
+        self.chunks = self.study.chunks(DOCUMENTS)
+        self.site = self.study.sites[len(self.study.sites) // 2]
+        self.controls: Controls = controls(
+            self.source, self.source, self.chunks, [self.site], "", lambda _s, _p: None, Cache(None)
+        )
+
+    def measure(self, target: LanguageModel) -> PairResult:
+        return measure_pair(self.source, target, self.chunks, [self.site], {}, controls=self.controls).result
+
+    def copy(self) -> LanguageModel:
+        """The source under another name, for the doubles."""
+        return replace(self.source, name="B")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Any:
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stitch, "TOKENS", 1500)
+        yield Bench()
+
+
+@pytest.fixture(scope="module")
+def twin(bench: Bench) -> PairResult:
+    return bench.measure(make_twin(bench.source))
+
+
+@pytest.fixture(scope="module")
+def stored() -> SiteResult:
+    """The middle site of the shipped study's twin."""
+    sites = open_study("tales").pair("seed0", "twin").sites
+    return sites[len(sites) // 2]
+
+
+def stretched(d: int, sigma: float, seed: int = 3) -> torch.Tensor:
+    """A linear map whose singular values are log-normal."""
+    values = torch.exp(sigma * torch.randn(d, generator=torch.Generator().manual_seed(seed)))
+    return ((haar(d, 1) * values) @ haar(d, 2)).float()
+
+
+def verdict(result: PairResult) -> str:
+    assert result.verdict is not None
+    assert result.sites[0].verdict is not None
+    assert result.verdict.verdict == result.sites[0].verdict.verdict, "one site: the pair is what the site is"
+    return result.verdict.verdict
+
+
+@pytest.mark.slow
+def test_the_twin_is_rotation_equivalent_with_every_direction_identified(twin: PairResult) -> None:
+    assert verdict(twin) == "rotation-equivalent"
+    site = twin.sites[0]
+    assert site.rotation.identified_rank == twin.d_model
+    assert site.rho is not None
+    assert site.rho.value == pytest.approx(1, abs=1e-4)
+    assert site.stitch is not None
+    for scores in (site.stitch.source_to_target, site.stitch.target_to_source):
+        assert scores["orthogonal"].value == pytest.approx(1, abs=1e-3)
+        assert scores["translation"].value < 0.5, "the rows as they are mean nothing to the twin"
+        assert scores.loss < scores.base <= scores.unigram
+    assert site.token.residual is not None
+    assert site.token.residual.value == pytest.approx(1, abs=1e-3)
+    assert site.rotation.haar.p > 0.01
+    assert site.fit_curve.orthogonal[-1] == pytest.approx(1, abs=1e-4)
+    assert site.fit_curve.rows[0] == 2 * twin.d_model
+    assert twin.control is not None
+    assert (twin.control.kind, twin.control.passed) == ("twin", True)
+
+
+@pytest.mark.slow
+def test_a_model_with_itself_is_a_shared_basis(bench: Bench) -> None:
+    found = bench.measure(bench.copy())
+    assert verdict(found) == "shared basis"
+    assert found.sites[0].rotation.identity_share == pytest.approx(1, abs=1e-4)
+    assert found.sites[0].rotation.haar.p < 0.05, "the identity is not random"
+
+
+@pytest.mark.slow
+def test_a_trained_and_an_untrained_model_are_not_aligned(bench: Bench) -> None:
+    found = bench.measure(fresh_model(bench.source, 99))
+    assert verdict(found) == "not aligned"
+    assert exit_code(verdict(found)) == 1
+
+
+@pytest.mark.slow
+def test_log_normal_stretching_is_affine_only(bench: Bench) -> None:
+    with doubles.in_coordinates("B", stretched(bench.source.d_model, 2.0)):
+        found = bench.measure(bench.copy())
+    assert verdict(found) == "affine only"
+    site = found.sites[0]
+    assert site.ladder["affine"].value > 0.95
+    assert site.stitch is not None
+    assert site.stitch.target_to_source["affine"].value > 0.9, "an affine map loses nothing"
+
+
+@pytest.mark.slow
+def test_a_little_stretching_is_mostly_rotation(bench: Bench) -> None:
+    with doubles.in_coordinates("B", stretched(bench.source.d_model, 0.28)):
+        found = bench.measure(bench.copy())
+    assert verdict(found) == "mostly rotation"
+
+
+@pytest.mark.slow
+def test_a_copy_that_is_not_read_is_geometric_not_functional(bench: Bench) -> None:
+    with doubles.in_coordinates("B", haar(bench.source.d_model, 4).float(), ignores=True):
+        found = bench.measure(bench.copy())
+    assert verdict(found) == "geometric, not functional"
+
+
+@pytest.mark.slow
+def test_two_seeds_of_tales_are_what_they_are(bench: Bench) -> None:
+    found = bench.measure(bench.study.load_model("seed1"))
+    stored = next(s for s in bench.study.pair("seed0", "seed1").sites if s.site == bench.site.name)
+    assert stored.verdict is not None
+    assert verdict(found) == stored.verdict.verdict == "partly rotation"
+    # On a tenth of the text the estimate lies in the neighbourhood of the shipped one.
+    assert found.sites[0].rho is not None
+    assert stored.rho is not None
+    assert found.sites[0].rho.value == pytest.approx(stored.rho.value, abs=0.05)
+    assert found.sites[0].rho.low < found.sites[0].rho.value < found.sites[0].rho.high
+
+
+def around(value: float, width: float = 0.005) -> Estimate:
+    return Estimate(value, value - width, value + width)
+
+
+def changed(site: SiteResult, **to: Any) -> SiteResult:
+    """A site with other numbers: ladder rungs by name, rho, rho_scale, ce and shift (both directions), share, nulls."""
+    rungs = {k: to.pop(k) for k in ("translation", "orthogonal", "orthogonal_scale", "affine") if k in to}
+    site = replace(site, ladder=replace(site.ladder, rungs={**site.ladder.rungs, **rungs}))
+    assert site.stitch is not None
+    arms = {name: to.pop(key) for key, name in (("ce", "orthogonal"), ("shift", "translation")) if key in to}
+    site = replace(
+        site,
+        stitch=replace(
+            site.stitch,
+            **{
+                way: replace(scores, seams={**scores.seams, **arms})
+                for way in ("source_to_target", "target_to_source")
+                if (scores := getattr(site.stitch, way))
+            },
+        ),
+    )
+    if "share" in to:
+        site = replace(site, rotation=replace(site.rotation, identity_share=to.pop("share")))
+    if "null" in to:
+        site = replace(site, nulls=replace(site.nulls, shuffled=(to.pop("null"),)))
+    if "null_affine" in to:
+        site = replace(site, nulls_affine=replace(site.nulls_affine, untrained=(to.pop("null_affine"),)))
+    return replace(site, **to)
+
+
+RULES = [
+    ("not aligned", {"null_affine": 0.981}, {"null_affine": 0.97}),
+    ("not aligned", {"rho": None}, {}),
+    ("geometric, not functional", {"ce": around(0.494)}, {"ce": around(0.496)}),
+    ("geometric, not functional", {"ce": around(0.3), "rho": around(0.806)}, {"ce": around(0.3), "rho": around(0.804)}),
+    (
+        "shared basis",
+        {"translation": around(0.956), "share": 0.9, "shift": around(0.9)},
+        {"translation": around(0.954), "share": 0.9, "shift": around(0.9)},
+    ),
+    ("shared basis", {"translation": around(1.0), "share": 0.9, "shift": around(0.95)}, {"share": 0.899}),
+    (
+        "shared basis",
+        {"translation": around(1.0), "share": 1.0, "shift": around(0.9)},
+        {"translation": around(1.0), "share": 1.0, "shift": around(0.899)},
+    ),
+    ("rotation-equivalent", {"rho": around(0.956)}, {"rho": around(0.954)}),
+    ("rotation-equivalent", {"orthogonal": around(0.806)}, {"orthogonal": around(0.804)}),
+    ("rotation-equivalent", {"ce": around(0.906)}, {"ce": around(0.904)}),
+    ("mostly rotation", {"rho": around(0.806)}, {"rho": around(0.804)}),
+    (
+        "affine only",
+        {"rho": around(0.3), "rho_scale": around(0.494)},
+        {"rho": around(0.3), "rho_scale": around(0.496)},
+    ),
+    (
+        "partly rotation",
+        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.394},
+        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.396},
+    ),
+    (
+        "inconclusive",
+        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.395},
+        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.39},
+    ),
+]
+
+
+@pytest.mark.parametrize(("expected", "inside", "outside"), RULES)
+def test_thresholds_decide_where_they_stand(
+    expected: str, inside: dict[str, Any], outside: dict[str, Any], stored: SiteResult
+) -> None:
+    site = replace(stored, rho=around(1.0), rho_scale=around(1.0))
+    site = changed(site, affine=around(1.0), orthogonal=around(1.0), orthogonal_scale=around(1.0), ce=around(1.0))
+    site = changed(site, null=-1.0, null_affine=0.1)
+    found = site_verdict(changed(site, **inside))
+    assert found.verdict == expected
+    assert found.next == NEXT[expected]
+    assert all("\n" not in reason for reason in found.reasons)
+    assert site_verdict(changed(site, **outside)).verdict != expected
+
+
+def test_the_worse_direction_of_stitching_counts(stored: SiteResult) -> None:
+    assert stored.stitch is not None
+    scores = stored.stitch.target_to_source
+    worse = replace(scores, seams={**scores.seams, "orthogonal": around(0.2)})
+    found = site_verdict(replace(stored, stitch=replace(stored.stitch, target_to_source=worse)))
+    assert found.verdict == "geometric, not functional"
+    assert "target to source" in found.reasons[1]
+
+
+def test_the_pair_is_its_least_favourable_site_without_the_embedding(stored: SiteResult) -> None:
+    control = PositiveControl("twin", (1.0,), True)
+    good = stored
+    assert good.verdict is not None
+    embedding = replace(good, site="blocks.0.hook_resid_pre", verdict=replace(good.verdict, verdict="not aligned"))
+    assert pair_verdict([embedding, good], control).verdict == "rotation-equivalent"
+    assert pair_verdict([embedding], control).verdict == "not aligned"
+    for worst, better in pairwise(WORST_FIRST):
+        sites = [replace(good, verdict=replace(good.verdict, verdict=name)) for name in (better, worst, better)]
+        assert pair_verdict(sites, control).verdict == worst
+    failed = pair_verdict([good], PositiveControl("planted", (0.7,), False))
+    assert failed.verdict == "not assessable"
+    assert "0.7000" in failed.reasons[0]
+
+
+def test_every_verdict_has_a_place_a_next_step_and_an_exit_code() -> None:
+    assert set(NEXT) == set(VERDICTS) == {*WORST_FIRST, "not assessable"}
+    assert [v for v in VERDICTS if exit_code(v) == 0] == ["shared basis", "rotation-equivalent", "mostly rotation"]
+    assert set(FAVOURABLE) == {v for v in VERDICTS if exit_code(v) == 0}
+    assert exit_code("not assessable") == 2

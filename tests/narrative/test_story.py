@@ -1,0 +1,266 @@
+"""The talk's sentences: true whatever the numbers are, at most 20 words, and equal to what the study holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from explorer.narrative import scenes
+from explorer.narrative.scenes import MOST_WORDS, SCENES, Scene, scenes_of
+from explorer.narrative.story import Chapter, Story, open_story
+from explorer.narrative.story_facts import match_of_coordinates, of_native, shown_response
+from explorer.number_text import number, percent
+from explorer.palette import DARK
+from explorer.pipeline.recording import READABLE, RecordingTrial, plainest
+from explorer.presentation.story import stage as figures_stage
+from explorer.steering.dose_response import Regime, TransferVerdict
+from explorer.study.recordings import RecordedRun, Recording, spoken
+from explorer.study.study import Study, open_study, shipped_studies
+from explorer.ui.story.stage import FIGURES
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return open_study("tales")
+
+
+@pytest.fixture(scope="module")
+def story(study: Study) -> Story:
+    return open_story(study, "seed0", "seed1", 2)
+
+
+def scene(name: str) -> Scene:
+    return next(s for s in SCENES if s.name == name)
+
+
+def changed(chapter: Chapter, **of_dial: Any) -> Chapter:
+    """The chapter with other numbers along its dial."""
+    assert chapter.here.dial is not None
+    dial = replace(chapter.here.dial, **of_dial)
+    return replace(chapter, here=replace(chapter.here, dial=dial))
+
+
+def with_ladder(story: Story, orthogonal: float, affine: float, shuffled: float) -> Story:
+    """The story with other direct fits of the sister."""
+    ladder = story.sister.here.ladder
+    ladder = replace(
+        ladder,
+        rungs={
+            **ladder.rungs,
+            "orthogonal": replace(ladder["orthogonal"], value=orthogonal),
+            "affine": replace(ladder["affine"], value=affine),
+        },
+        shuffled=(shuffled,),
+    )
+    return replace(story, sister=replace(story.sister, here=replace(story.sister.here, ladder=ladder)))
+
+
+def with_function(story: Story, **numbers: float) -> Story:
+    """The story with another comparison of the sister's answers."""
+    pair = replace(story.sister.pair, function=replace(story.sister.pair.function, **numbers))
+    return replace(story, sister=replace(story.sister, pair=pair))
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_every_scene_of_every_pair_and_site_is_short_and_drawn_large(name: str) -> None:
+    study = open_study(name)
+    kinds = {m.name: m.kind for m in study.file.models}
+    for pair in study.file.pairs:
+        for site in range(len(study.sites)):
+            story = open_story(study, pair.source, pair.target, site)
+            assert kinds[story.sister.target] == "seed", "the sister is a seed"
+            for s in scenes_of(story):
+                text = s.sentence(story)
+                assert len(text.split()) <= MOST_WORDS, text
+                assert "nan" not in (text + s.notes(story)).lower() and "None" not in s.notes(story)
+                if s.name in FIGURES and (pair, site) == (study.file.pairs[0], len(study.sites) // 2):
+                    spec = json.loads(FIGURES[s.name](story, DARK).to_json())
+                    assert min(sizes(spec["layout"])) >= figures_stage.SMALLEST, s.name
+            assert len(scenes.revealed(story).split()) <= MOST_WORDS
+
+
+def test_seeds_that_share_weights_are_not_said_to_be_trained_apart() -> None:
+    study = open_study("dyck3")
+    for source, target, shared in (("A0", "A1", True), ("B0", "B1", False), ("A0", "B0", False)):
+        story = open_story(study, source, target, 1)
+        said = " ".join(
+            s.sentence(story) + s.notes(story) for s in scenes_of(story) if s.name in ("function", "sister")
+        )
+        assert story.shared == shared
+        assert ("trained apart" in said or "nothing shared" in said) != shared
+        assert (f"shares {source}'s input and output weights" in said) == shared
+
+
+def sizes(node: Any) -> list[float]:
+    """Every font size in a layout, its template left out."""
+    if isinstance(node, list):
+        return [size for item in node for size in sizes(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [v["size"] for k, v in node.items() if k.endswith("font") and isinstance(v, dict) and "size" in v]
+    return own + [size for k, v in node.items() if k != "template" for size in sizes(v)]
+
+
+def test_the_talk_goes_from_the_twin_to_what_is_not_a_rotation(story: Story) -> None:
+    names = [s.name for s in scenes_of(story)]
+    assert names[0] == "twin" and names[-1] == "limits"
+    assert names.index("dial") + 1 == names.index("sister") < names.index("steering")
+    without = replace(story, twin=None, early=None, responses=(), decoders=None)
+    assert [s.name for s in scenes_of(without)] == ["function", "coordinates", "fails", "sister", "random", "limits"]
+
+
+def test_dial_sentences_say_what_the_needle_shows(study: Study, story: Story) -> None:
+    for chapter, name in ((story.twin, "dial"), (story.sister, "sister")):
+        assert chapter is not None
+        stored = json.loads((study.pair_path("seed0", chapter.target) / "result.json").read_text())["sites"][2]["dial"]
+        text = scene(name).sentence(story)
+        for value in (stored["dictionary"][0], stored["dictionary"][-1]):
+            assert number(value) in text
+        figure = FIGURES[name](story, DARK)
+        assert [len(figure.frames), figure.frames[-1].data[1].y[0]] == [21, stored["dictionary"][-1]]
+        assert figure.layout.updatemenus[0].buttons[0].args[1]["transition"]["duration"] > 0, "it turns smoothly"
+
+
+def test_words_follow_the_numbers(story: Story) -> None:
+    up = changed(story.sister, dictionary=(-0.5, 0.92), shuffled=(-0.5, 0.3), ceiling=0.93)
+    assert "to its ceiling, 0.92" in scene("sister").sentence(replace(story, sister=up))
+    same = changed(story.sister, dictionary=(0.2, 0.5), shuffled=(0.2, 0.49), ceiling=0.93)
+    assert "only" not in scene("sister").sentence(replace(story, sister=same))
+    assert story.twin is not None
+    broken = replace(story, twin=changed(story.twin, dictionary=(0.1, 0.5), ceiling=0.93))
+    assert "should reach its ceiling" in scene("dial").sentence(broken)
+
+    assert "answers alike" in scene("function").sentence(
+        with_function(story, kl=0.03, loss_source=1.0, loss_target=1.01)
+    )
+    apart = with_function(story, kl=0.6, loss_source=1.0, loss_target=1.01)
+    assert "not identical" in scene("function").sentence(apart)
+    worse = scene("function").sentence(with_function(story, kl=0.6, loss_source=1.0, loss_target=1.5))
+    assert "not equally good: loss 1.50, not 1.00" in worse
+
+    assert "a rotation is all there is" in scene("limits").sentence(with_ladder(story, 0.95, 0.97, -0.9))
+    assert "no more than shuffled" in scene("limits").sentence(with_ladder(story, 0.3, 0.8, 0.28))
+    assert "nothing, an affine map 0.40" in scene("limits").sentence(with_ladder(story, 0.01, 0.4, -0.9))
+    assert "explains 0.60, an affine map 0.80" in scene("limits").sentence(with_ladder(story, 0.6, 0.8, -0.9))
+
+
+def test_coordinates_are_shared_within_a_run_and_not_between_seeds(story: Story) -> None:
+    assert story.early is not None and story.twin is not None
+    own, others = match_of_coordinates(story.early)
+    assert own > 3 * others
+    for chapter in (story.sister, story.twin):
+        own, others = match_of_coordinates(chapter)
+        assert abs(own - others) < 0.03
+    assert "is no more like coordinate i of seed1 than like others" in scene("coordinates").sentence(story)
+    assert "is more like" in scene("coordinates").sentence(replace(story, sister=story.early))
+
+
+def test_the_recorded_twin_writes_what_its_original_writes(study: Study) -> None:
+    twin = open_story(study, "seed0", "twin", 2).twin
+    assert twin is not None and twin.recording is not None and twin.recording.run is not None
+    r = twin.recording
+    assert max(abs(a - b) for a, b in zip(r.log_p_source, r.log_p_target, strict=True)) < 0.01
+    assert r.run is not None
+    assert r.run.written["rotated"] == r.run.written["source+v"] and r.run.written["raw"] != r.run.written["rotated"]
+
+
+def test_the_recorded_run_is_a_measured_contrast(story: Story) -> None:
+    found = shown_response(story)
+    assert found is not None and story.sister.recording is not None and story.sister.recording.run is not None
+    run = story.sister.recording.run
+    assert (f"contrast:{run.contrast}", run.site) == (found.vector, found.site)
+    stored = json.loads((story.study.pair_path("seed0", "seed1") / "steering.json").read_text())
+    areas = next(r for r in stored if (r["vector"], r["site"]) == (found.vector, found.site))["arms"]
+    native, rotated = (next(a for a in areas if a["arm"] == arm)["area"]["value"] for arm in ("native", "rotated"))
+    assert percent(rotated / native) in scene("steering").sentence(story)
+    notes, rise = scene("steering").notes(story), dict(zip(found.doses, found.arm("rotated").loss_rise, strict=True))
+    assert f"dose {run.dose:g}" in notes
+    around = (
+        [run.dose] if run.dose in rise else [max(c for c in rise if c < run.dose), min(c for c in rise if c > run.dose)]
+    )
+    assert all(percent(rise[c]) in notes for c in around)
+
+
+def test_the_recorded_run_shows_the_effect_in_both_models_and_reads_well(story: Story) -> None:
+    recording = story.sister.recording
+    assert recording is not None and recording.run is not None
+    run = recording.run
+    words = {lane: sum(token.typical for token in tokens) for lane, tokens in run.written.items()}
+    assert words["source+v"] > words["source"]
+    assert words["rotated"] > max(words[lane] for lane in ("none", "raw", "random"))
+    for name, lane in (("seed0", "source+v"), ("seed1", "rotated")):
+        model = story.study.load_model(name)
+        ids = model.tokenizer(run.prompt)["input_ids"]
+        text = "".join(token.text for token in run.written[lane])
+        both = torch.tensor([ids + model.tokenizer(text)["input_ids"]])
+        log_p = model.network(input_ids=both).logits[0].log_softmax(-1)
+        surprise = [-float(log_p[i - 1, both[0, i]]) for i in range(len(ids), both.shape[1])]
+        assert sum(surprise) / len(surprise) < 1.1 * READABLE, "what was written may be cut into other tokens"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "regime", "words"),
+    [
+        (TransferVerdict.TRANSFERS, Regime.NONE, "once it is rotated"),
+        (TransferVerdict.TRANSFERS, Regime.CLEAN, ": rotated,"),
+        (TransferVerdict.NO_BETTER, Regime.NONE, "no more than random"),
+        (TransferVerdict.INVERTED, Regime.NONE, "the opposite"),
+    ],
+)
+def test_the_steering_sentence_follows_the_verdict(
+    story: Story, verdict: TransferVerdict, regime: Regime, words: str
+) -> None:
+    found = shown_response(story)
+    assert found is not None
+    judged = replace(found, verdict=verdict, regime=regime)
+    text = scene("steering").sentence(replace(story, responses=(judged,)))
+    assert words in text and percent(of_native(found, "raw")) in text and len(text.split()) <= MOST_WORDS
+    unheard = replace(story, responses=(replace(judged, transfer=None),))
+    assert "nothing can transfer" in scene("steering").sentence(unheard)
+    assert "nan" not in scene("steering").notes(unheard)
+
+
+@pytest.mark.parametrize("name", ["twin", "function", "fails", "dial", "sister"])
+def test_no_scene_tells_two_things_apart_by_colour_alone(story: Story, name: str) -> None:
+    """Models and curves also differ in symbol, dash or hatch: what greyscale leaves of them."""
+    channels: dict[str, dict[str, set[str]]] = {}
+    for trace in FIGURES[name](story, DARK).data:
+        kind = "bar" if trace.type == "bar" else trace.mode
+        if trace.visible is False or kind == "markers+text":
+            continue
+        if kind == "bar":
+            colour, second = trace.marker.color, trace.marker.pattern.shape
+        elif "markers" in kind:
+            colour, second = trace.marker.color, trace.marker.symbol
+        else:
+            colour, second = trace.line.color, trace.line.dash or "solid"
+        channels.setdefault(kind, {}).setdefault(colour, set()).add(second)
+    for by_colour in channels.values():
+        seconds = list(by_colour.values())
+        assert all(not (a & b) for i, a in enumerate(seconds) for b in seconds[:i]), by_colour
+    assert any(len(by_colour) > 1 for by_colour in channels.values())
+
+
+def test_words_add_the_surprises_of_their_tokens() -> None:
+    tokens = ["'s", " log", ".", " Sp", "arrow", ",", "\n", "Day"]
+    spoken_words = spoken(Recording(tokens, [-1.0] * 8, [-2.0] * 7 + [-0.5], None))
+    assert [(w.text, w.source) for w in spoken_words] == [("'s", 1), ("log.", 2), ("Sparrow,", 3), ("¶", 1), ("Day", 1)]
+    assert spoken_words[-1].target == 0.5
+    assert [w.text for w in spoken(Recording(["[", "]", "("], [-1.0, -1.0], [-1.0, -1.0], None))] == ["[", "]"]
+
+
+def test_the_run_to_record_leads_in_both_models_and_reads_well() -> None:
+    def trial(dose: float, source_lead: int, target_lead: int, surprise: float = READABLE / 2) -> RecordingTrial:
+        return RecordingTrial(RecordedRun("", "", "", dose, 0.7, 0, "", {}), source_lead, target_lead, surprise)
+
+    broken, one_sided, both = trial(0.4, 9, 9, 2 * READABLE), trial(0.4, 0, 9), trial(0.2, 2, 2)
+    assert plainest([broken, one_sided, both]) is both
+    assert plainest([trial(0.4, 1, 2), both, trial(0.2, 2, 2, 0.0)]).surprise == 0.0, (
+        "of equals the one that reads best"
+    )
+    assert plainest([trial(0.3, 0, 0), trial(0.4, 0, 0), trial(0.2, 0, 0, 0.0)]).run.dose == 0.4, "none shows it"
+    assert plainest([broken, trial(0.4, 0, 0, 3 * READABLE)]) is broken

@@ -1,0 +1,283 @@
+"""A miniature Tales study from start to end: trained, measured, written, opened, and left alone when it is complete."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from explorer.alignment import pair as measure, second_pass as tally
+from explorer.alignment.map_registry import arms
+from explorer.alignment.twin import twin_rotation
+from explorer.features import umap_layout as twin_layout
+from explorer.models.language_model import digest
+from explorer.models.logit_lens import PROMOTED
+from explorer.pipeline import recording as story_record
+from explorer.sae.trainer import SAERecipe
+from explorer.steering import dose_measure, strong_features as dose_features
+from explorer.study.study import Study, open_study
+from explorer.text.tales import contrasts, stories as tales
+from explorer.training.pretraining import ModelRecipe, Schedule
+from explorer.training.tales.recipe import (
+    TalesRecipe,
+    Workshop,
+    activation_batches,
+    document_loss,
+    make_corpus,
+    make_dictionaries,
+    make_models,
+)
+from explorer.training.tales.study import HELD_OUT, build_study
+
+pytestmark = pytest.mark.slow
+
+RECIPE = TalesRecipe(
+    seeds=(0, 1),
+    vocabulary=400,
+    tokenizer_documents=60,
+    rows=150,
+    model=ModelRecipe(d_model=32, n_layers=2, n_heads=2, d_mlp=48, context=48),
+    recall=Schedule(steps=60, rows=8, learning_rate=1e-2, warmup=10, last=1.0, emphasis=5.0),
+    schedule=Schedule(steps=120, rows=8, learning_rate=1e-2, warmup=10),
+    polish_rows=150,
+    polish=Schedule(steps=120, rows=8, learning_rate=5e-3, warmup=5),
+    early=0.5,
+    sae=SAERecipe(width=64, k=6, batch=256, dead_after=30),
+    sae_rows=256 * 120,
+    held_out=30,
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The study's workshop and its log; UMAP is left out and there are few contrasts, to save time."""
+    log: list[str] = []
+    workshop = Workshop(tmp_path_factory.mktemp("tales"), RECIPE, log.append)
+    torch.set_num_threads(1)
+    contrasts.ready_contrast.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(twin_layout, "umap_layout", lambda directions: directions[:, :2].numpy())
+        patch.setattr(contrasts, "PROMPTS", 8)
+        patch.setattr(contrasts, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
+        patch.setattr(build, "ENTROPY_DOCUMENTS", 6)
+        patch.setattr(story_record, "SEEDS", range(1))
+        patch.setattr(story_record, "DOSES", (0.3,))
+        patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
+        patch.setattr(dose_features, "FEATURES", 1)
+        make_models(workshop, (0,), stop_after=20)
+        assert not workshop.model_folder("seed0").exists(), "interrupted before the first saved step"
+        make_models(workshop, (0,), stop_after=50)
+        assert not workshop.model_folder("seed0").exists()
+        make_models(workshop, (0,), stop_after=100)
+        assert not workshop.model_folder("seed0").exists(), "interrupted in the second phase"
+        make_models(workshop, RECIPE.seeds)
+        for seed in RECIPE.seeds:
+            make_dictionaries(workshop, f"seed{seed}", seed)
+        build_study(workshop)
+        yield workshop, log, open_study(workshop.out)
+    contrasts.ready_contrast.cache_clear()
+
+
+def finite(value: Any, where: str = "") -> None:
+    """Every number below is a finite number."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            finite(below, f"{where}.{key}")
+    elif isinstance(value, list):
+        for i, below in enumerate(value):
+            finite(below, f"{where}[{i}]")
+    elif not isinstance(value, str | bool) and value is not None:
+        assert math.isfinite(value), where
+
+
+def test_every_number_on_disk_is_finite(made: Any) -> None:
+    _, _, study = made
+    files = [study.folder / "study.json", *study.folder.glob("pairs/*/*.json")]
+    assert len(files) == 1 + 3 * 5  # result, steering and the recording of each pair
+    for path in files:
+        finite(json.loads(path.read_text()), path.name)
+    for path in study.folder.rglob("*.safetensors"):
+        assert all(torch.isfinite(t).all() for t in load_file(path).values() if t.is_floating_point()), path
+
+
+def test_the_study_describes_itself(made: Any) -> None:
+    workshop, _, study = made
+    kinds = {m.name: m.kind for m in study.file.models}
+    assert kinds == {"seed0": "seed", "seed1": "seed", "twin": "twin", "early": "early", "step0": "untrained"}
+    # 60 steps to recall and half of 120, of 300 in all, each of 8 rows.
+    assert study.model_entry("early").title == "seed0 after 40% of its training"
+    losses = {m.name: m.loss for m in study.file.models}
+    assert losses["twin"] == losses["seed0"] < losses["early"] < losses["step0"]
+    assert study.file.text.entropy < min(losses.values()), "no model can beat the grammar"
+    for entry in study.file.models:
+        assert entry.sha256 == digest(study.folder / entry.path)
+    assert len(study.file.dictionaries) == 2 * 3
+    for d in study.file.dictionaries:
+        assert 0 < d.ev < 1
+        assert 0 < d.l0 <= 6
+        assert 0 < d.alive <= 1
+        assert (study.folder / d.path / "cfg.json").is_file()
+    assert study.file.recipe["schedule"]["steps"] == 120
+    assert study.sources() == ["seed0", "seed1"]
+    assert study.targets("seed0") == ["seed1", "twin", "early", "step0"]
+    assert not list(study.folder.rglob("*.partial"))
+    assert workshop.out == study.folder
+
+
+def test_losses_are_those_of_a_direct_computation(made: Any) -> None:
+    _, _, study = made
+    model = study.load_model("seed1")
+    texts = [d.text for d in tales.documents(HELD_OUT, 6)]
+
+    def log_p(ids: list[int]) -> torch.Tensor:
+        with torch.no_grad():
+            return model.network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+
+    def encoded(text: str) -> list[int]:
+        return [*model.tokenizer(text, add_special_tokens=False)["input_ids"], 0]
+
+    total, tokens = 0.0, 0
+    start = log_p(encoded(tales.document("train", 0).text))[-1]
+    for text in texts:
+        ids = encoded(text)
+        rest = log_p(ids)
+        total -= float(start[ids[0]] + sum(rest[i, ids[i + 1]] for i in range(len(ids) - 1)))
+        tokens += len(ids)
+    entry = study.model_entry("seed1")
+    assert entry.loss == pytest.approx(total / tokens, rel=1e-4)
+    assert document_loss(model, texts) == pytest.approx((total / 6, tokens / 6), rel=1e-4)
+    assert study.file.text.entropy == pytest.approx(tales.entropy(texts) * 6 / tokens, rel=1e-6)
+
+
+def test_the_twins_pair_is_exact(made: Any) -> None:
+    _, _, study = made
+    result = study.pair("seed0", "twin")
+    q = twin_rotation(32, 0)
+    assert result.function.kl == pytest.approx(0, abs=1e-5)
+    for site in result.sites:
+        assert site.dictionary["rotated"].paper.value == pytest.approx(site.dictionary["ceiling"].paper.value, abs=1e-3)
+        assert site.dictionary["raw"].faithful.value < site.dictionary["ceiling"].faithful.value - 0.3
+        assert site.ladder["orthogonal"].value == pytest.approx(1, abs=1e-4)
+        np.testing.assert_allclose(study.maps("seed0", "twin")[site.site]["rotated"].matrix, q.T, atol=1e-3)
+    frame = study.correspondence("seed0", "twin")
+    alive = frame[frame.r_rotated.notna()]
+    assert len(alive) > 20
+    np.testing.assert_allclose(alive.r_rotated, 1, atol=0.02)
+    assert (alive.partner == alive.feature).mean() > 0.95
+    own, carried = (study.load_dictionary(m, study.sites[1]) for m in ("seed0", "twin"))
+    np.testing.assert_allclose(carried.W_dec, own.W_dec.double() @ q, atol=1e-5)
+
+
+def test_pairs_can_be_read_back(made: Any) -> None:
+    _, _, study = made
+    for source, target in (("seed0", "seed1"), ("seed1", "seed0"), ("seed0", "step0"), ("seed0", "early")):
+        result = study.pair(source, target)
+        assert (result.source, result.target, result.d_model) == (source, target, 32)
+        assert result.source_sha256 == study.model_entry(source).sha256
+        assert [s.site for s in result.sites] == [s.name for s in study.sites]
+        for s in result.sites:
+            assert s.dictionary is not None
+            for arm in ("ceiling", *arms()):
+                score = s.dictionary[arm]
+                assert score.paper.low <= score.paper.value <= score.paper.high
+            assert s.ladder["identity"].value <= s.ladder["affine"].value
+            assert s.dial is not None
+            assert (s.dial.t[0], s.dial.t[-1], len(s.dial.t)) == (0, 1, tally.DIAL_STEPS)
+        clouds = study.clouds(source, target)
+        points, turned = clouds[study.sites[0].name]
+        assert turned.shape == (tally.DIAL_STEPS, *points.shape)
+        frame = study.correspondence(source, target)
+        assert len(frame) == 3 * RECIPE.sae.width
+        assert set(frame.site) == {0, 1, 2}
+        has_partner = "partner" in frame
+        assert has_partner == (target == "seed1" or source == "seed1")
+
+
+def test_maps_on_disk_are_those_that_were_fitted(made: Any) -> None:
+    _, _, study = made
+    a, b = study.load_model("seed0"), study.load_model("seed1")
+    again = measure.measure_pair(a, b, study.chunks(), [study.sites[1]], {}).maps[study.sites[1].name]
+    stored = study.maps("seed0", "seed1")[study.sites[1].name]
+    x = torch.randn(50, 32)
+    for arm in arms():
+        tolerance = 0.03 if arm == "affine" else 1e-4
+        np.testing.assert_allclose(stored[arm](x), again[arm](x), atol=tolerance)
+        np.testing.assert_allclose(stored[arm].direction(x), again[arm].direction(x), atol=tolerance)
+    np.testing.assert_allclose(stored["special"].matrix, again["special"].matrix, atol=1e-4)
+    assert float(torch.linalg.det(stored["special"].matrix)) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_catalogue_is_complete(made: Any) -> None:
+    _, _, study = made
+    for name in ("seed0", "seed1"):
+        frame = study.features(name)
+        assert len(frame) == 3 * RECIPE.sae.width
+        assert frame.groupby("site").feature.apply(list).map(lambda f: f == list(range(64))).all()
+        assert frame.density.between(0, 1).all()
+        assert frame.f1.between(0, 1).all()
+        assert frame.label.str.contains("=").all()
+        assert frame.promoted.map(len).eq(PROMOTED).all()
+        assert len(frame.contexts.iloc[0]) <= len(study.chunks().split("test"))
+
+
+def test_a_complete_study_is_left_alone(made: Any) -> None:
+    workshop, log, study = made
+    before = {p: p.stat().st_mtime_ns for p in study.folder.rglob("*") if p.is_file() and p.name != "study.json"}
+    text = (study.folder / "study.json").read_bytes()
+    log.clear()
+    make_models(workshop, RECIPE.seeds)
+    for seed in RECIPE.seeds:
+        make_dictionaries(workshop, f"seed{seed}", seed)
+    build_study(workshop)
+    assert (study.folder / "study.json").read_bytes() == text
+    # make_models copies the tokenizer again; nothing else may be touched.
+    changed = [p.name for p, stamp in before.items() if p.stat().st_mtime_ns != stamp]
+    assert all("token" in name for name in changed)
+    assert [line for line in log if "training" in line or "pair" in line or "catalogue" in line] == []
+    assert sum("already trained" in line for line in log) == 4
+
+
+def test_training_rows_start_with_documents(made: Any) -> None:
+    workshop, _, study = made
+    rows = make_corpus(workshop)
+    assert rows.shape == (150, 48)
+    tokenizer = study.load_model("seed0").tokenizer
+    first = tokenizer(tales.document("train", 0).text, add_special_tokens=False)["input_ids"]
+    length = min(48, len(first))
+    assert rows[0].tolist()[:length] == first[:length]
+    texts = [d.text for d in tales.documents("train", 600)]
+    openings = {tuple(ids[:4]) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]}
+    assert all(tuple(row[:4].tolist()) in openings for row in rows)
+
+
+def test_activation_batches_are_rows_of_the_text(made: Any) -> None:
+    workshop, _, study = made
+    model, rows = study.load_model("seed0"), make_corpus(workshop)
+    site = study.sites[1]
+    batches = list(activation_batches(model, rows[:40], [study.sites[0], site], 100, 9, 0))
+    assert [len(b[site]) for b in batches] == [100] * 9
+    from explorer.models.hooks import residuals
+
+    every = residuals(model, torch.from_numpy(rows[:40].astype(np.int64)), [site])[site][:, 1:].flatten(0, 1)
+    nearest = torch.cdist(torch.cat([b[site] for b in batches]), every).min(1)
+    assert float(nearest.values.max()) < 1e-2
+    assert len(set(nearest.indices.tolist())) > 300
+    again = list(activation_batches(model, rows[:40], [study.sites[0], site], 100, 9, 0))
+    assert torch.equal(again[4][site], batches[4][site])
+
+
+def test_the_study_moves_with_its_folder(made: Any, tmp_path: Path) -> None:
+    import shutil
+
+    _, _, study = made
+    moved: Study = open_study(
+        shutil.copytree(study.folder, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("work"))
+    )
+    assert moved.file == study.file
+    ids = torch.tensor([[5, 6, 7]])
+    one, other = (s.load_model("twin").network(input_ids=ids).logits for s in (study, moved))
+    assert torch.equal(one, other)

@@ -1,0 +1,334 @@
+"""`check` from the command line on tiny models: outputs, exit codes, cache, text, dictionaries, comparisons."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+from explorer.alignment.results import VERDICTS
+from explorer.cli import command_line as cli
+from explorer.sae import fit as sae_fit
+from explorer.study.study import open_study
+from explorer.text.tales import contrasts, stories as tales
+
+FEW = ["--tokens", "9000", "--context", "32", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Any:
+    """Two tiny Llama folders, a cache of its own, and short dictionary training."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("check")
+    for name, seed in (("a", 0), ("b", 1)):
+        tiny.save("llama", tokenizer, root / name, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EXPLORER_CACHE", str(root / "cache"))
+        patch.setattr(sae_fit, "ROWS", 8_000)
+        patch.setattr(contrasts, "PLANS", contrasts.PLANS[:1])
+        lines = [json.dumps({"text": d.text}) for d in tales.documents("example", 60)]
+        (root / "tales.jsonl").write_text("\n".join(lines))
+        yield root
+
+
+@pytest.fixture(scope="module")
+def checked(place: Path) -> Path:
+    """The folder of one check, with dictionaries and copied models."""
+    out = place / "out"
+    assert run(place, "a", "b", "--out", out, *FEW, "--copy-models", "--sites", "1,blocks.2.hook_resid_post") == 1
+    return out
+
+
+def run(place: Path, source: str, target: str, *more: Any) -> int:
+    return cli.main(["check", str(place / source), str(place / target), *map(str, more)])
+
+
+def plain(place: Path) -> list[Any]:
+    """Without dictionaries, and on a file, which has no ready contrasts to measure."""
+    return [*FEW, "--text", place / "tales.jsonl", "--sae", "none"]
+
+
+def numbers(value: Any, name: str = "") -> dict[str, Any]:
+    """Every leaf of a site in report.json by dotted name, written apart from the library's own."""
+    if isinstance(value, dict):
+        return {k: v for key, below in value.items() for k, v in numbers(below, f"{name}.{key}".strip(".")).items()}
+    return {name: value}
+
+
+def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
+    assert sorted(p.name for p in checked.iterdir()) == [
+        "report.html",
+        "report.json",
+        "rotations.safetensors",
+        "sites.csv",
+        "study",
+    ]
+    report = json.loads((checked / "report.json").read_text())
+    assert report["schema"] == 1
+    assert set(report["models"]["source"]) == {"id", "revision", "sha256", "d_model", "n_layers", "parameters"}
+    assert set(report["rows"]) == {"fit", "validation", "test", "dropped"}
+    assert set(report["function"]) == {"loss_source", "loss_target", "kl", "top1_agreement"}
+    assert {"ev_cross_site", "steering", "verdict", "reasons", "next", "command", "versions", "seconds"} <= set(report)
+    assert [s["site"] for s in report["sites"]] == ["blocks.1.hook_resid_pre", "blocks.2.hook_resid_post"]
+    for site in report["sites"]:
+        assert set(site["ev"]) == {
+            *("mean", "identity", "translation", "permutation"),
+            *("orthogonal", "orthogonal_scale", "affine", "token_residual"),
+        }
+        assert set(site["nulls"]) == {"shuffled", "untrained", "haar", "pca_signs", "token_lookup"}
+        assert set(site["nulls_affine"]) == {"shuffled", "untrained"}
+        assert set(site["sae"]) == {*("ceiling", "raw", "translated", "rotated", "rotated_faithful", "shuffled"), "l0"}
+        assert set(site["rotation"]) == {
+            *("frobenius_from_identity", "sqrt_2d", "det", "identified_rank"),
+            *("identity_share", "haar_p", "ks_p_paper"),
+        }
+        assert set(site["stitch"]) == {"source_to_target", "target_to_source"}
+        for arms in site["stitch"].values():
+            assert {"mean", "orthogonal", "affine", "shuffled"} <= set(arms)
+        assert set(site["firing"]) == {"raw", "rotated"}
+        assert {"site", "rho", "p", "decoder_cosine", "intervals", "verdict", "reasons"} <= set(site)
+        assert site["verdict"] in VERDICTS
+        assert all(low <= high for low, high in site["intervals"].values())
+    assert np.shape(report["ev_cross_site"]) == (2, 2)
+    assert report["command"].startswith("python -m explorer check ")
+
+
+def test_models_that_do_not_know_the_text_are_not_steered(checked: Path) -> None:
+    assert json.loads((checked / "report.json").read_text())["steering"] is None
+    assert '<h2>Steering</h2>\n<p class="quiet">Not judged' in (checked / "report.html").read_text()
+    study = open_study(checked / "study")
+    assert study.responses("A", "B") == []
+
+
+def test_html_json_and_csv_agree(checked: Path) -> None:
+    report = json.loads((checked / "report.json").read_text())
+    rows = list(csv.DictReader((checked / "sites.csv").open()))
+    html = (checked / "report.html").read_text()
+    assert len(rows) == len(report["sites"])
+    body = re.sub(r"<[^>]+>", " ", html.split("<h2>Site by site</h2>")[1])
+    for row, site in zip(rows, report["sites"], strict=True):
+        intervals = site.pop("intervals")
+        for name, value in numbers(site).items():
+            if isinstance(value, float | int):
+                assert float(row[name]) == value, name
+            elif value is None:
+                assert row[name] == ""
+        for name, (low, high) in intervals.items():
+            assert (float(row[f"{name}.low"]), float(row[f"{name}.high"])) == (low, high)
+        shown = [site["ev"]["orthogonal"], site["ev"]["affine"], site["sae"]["rotated"], site["nulls"]["token_lookup"]]
+        shown += [site["stitch"]["target_to_source"]["orthogonal"], site["rotation"]["frobenius_from_identity"]]
+        for value in shown:
+            assert f"{value:.2f}".replace("-", "−") in body
+    for text in (report["verdict"].capitalize(), *report["reasons"], report["next"]):
+        assert text in html.replace("&#39;", "'").replace("&gt;", ">").replace("&lt;", "<")
+    assert report["models"]["target"]["sha256"] in html
+    # Self-contained: nothing is fetched.
+    assert not re.findall(r'(?:src|href)="(?!#)|url\(|@import|<script', html)
+
+
+def test_the_rotations_are_those_of_the_study(checked: Path) -> None:
+    found = load_file(checked / "rotations.safetensors")
+    study = open_study(checked / "study")
+    maps = study.maps("A", "B")
+    assert set(found) == {f"{site}.{part}" for site in maps for part in ("R", "mean_source", "mean_target")}
+    x = torch.randn(5, 24)
+    for site, m in maps.items():
+        assert found[f"{site}.R"].dtype == torch.float32
+        by_hand = (x - found[f"{site}.mean_target"]) @ found[f"{site}.R"] + found[f"{site}.mean_source"]
+        np.testing.assert_allclose(m["rotated"](x), by_hand, atol=1e-5)
+
+
+def test_the_study_opens_with_its_models_and_dictionaries(checked: Path) -> None:
+    study = open_study(checked / "study")
+    assert [m.name for m in study.file.models] == ["A", "B"]
+    assert [s.index for s in study.sites] == [1, 3]
+    assert all(
+        (study.folder / m.path / "model.safetensors").is_file() and not Path(m.path).is_absolute()
+        for m in study.file.models
+    )
+    result = study.pair("A", "B")
+    report = json.loads((checked / "report.json").read_text())
+    assert [s.ladder["orthogonal"].value for s in result.sites] == [s["ev"]["orthogonal"] for s in report["sites"]]
+    assert len(study.features("A")) == 2 * 4 * 24
+    assert len(study.correspondence("A", "B")) == 2 * 4 * 24
+    assert set(study.clouds("A", "B")) == {s.name for s in study.sites}
+    sae = study.load_dictionary("A", study.sites[0])
+    assert sae is not None
+    assert (sae.n_features, sae.k) == (96, 6)
+    assert study.load_model("B").d_model == 24
+    assert study.file.text.kind == "tales"
+
+
+def test_a_second_run_is_at_least_ten_times_faster(place: Path, checked: Path) -> None:
+    first = json.loads((checked / "report.json").read_text())
+    again = place / "again"
+    assert run(place, "a", "b", "--out", again, *FEW, "--copy-models", "--sites", "1,blocks.2.hook_resid_post") == 1
+    second = json.loads((again / "report.json").read_text())
+    assert second["seconds"] * 10 < first["seconds"]
+    assert second["sites"] == first["sites"]
+    assert str(again) in second["command"]
+
+
+def test_a_model_with_itself_is_a_shared_basis_and_json_is_one_object(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(place, "a", "a", "--out", place / "self", *plain(place), "--sites", "2", "--json")
+    told = capsys.readouterr()
+    report = json.loads(told.out)
+    assert report == json.loads((place / "self" / "report.json").read_text())
+    assert (code, report["verdict"]) == (0, "shared basis")
+    site = report["sites"][0]
+    assert site["sae"] is None
+    assert site["firing"] is None
+    assert site["rotation"]["identified_rank"] == 24
+    assert site["rotation"]["identity_share"] == pytest.approx(1, abs=1e-4)
+    study = open_study(place / "self" / "study")
+    assert all(Path(m.path).is_absolute() for m in study.file.models)
+
+
+def test_a_text_of_ones_own_is_stored_in_the_study(place: Path) -> None:
+    text = place / "mine.txt"
+    text.write_text(" ".join(d.text for d in tales.documents("example", 60)))
+    out = place / "own"
+    more = ["--text", text, "--sae", "none", "--sites", "1"]
+    assert run(place, "a", "b", "--out", out, *FEW, *more) == 1
+    study = open_study(out / "study")
+    assert study.file.text.kind == "file"
+    texts = [d.text for d in study.corpus.documents()]
+    assert len(texts) > 5, "one long document is cut into blocks, so that it can be split"
+    assert "".join(texts) in text.read_text()
+    report = json.loads((out / "report.json").read_text())
+    assert report["rows"]["fit"] == study.pair("A", "B").rows.fit
+    assert "mine.txt" in report["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "nowhere"], "there is no folder"),
+        (["a", "b", "--tokens", "100"], "not assessable: .* at least 20·d = 480 are needed"),
+        (["a", "b", "--sites", "9"], "no site '9'"),
+        (["a", "b", "--text", "missing.txt"], "cannot read the text 'missing.txt'"),
+        (["a", "b", "--sae", "missing"], "missing"),
+        (["a", "wide"], "not assessable: widths differ"),
+        (["a", "words"], "not assessable: vocabularies differ"),
+        (["a", "other"], "not assessable: .* token ids"),
+        (["a", "broken"], "non-finite weights"),
+        (["a", "b", "--device", "tpu"], "auto, cpu, cuda or mps"),
+    ],
+)
+def test_what_cannot_be_assessed_is_one_line_and_writes_nothing(
+    arguments: list[str], message: str, place: Path, tokenizer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if arguments[1] == "wide" and not (place / "wide").exists():
+        tiny.network("llama", hidden_size=32).save_pretrained(place / "wide")
+        tokenizer.save_pretrained(place / "wide")
+    if arguments[1] == "words" and not (place / "words").exists():
+        tiny.network("llama", vocab_size=400).save_pretrained(place / "words")
+        tokenizer.save_pretrained(place / "words")
+    if arguments[1] == "other" and not (place / "other").exists():
+        from explorer.training.tokenizer import train_tokenizer
+
+        tiny.save("llama", tokenizer, place / "other", 2)
+        train_tokenizer((d.text for d in tales.documents("train", 30)), 300, place / "other")
+    if arguments[1] == "broken" and not (place / "broken").exists():
+        network = tiny.network("llama", 3)
+        with torch.no_grad():
+            network.model.layers[1].mlp.down_proj.weight[0, 0] = float("nan")
+        network.save_pretrained(place / "broken")
+        tokenizer.save_pretrained(place / "broken")
+    out = place / "never"
+    assert run(place, arguments[0], arguments[1], "--out", out, *plain(place), *arguments[2:]) == 2
+    told = capsys.readouterr()
+    assert not out.exists()
+    assert told.out == ""
+    (line,) = told.err.splitlines()
+    assert line.startswith("error: ")
+    assert re.search(message, line), line
+
+
+def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = place / "several"
+    targets = [str(place / "b"), str(place / "nowhere")]
+    few = [*map(str, plain(place)), "--sites", "1"]
+    assert cli.main(["check", str(place / "a"), *targets, "--out", str(out), *few]) == 2
+    assert (out / "b" / "report.json").is_file()
+    assert not (out / "nowhere").exists()
+    overview = json.loads((out / "overview.json").read_text())
+    assert [t["verdict"] for t in overview["targets"]][1] == "not assessable"
+    assert 'href="b/report.html"' in (out / "overview.html").read_text()
+    capsys.readouterr()
+    assert cli.main(["compare", str(out / "b"), str(out / "b"), "--json"]) == 0
+    same = json.loads(capsys.readouterr().out)["differences"]
+    assert len(same) > 30
+    assert not any(d["apart"] for d in same)
+    assert cli.main(["compare", str(out / "b"), str(out)]) == 2
+
+
+def test_steps_are_named_and_never_go_back(place: Path) -> None:
+    from explorer.pipeline.check_options import CheckOptions, Checkpoint
+    from explorer.pipeline.progress import WEIGHTS
+    from explorer.pipeline.run_check import check
+
+    heard: list[tuple[str, float]] = []
+    options = CheckOptions(tokens=9000, context=32, sites="1", seed=9)
+    pair = Checkpoint(str(place / "a")), Checkpoint(str(place / "b"))
+    check(*pair, place / "steps", options, "x", lambda step, share: heard.append((step, share)))
+    assert [share for _, share in heard] == sorted(share for _, share in heard)
+    strange = {step for step, _ in heard if not step.startswith(tuple(WEIGHTS))}
+    assert strange == {"done"}, "lines of the log are no steps"
+
+
+def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from explorer.pipeline.check_options import CheckOptions, Checkpoint
+    from explorer.pipeline.run_check import check
+
+    options = CheckOptions(text=str(place / "tales.jsonl"), tokens=9000, context=32, sites="0", seed=5)
+    pair = Checkpoint(str(place / "a")), Checkpoint(str(place / "b"))
+
+    class Killed(BaseException):
+        pass
+
+    def until(step: str) -> Any:
+        def report(now: str, _share: float) -> None:
+            steps.append(now)
+            if now.startswith(step):
+                raise Killed
+
+        return report
+
+    steps: list[str] = []
+    with pytest.raises(Killed):
+        check(*pair, place / "killed", options, "x", until("scoring test text"))
+    assert not (place / "killed").exists()
+    assert any(s.startswith("dictionary at input") for s in steps)
+    steps.clear()
+    made = check(*pair, place / "killed", options, "x", until("never"))
+    assert not any(s.startswith("dictionary at") for s in steps), "the dictionary was kept"
+    assert "reading fit text" not in steps, "the first pass was kept"
+    assert "scoring test text" in steps
+    assert made.sites[0].sae is not None
+    assert not list((place / "cache").rglob("*.partial"))
+    monkeypatch.setenv("EXPLORER_CACHE", str(place / "another cache"))
+    assert check(*pair, place / "whole", options, "x", until("never")).sites == made.sites
+
+
+def test_massive_rows_are_put_back_when_asked(place: Path, tokenizer: Any) -> None:
+    network = tiny.network("llama", 0)
+    with torch.no_grad():
+        network.get_input_embeddings().weight[tokenizer(" the")["input_ids"][0]] *= 300
+    network.save_pretrained(place / "massive")
+    tokenizer.save_pretrained(place / "massive")
+    rows = []
+    for more in ([], ["--keep-massive"]):
+        run(place, "massive", "massive", "--out", place / "m", *plain(place), "--sites", "0", *more)
+        rows.append(json.loads((place / "m" / "report.json").read_text())["rows"])
+    assert rows[0]["dropped"] > 0
+    assert rows[1]["dropped"] == 0
+    assert sum(rows[1][s] for s in ("fit", "validation", "test")) == sum(rows[0].values())

@@ -1,0 +1,182 @@
+"""The queue of checks: one at a time, one for each visitor, found again, cancelled without a trace, failed calmly."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from clock import LONG, until as wait_until
+
+from explorer.errors import InputError
+from explorer.files import write_json
+from explorer.jobs import Progress, State
+from explorer.pipeline.check_queue import CheckJob, CheckQueue, time_left
+from explorer.progress import Report
+from explorer.study.library import own_names
+from explorer.study.study import SCHEMA, StudyFile, studies_folder
+from explorer.text.documents import TextEntry
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
+
+
+def write_study(folder: Path) -> None:
+    file = StudyFile(SCHEMA, "?", "title", 8, 1, (), (), TextEntry("file", "text.jsonl", 0, 8), (), {}, {})
+    write_json(folder / "study" / "study.json", file)
+
+
+class Gate:
+    """Work that reports in small steps and waits for the test to let it end."""
+
+    def __init__(self, then: Callable[[Path], None] = write_study) -> None:
+        self.open, self.entered, self.left, self.then = threading.Event(), threading.Event(), threading.Event(), then
+
+    def __call__(self, folder: Path, report: Report) -> None:
+        try:
+            self.entered.set()
+            (folder / "half").write_text("written")
+            while not self.open.wait(0.005):
+                report("halfway", 0.5)
+            report("nearly there", 0.25)
+            self.then(folder)
+        finally:
+            self.left.set()
+
+
+def until(check: CheckJob, state: State) -> Progress:
+    wait_until(lambda: check.job.state == state)
+    return check.job.look()
+
+
+def study_of(check: CheckJob) -> str | None:
+    until(check, State.DONE)
+    return check.job.result
+
+
+def folders() -> list[str]:
+    return sorted(p.name for p in studies_folder().iterdir()) if studies_folder().is_dir() else []
+
+
+def gone(count: int) -> None:
+    """Wait until the worker has swept up."""
+    wait_until(lambda: len(folders()) <= count)
+
+
+def test_two_visitors_take_turns_and_each_finds_their_own() -> None:
+    queue, one, two = CheckQueue(), Gate(), Gate()
+    first = queue.submit("ann", "A → B", one, "ab")
+    second = queue.submit("ben", "C → D", two, "cd")
+    assert one.entered.wait(LONG)
+    waiting = second.job.look()
+    assert waiting.state == State.WAITING and waiting.ahead == 1 and not two.entered.is_set()
+    assert queue.find("ann") is first and queue.find("ben") is second and queue.find("cleo") is None
+    with pytest.raises(InputError, match="your check of A → B is not over"):
+        queue.submit("ann", "E → F", Gate(), "ef")
+    one.open.set()
+    done = until(first, State.DONE)
+    assert first.job.result == "ab" and done.share == 1.0 and not done.busy
+    assert two.entered.wait(LONG) and second.job.look().ahead == 0
+    two.open.set()
+    assert study_of(second) == "cd"
+    assert folders() == own_names() == ["ab", "cd"]
+    assert queue.find("ann") is first, "it is found again after it ended"
+    queue.dismiss(first)
+    assert queue.find("ann") is None
+    again = Gate()
+    again.open.set()
+    assert study_of(queue.submit("ann", "A → B", again, "ab")) == "ab-2"
+
+
+def test_progress_has_a_step_and_never_falls() -> None:
+    queue, gate = CheckQueue(), Gate()
+    job = queue.submit("ann", "A → B", gate, "ab")
+    wait_until(lambda: job.job.look().share >= 0.5)
+    now = job.job.look()
+    assert (now.state, now.step, now.share) == (State.RUNNING, "halfway", 0.5) and now.seconds > 0
+    gate.open.set()
+    assert until(job, State.DONE).step == "nearly there"
+
+
+def test_the_time_left_follows_the_pace_and_is_not_told_when_overtaken() -> None:
+    assert time_left(60, 0.25, 60, None) == 180, "as fast as so far"
+    assert time_left(70, 0.25, 60, 1000) == 170, "time passes while the share stands"
+    assert time_left(240, 0.25, 60, None) is None, "overtaken"
+    assert time_left(10, 0.01, 9, 100) == 90, "at first what was expected"
+    assert time_left(10, 0.01, 9, None) is None and time_left(200, 0.01, 9, 100) is None
+
+
+def test_cancelling_ends_the_work_and_leaves_nothing() -> None:
+    queue, gate, next_one = CheckQueue(), Gate(), Gate()
+    job = queue.submit("ann", "A → B", gate, "ab")
+    waiting = queue.submit("ben", "C → D", next_one, "cd")
+    assert gate.entered.wait(LONG)
+    job.job.cancel()
+    assert job.job.state == State.STOPPED, "at once, for the visitor"
+    assert gate.left.wait(2), "and soon in the thread"
+    assert next_one.entered.wait(LONG)
+    waiting.job.cancel()
+    assert next_one.left.wait(LONG)
+    gone(0)
+    assert own_names() == []
+    fresh = Gate()
+    fresh.open.set()
+    assert study_of(queue.submit("ann", "A → B", fresh, "ab")) == "ab"
+    job.job.cancel()
+    assert own_names() == ["ab"], "cancelling what is over changes nothing"
+
+
+def test_a_job_cancelled_in_the_queue_never_begins() -> None:
+    queue, first, second, third = CheckQueue(), Gate(), Gate(), Gate()
+    queue.submit("ann", "1", first, "one")
+    skipped = queue.submit("ben", "2", second, "two")
+    last = queue.submit("cleo", "3", third, "three")
+    assert first.entered.wait(LONG) and last.job.look().ahead == 2
+    skipped.job.cancel()
+    assert last.job.look().ahead == 1
+    third.open.set(), first.open.set()
+    assert study_of(last) == "three"
+    assert not second.entered.is_set()
+
+
+def _refuse(_folder: Path) -> None:
+    raise InputError("widths differ: 8 and 16")
+
+
+def _crash(_folder: Path) -> None:
+    raise KeyError("secret detail")
+
+
+def _exhaust(_folder: Path) -> None:
+    raise MemoryError
+
+
+def _write_nothing(_folder: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("then", "message", "logged"),
+    [
+        (_refuse, "widths differ: 8 and 16", False),
+        (_crash, "the check failed (KeyError)", True),
+        (_exhaust, "too little memory", False),
+        (_write_nothing, "there is no study", False),
+    ],
+)
+def test_a_failure_is_one_line_and_leaves_nothing(
+    then: Callable[[Path], None], message: str, logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue, gate = CheckQueue(), Gate(then)
+    gate.open.set()
+    job = queue.submit("ann", "A → B", gate, "ab")
+    failed = until(job, State.FAILED)
+    assert message in failed.message and "\n" not in failed.message and "secret" not in failed.message
+    assert ("secret detail" in caplog.text) == logged, "the details are in the server's log"
+    gone(0)
+    after = Gate()
+    after.open.set()
+    assert study_of(queue.submit("ann", "A → B", after, "ab")) == "ab", "the queue lives on"

@@ -1,0 +1,143 @@
+"""Every figure below the first screen of the Rotation page shows the pair's own numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from explorer.alignment.map_registry import rungs, seams
+from explorer.alignment.results import PairResult
+from explorer.number_text import minus
+from explorer.palette import DARK, LIGHT
+from explorer.presentation.rotation import (
+    captions as rotation_sentences,
+    questions as figures_rotation,
+    sites as figures,
+)
+from explorer.study.study import open_study, shipped_studies
+from explorer.study.training_rows import TrainingRow
+
+
+@pytest.fixture(scope="module")
+def results() -> list[PairResult]:
+    study = open_study("tales")
+    return [study.pair(p.source, p.target) for p in study.file.pairs]
+
+
+@pytest.fixture(scope="module")
+def result(results: list[PairResult]) -> PairResult:
+    return next(r for r in results if (r.source, r.target) == ("seed0", "seed1"))
+
+
+def named(figure: Any, name: str) -> Any:
+    return next(t for t in figure.data if t.y is not None and list(t.y)[:1] == [name])
+
+
+def test_ladder_has_every_rung_the_token_and_the_controls(result: PairResult) -> None:
+    for site in result.sites:
+        figure = figures.ladder(site, LIGHT)
+        for rung, m in rungs().items():
+            assert named(figure, m.title).x[0] == site.ladder[rung].value
+        assert named(figure, "token lookup").x[0] == site.token.lookup.value
+        assert tuple(named(figure, "shuffled pairs").x) == site.nulls.shuffled
+        assert tuple(named(figure, "untrained target").x) == site.nulls.untrained
+        assert tuple(named(figure, "random rotation").x) == site.nulls.haar
+
+
+def test_spectrum_shows_counts_and_the_haar_band(result: PairResult) -> None:
+    found = result.sites[2].rotation.spectrum
+    bars, low, high, mean = figures_rotation.spectrum(found, LIGHT).data
+    assert tuple(bars.y) == found.counts and sum(found.counts) == result.d_model
+    assert (tuple(low.y), tuple(high.y), tuple(mean.y)) == (found.haar_low, found.haar_high, found.haar_mean)
+    assert bars.x[0] == pytest.approx(np.degrees(found.edges[:2]).mean())
+
+
+def test_fit_curve_ends_at_the_ladders_values(result: PairResult) -> None:
+    site = result.sites[2]
+    affine, rotation = figures_rotation.fit_curve(site.fit_curve, result.d_model, LIGHT).data
+    assert tuple(rotation.y) == site.fit_curve.orthogonal and tuple(affine.y) == site.fit_curve.affine
+    assert rotation.x[-1] == site.rows_fit
+    assert rotation.y[-1] == pytest.approx(site.ladder["orthogonal"].value, abs=2e-3)
+
+
+def test_stitching_shows_both_directions(result: PairResult) -> None:
+    site = result.sites[3]
+    assert site.stitch is not None
+    down, up = figures_rotation.stitching(site, ("A", "B"), LIGHT).data
+    for trace, scores in ((down, site.stitch.source_to_target), (up, site.stitch.target_to_source)):
+        assert list(trace.x) == [scores[arm].value for arm in ("mean", *seams())]
+        lows = [scores[arm].low for arm in ("mean", *seams())]
+        assert np.allclose(np.array(trace.x) - np.array(trace.error_x.arrayminus), lows)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_heat_maps_hold_the_tables_and_write_every_cell(
+    results: list[PairResult], result: PairResult, palette: Any
+) -> None:
+    depths = figures_rotation.cross_site(result, palette, palette is DARK)
+    assert np.allclose(depths.data[0].z, result.ev_cross_site)
+    for i, site in enumerate(result.sites):
+        assert result.ev_cross_site[i][i] == pytest.approx(site.ladder["orthogonal"].value, abs=2e-3)
+    pairs = figures_rotation.pairs_by_site(results, palette, palette is DARK)
+    assert list(pairs.data[0].y) == [f"{r.source} → {r.target}" for r in results]
+    written = [a.text for a in pairs.layout.annotations]
+    assert written == [f"{s.ladder['orthogonal'].value:.2f}".replace("-", "−") for r in results for s in r.sites]
+
+
+def row(name: str, group: str, tokens: int, orthogonal: float) -> TrainingRow:
+    return TrainingRow(name, group, tokens, 128, 1.0, 1.1, orthogonal, 0.8, 0.9, 0.1, 0.6, 0.3, 2.0, 1.5)
+
+
+def test_table_over_training_is_drawn_and_told_as_it_is() -> None:
+    rows = [row("a", "training", 10**6, 0.2), row("b", "training", 10**7, 0.5), row("base", "trial", 10**6, 0.3)]
+    rows.append(row("no weight decay", "trial", 10**6, 0.35))
+    figure = figures_rotation.over_training(rows, LIGHT)
+    lines = {field: t for (field, *_), t in zip(figures_rotation.CURVES, figure.data, strict=True)}
+    assert list(lines["orthogonal"].y) == [0.2, 0.5] and list(lines["orthogonal"].x) == [10**6, 10**7]
+    frame = figures_rotation.training_frame(rows)
+    assert list(frame["direct: R"]) == [0.2, 0.5, 0.3, 0.35] and frame["steering R / own"][0] == 0.75
+    text = " ".join(rotation_sentences.training(rows))
+    assert "EV of R rises from 0.20 to 0.50" in text and "no weight decay: 0.35" in text
+    assert "Short trials" not in " ".join(rotation_sentences.training(rows[:2]))
+    assert "of the affine map stays near 0.80" in text
+
+
+def test_sentences_say_what_was_measured(results: list[PairResult], result: PairResult) -> None:
+    site = result.sites[2]
+    maps = " ".join(rotation_sentences.maps(site))
+    assert minus(f"{site.token.lookup.value:.2f}") in maps and f"p = {site.ladder.p:.2g}" in maps
+    assert ("less than that" in maps) == (site.ladder["orthogonal"].value <= site.token.lookup.value)
+    matrix = " ".join(rotation_sentences.matrix(result, site))
+    assert f"{site.rotation.identified_rank} of {result.d_model} directions" in matrix
+    assert ("No deviation from Haar detected" in matrix) == (site.rotation.haar.p > 0.05) and "is Haar" not in matrix
+    assert result.verdict is not None and result.verdict.verdict in rotation_sentences.verdict(result)
+    reasons = " ".join(rotation_sentences.reasons(result, site))
+    assert all(minus(r) in reasons for r in result.verdict.reasons) and result.verdict.next in reasons
+    twin = next(r for r in results if r.target == "twin")
+    assert "one R does not serve all depths" not in " ".join(rotation_sentences.depths(twin))
+    assert (
+        "<b>Best aligned</b>" in rotation_sentences.pairs(results)[0] and "twin" in rotation_sentences.pairs(results)[0]
+    )
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_no_sentence_says_what_is_not_so_of_any_pair(name: str) -> None:
+    study = open_study(name)
+    for entry in study.file.pairs:
+        result = study.pair(entry.source, entry.target)
+        depths = " ".join(rotation_sentences.depths(result))
+        if result.target == "twin":  # one Q at every depth, though the text may not fix it everywhere
+            assert "one R serves all depths" in depths
+        for site in result.sites:
+            r, d = site.rotation, result.d_model
+            said = " ".join(rotation_sentences.matrix(result, site))
+            trace = d - r.frobenius_from_identity**2 / 2
+            assert ("the trace of R is near 0" in said) == (abs(r.frobenius_from_identity / (2 * d) ** 0.5 - 1) <= 0.05)
+            if "leans towards the identity" in said:
+                assert f"{trace:.0f} of at most {d}" in said
+            assert ("R is arbitrary" in said) == (r.identified_rank < d)
+            assert ("A random rotation hardly ever" in said) == (r.haar.p < 0.05)
+            assert ("finds no deviation in nearly every" in said) == (r.haar.ks_p_paper >= 0.05)
+            assert "-0.0" not in " ".join(rotation_sentences.text_needed(result, site))

@@ -1,0 +1,85 @@
+"""What is read of a steered model, the tokens it is read from, and the ready contrasts."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from explorer.errors import InputError
+from explorer.models.language_model import LanguageModel
+from explorer.models.sites import Site
+from explorer.steering import token_classes as effect
+from explorer.text.chunks import chunk_documents
+from explorer.text.contrast import Contrast
+from explorer.text.corpus import HELD_OUT
+from explorer.text.tales import contrasts, stories as tales
+from explorer.text.tales.corpus import Tales
+
+POSITIVE = tuple(d.text for d in tales.documents("example", 12, genre="recipe"))
+NEGATIVE = tuple(d.text for d in tales.documents("example", 12, genre="tale"))
+CONTRAST = Contrast("recipe", "tale → recipe", POSITIVE, NEGATIVE)
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: Any) -> LanguageModel:
+    return tiny.model("llama", tokenizer)
+
+
+def test_typical_tokens_tell_the_classes_apart(model: LanguageModel) -> None:
+    planted = Contrast("x", "x", ("the the the fox" * 9,), ("the the the owl" * 9,))
+    found = effect.typical_tokens(planted, model, 2)
+    ids = {w: set(model.tokenizer(f"the {w}", add_special_tokens=False)["input_ids"]) for w in ("fox", "owl")}
+    assert int(found.positive[0]) in ids["fox"] - ids["owl"]
+    assert int(found.negative[0]) in ids["owl"] - ids["fox"]
+    real = effect.typical_tokens(CONTRAST, model)
+    assert len(real.positive) == len(real.negative) == effect.TYPICAL_TOKENS
+    assert not set(real.positive.tolist()) & set(real.negative.tolist())
+
+
+def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> None:
+    prompts = chunk_documents(NEGATIVE[:3], model.tokenizer, 20)
+    typical = effect.typical_tokens(CONTRAST, model, 5)
+    v = torch.randn(model.d_model)
+    found = effect.read_effect(model, Site(3, 3), v, prompts, typical)
+    from explorer.models.hooks import residuals
+
+    end = residuals(model, prompts.ids, [Site(3, 3)])[Site(3, 3)] + v
+    with torch.no_grad():
+        p = model.network.get_output_embeddings()(model.final_norm(end)).softmax(-1).double()
+    m, loss = [], []
+    for i in range(len(prompts)):
+        for t in range(int(prompts.valid[i].sum()) - 1):
+            m.append(np.log(float(p[i, t, typical.positive].sum())) - np.log(float(p[i, t, typical.negative].sum())))
+            loss.append(-np.log(float(p[i, t, prompts.ids[i, t + 1]])))
+    assert found.m == pytest.approx(np.mean(m), abs=1e-4)
+    assert found.loss == pytest.approx(np.mean(loss), abs=1e-4)
+    assert tiny.hooks(model) == 0
+
+
+@pytest.mark.parametrize("plan", contrasts.PLANS, ids=lambda p: p.name)
+def test_ready_contrasts_have_the_latents_that_they_promise(plan: contrasts.ContrastPlan) -> None:
+    grammar = tales.grammar()
+    for latents in (plan.positive, plan.negative):
+        for index in (0, 1):
+            found = tales.document("example", index, **dict(latents)).latents
+            assert dict(latents).items() <= found.items()
+        for key, value in latents:
+            assert grammar.record(key, value).text == value
+    assert dict(plan.positive) != dict(plan.negative)
+    assert plan.prompt
+
+
+def test_held_out_prompts_are_others() -> None:
+    made = contrasts.ready_contrast("sea")
+    held_out = Tales(HELD_OUT, 40, Path()).prompts()
+    for side in ("positive", "negative"):
+        texts = set(getattr(made, side))
+        assert len(texts) == contrasts.PROMPTS
+        assert not texts & set(held_out)
+    assert not set(made.positive) & set(made.negative)
+    assert contrasts.ready_contrast("sea") is made
+    with pytest.raises(InputError, match="no ready contrast 'wind': there are present, recipe"):
+        contrasts.plan("wind")

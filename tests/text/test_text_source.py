@@ -1,0 +1,147 @@
+"""Text comes from files, the hub or the grammar; no more is read than is needed; what is wrong is said in one line."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from explorer.errors import InputError
+from explorer.text import sources as text_source
+from explorer.text.sources import SEPARATOR, read_text
+from explorer.text.tales import stories as tales
+
+WORDS = ["One day a fox came by.", "Two ships left the harbour.", "Three bells rang."]
+
+
+def write(path: Path, documents: list[str]) -> Path:
+    if path.suffix == ".txt":
+        path.write_text(SEPARATOR.join(documents), encoding="utf-8")
+    elif path.suffix == ".jsonl":
+        path.write_text("\n".join(json.dumps({"id": i, "text": d}) for i, d in enumerate(documents)), encoding="utf-8")
+    else:
+        pd.DataFrame({"id": range(len(documents)), "text": documents}).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.parquet"])
+def test_documents_of_each_kind_of_file(name: str, tmp_path: Path) -> None:
+    documents = [*WORDS, "   \n", "Zwölf Bäche. 狐"]
+    found = read_text(str(write(tmp_path / name, documents)), 10_000)
+    assert found.documents == (*WORDS, "Zwölf Bäche. 狐"), "documents without words are left out"
+    assert (found.name, found.title, found.whole) == (str(tmp_path / name), name, True)
+
+
+def test_a_text_without_separator_is_one_document(tmp_path: Path) -> None:
+    path = tmp_path / "novel"
+    path.write_text("\n\n".join(WORDS), encoding="utf-8")
+    assert read_text(str(path), 10_000).documents == ("\n\n".join(WORDS),)
+
+
+def test_separators_on_the_edge_of_a_block_are_found(tmp_path: Path) -> None:
+    for before in range((1 << 20) - 15, (1 << 20) + 2, 4):
+        path = tmp_path / "edge.txt"
+        path.write_text("ä" + "x" * (before - 2) + SEPARATOR + "end", encoding="utf-8")
+        found = read_text(str(path), 1 << 20).documents
+        assert [len(d) for d in found] == [before - 1, 3]
+
+
+class Endless:
+    """A file without an end, which counts what is read of it."""
+
+    def __init__(self, line: bytes) -> None:
+        self.line, self.taken = line, 0
+
+    def read(self, size: int) -> bytes:
+        self.taken += size
+        return (self.line * (size // len(self.line) + 1))[:size]
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            self.taken += len(self.line)
+            yield self.line
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("big.txt", b"a fox "), ("big.txt", b"a fox <|endoftext|>"), ("big.jsonl", b'{"text": "a fox came by"}\n')],
+)
+def test_no_more_is_read_than_the_budget_needs(
+    name: str, line: bytes, monkeypatch: pytest.MonkeyPatch, tokenizer: Any
+) -> None:
+    file = Endless(line)
+    monkeypatch.setattr(text_source, "_opened", lambda *_: file)
+    found = read_text(name, 5_000)
+    assert file.taken <= 2 << 20
+    assert not found.whole
+    assert sum(map(len, found.documents)) == 8 * 5_000
+    assert int(found.chunks(tokenizer, 64, 5_000).valid.sum()) >= 5_000
+
+
+def test_without_a_file_the_text_is_held_out_tales(tokenizer: Any) -> None:
+    found = read_text(None, 3_000)
+    assert found.name == "tales"
+    assert "Tales" in found.title
+    assert found.documents[:3] == tuple(d.text for d in tales.documents("held-out", 3))
+    assert int(found.chunks(tokenizer, 64, 3_000).valid.sum()) >= 3_000
+
+
+def test_blocks_take_the_place_of_documents_where_these_are_few(tokenizer: Any, tmp_path: Path) -> None:
+    novel = "\n".join(d.text for d in tales.documents("example", 120))
+    one = read_text(str(write(tmp_path / "novel.txt", [novel, novel[:5000]])), 60_000).chunks(tokenizer, 128, 60_000)
+    assert int(one.document.max()) + 1 > 10
+    assert {len(one.split(name)) > 0 for name in ("fit", "validation", "test")} == {True}
+    for block in range(int(one.document.max()) + 1):
+        mine = one[(one.document == block).nonzero().squeeze(1)]
+        assert int(mine.offset.max()) // 1024 == int(mine.offset.min()) // 1024
+        assert len(mine) <= 8
+    many = read_text(str(write(tmp_path / "many.txt", WORDS * 20)), 60_000).chunks(tokenizer, 128, 60_000)
+    assert int(many.document.max()) + 1 == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.txt", None, "cannot read the text"),
+        ("empty.txt", b"", "is empty: give at least one document"),
+        ("blank.jsonl", b"\n\n", "is empty"),
+        ("image.txt", b"\x89PNG\r\n", "is not UTF-8 text (byte 0x89)"),
+        ("zeros.txt", b"\0" * 99, "is binary"),
+        ("data.csv", b"a,b", "is of no kind that is read: give .txt"),
+        ("bad.jsonl", b'{"text": "a"}\n{', "line 2 of"),
+        ("list.jsonl", b"[1]", "no text in a field 'text': it has list"),
+        ("column.jsonl", b'{"content": "a", "id": 3}', "no text in a field 'text': it has content, id"),
+        ("number.jsonl", b'{"text": 3}', "no text in a field 'text'"),
+        ("torn.parquet", b"PAR1 and nothing else", "is no readable parquet file"),
+        ("hf://datasets/nobody/nothing/a.txt", None, "hf:// needs a network"),
+        ("hf://nonsense.txt", None, "cannot read 'hf://nonsense.txt' from the hub"),
+    ],
+)
+def test_bad_text_is_one_line(name: str, content: bytes | None, message: str, tmp_path: Path) -> None:
+    where = name if name.startswith("hf://") else str(tmp_path / name)
+    if content is not None:
+        Path(where).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_text(where, 1000)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_with_other_columns(tmp_path: Path) -> None:
+    for frame, message in (
+        ({"content": ["a"], "id": [3]}, "has no column 'text': it has content, id; rename one"),
+        ({"text": [3]}, "holds int64: it must hold text"),
+    ):
+        pd.DataFrame(frame).to_parquet(tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=message):
+            read_text(str(tmp_path / "a.parquet"), 1000)
+
+
+def test_a_directory_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Is a directory; give a txt, jsonl or parquet file"):
+        read_text(str(tmp_path), 1000)

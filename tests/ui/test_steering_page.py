@@ -1,0 +1,305 @@
+"""The Steering page through AppTest, on a study of a tiny Llama and its twin: controls, states, links, lanes."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import tiny
+from streamlit.runtime.caching.cache_resource_api import clear_session_cache
+from streamlit.testing.v1 import AppTest
+from test_dose import response
+from test_live import site_maps
+
+from explorer.alignment.twin import twin_rotation
+from explorer.errors import InputError
+from explorer.files import write_bytes, write_json
+from explorer.models.sites import all_sites
+from explorer.steering.dose_response import DoseResponse
+from explorer.steering.lanes import NORM_DOCUMENTS
+from explorer.study.pair_tensors import save_tensors
+from explorer.study.study import SCHEMA, ModelEntry, PairEntry, StudyFile
+from explorer.text.documents import TextEntry
+from explorer.text.tales import contrasts
+
+APP = Path(__file__).resolve().parents[2] / "explorer" / "app.py"
+D, LAYERS = tiny.SHAPE["hidden_size"], tiny.SHAPE["num_hidden_layers"]
+
+
+MIDDLE = "blocks.2.hook_resid_pre"
+
+
+def stored(name: str, rotated: float, raw: float, native: float = 1.0, site: str = MIDDLE) -> DoseResponse:
+    """A response with planted slopes."""
+    title = contrasts.plan(name).title
+    return replace(response(rotated, raw, native), vector=f"contrast:{name}", title=title, site=site)
+
+
+STORED = [
+    stored("sea", 0.9, 0.0),
+    stored("log", -0.6, 0.5),
+    stored("merry", 0.0, 0.0, 0.02),
+    stored("sea", 0.3, 0.9, site="blocks.0.hook_resid_pre"),
+]
+
+
+@pytest.fixture(scope="module")
+def assets(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of shipped studies that holds one: a tiny Llama and its twin, without dictionaries."""
+    folder = tmp_path_factory.mktemp("assets") / "tales"
+    tiny.save("llama", tokenizer, folder / "models" / "seed0", seed=1)
+    pair = folder / "pairs" / "seed0-twin"
+    save_tensors(pair, {site.name: site_maps(twin_rotation(D, 0).T) for site in all_sites(LAYERS)}, {})
+    write_bytes(pair / "steering.json", msgspec.json.encode(STORED))
+    entry = ModelEntry("seed0", "seed", "independent seed 0", "models/seed0", "0" * 64, 0, 5.0)
+    twin = ModelEntry("twin", "twin", "seed0 rotated", "models/seed0", "0" * 64, 0, 5.0)
+    text = TextEntry("tales", "held-out", NORM_DOCUMENTS, 48, 0.9)
+    pairs = (PairEntry("seed0", "twin"),)
+    file = StudyFile(SCHEMA, "tales", "A tiny study", D, LAYERS, (entry, twin), (), text, pairs, {}, {})
+    write_json(folder / "study.json", file)
+    return folder.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shipped(assets: Path) -> Iterator[None]:
+    """The app finds that study and no other; what it caches is forgotten, as another of the same name follows."""
+    import streamlit as st
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("explorer.study.study.SHIPPED", assets)
+        st.cache_resource.clear()
+        st.cache_data.clear()
+        yield
+        st.cache_resource.clear()
+        st.cache_data.clear()
+
+
+@pytest.fixture
+def page() -> AppTest:
+    """The Steering page, before its first run. Every AppTest is the same visitor: the last one's visit ends."""
+    clear_session_cache("test session id")
+    return AppTest.from_file(str(APP), default_timeout=60).switch_page("../pages/steering.py")
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def lane(at: AppTest, key: str) -> str:
+    """The text of one lane, its prompt included."""
+    return html(at).partition(f"data-lane='{key}'>")[2].partition("</div>")[0]
+
+
+def plain(text: str) -> str:
+    """A lane's text without the marks on its tokens."""
+    return re.sub("<span(?! class)[^>]*>|</span>", "", text)
+
+
+def settle(at: AppTest) -> AppTest:
+    """Run until nothing is being written."""
+    for _ in range(200):
+        if not any(word in html(at) for word in ("Writing", "Reading the prompt", "Waiting for")):
+            return at
+        time.sleep(0.05)
+        at.run()
+    raise AssertionError("the job never ended")
+
+
+def start(at: AppTest, **values: Any) -> AppTest:
+    at.run()
+    at.slider(key="temperature").set_value(0.0)
+    at.slider(key="length").set_value(30).run()
+    at.button(key="generate").click().run()
+    return settle(at)
+
+
+def test_at_first_it_says_what_to_do(page: AppTest) -> None:
+    page.run()
+    assert not page.exception
+    assert "Press Generate" in html(page)
+    assert "Dose +0.30 = length " in html(page)
+    assert page.button(key="stop").disabled
+    assert page.text_input(key="prompt").value == contrasts.PLANS[0].prompt
+    assert "<b>1 of 3</b> contrasts transfer from seed0 to twin" in html(page)
+    assert "The clearest to show is <b>forest → harbour</b> at after 2: TE 0.9" in html(page)
+    table = page.dataframe[0].value
+    assert list(table["verdict"]) == ["transfers", "inverted", "n/a"]
+    assert list(table["raw arm"]) == ["none", "partial", "n/a"]
+    assert table["after 2"].round(1).tolist()[:2] == [0.9, -0.6] and table["input"].round(1).tolist()[0] == 0.3
+
+
+@pytest.mark.slow
+def test_the_dose_response_of_the_chosen_vector_is_shown_or_measured(page: AppTest) -> None:
+    page.query_params["vector"] = "contrast:sea"
+    page.run()
+    assert "it <b>transfers</b>: TE 0.9" in html(page)
+    names = {t["name"] for t in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]}
+    assert {"random", "native", "rotated", "raw", "affine", "shuffled"} <= names
+    page.multiselect(key="steer_vectors").set_value(["contrast:recipe"]).run()
+    assert not page.get("plotly_chart")
+    page.button(key="dose_measure").click().run()
+    for _ in range(600):
+        if page.get("plotly_chart") or page.exception:
+            break
+        time.sleep(0.1)
+        page.run()
+    assert not page.exception and "own vector" in html(page)
+    names = {t["name"] for t in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]}
+    assert {"random", "native", "rotated", "raw", "affine", "shuffled"} <= names
+    assert len(page.get("plotly_chart")) == 2, "the shares of generations stand beside it"
+
+
+def test_what_cannot_be_measured_is_told_beside_the_button(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise InputError("no classes of this vector")
+
+    page.query_params["vector"] = "contrast:recipe"
+    page.run()
+    monkeypatch.setattr("explorer.ui.steering.vector_cache.class_tokens", refuse)
+    page.button(key="dose_measure").click().run()
+    assert not page.exception and "no classes of this vector" in html(page)
+    page.multiselect(key="steer_vectors").set_value(["contrast:log"]).run()
+    assert "no classes of this vector" not in html(page)
+
+
+def test_on_the_twin_the_rotated_lane_is_that_of_the_source(page: AppTest) -> None:
+    start(page)
+    assert not page.exception
+    assert "Done: " in html(page) and "all lanes together" in html(page)
+    assert "KL from unsteered" in lane(page, "rotated")
+    texts = {key: plain(lane(page, key)) for key in ("source", "source+v", "none", "raw", "rotated", "random")}
+    assert all(text.startswith("<span class='prompt'>Once there was") for text in texts.values())
+    assert texts["rotated"] == texts["source+v"] != texts["source"] == texts["none"] != texts["raw"]
+    assert html(page).count("<p class='under'>effect") == 4
+
+
+def test_changed_inputs_are_called_stale(page: AppTest) -> None:
+    start(page)
+    written = lane(page, "rotated")
+    page.slider(key="dose").set_value(-0.2).run()
+    assert "generate again" in html(page) and "class='lanes stale'" in html(page)
+    assert lane(page, "rotated") == written
+    page.slider(key="dose").set_value(0.3).run()
+    assert "generate again" not in html(page)
+    page.button(key="fresh").click().run()
+    settle(page)
+    assert page.number_input(key="seed").value == 1 and "Done: " in html(page)
+
+
+def test_the_map_switch_and_options_add_lanes(page: AppTest) -> None:
+    page.run()
+    assert "data-lane='affine'" not in html(page)
+    page.session_state["map"] = "affine"
+    page.run()
+    assert "data-lane='affine'" in html(page)
+    page.session_state["lanes"] = ["native", "raw", "rotated"]
+    page.run()
+    assert "data-lane='native'" in html(page)
+    start(page)
+    assert lane(page, "native") and not page.exception
+
+
+def test_stop_and_a_page_change_keep_what_was_written(page: AppTest) -> None:
+    page.run()
+    page.slider(key="length").set_value(400).run()
+    page.button(key="generate").click().run()
+    assert not page.button(key="stop").disabled
+    page.switch_page("../pages/rotation.py")
+    page.switch_page("../pages/steering.py").run()
+    page.button(key="stop").click().run()
+    assert "Stopped: " in html(page)
+    shown = lane(page, "source")
+    page.run()
+    assert lane(page, "source") == shown
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [("   ", ""), ("", "the prompt is empty"), ("house " * 160, "at most 200 are allowed")],
+)
+def test_bad_prompts_are_one_calm_line(page: AppTest, prompt: str, message: str) -> None:
+    page.run()
+    page.text_input(key="prompt").set_value(prompt)
+    start(page)
+    assert not page.exception
+    assert ("Nothing was written: " in html(page)) == bool(message) and message in html(page)
+
+
+def test_a_feature_without_a_dictionary_is_refused(page: AppTest) -> None:
+    page.query_params["vector"] = "feature:417"
+    page.run()
+    page.button(key="generate").click().run()
+    assert not page.exception
+    assert "no dictionary of seed0" in html(page)
+
+
+@pytest.mark.parametrize(
+    ("link", "title"), [("contrast:sea", "forest → harbour"), ("feature:417", "feature 417 of seed0")]
+)
+def test_a_link_restores_the_vector(page: AppTest, link: str, title: str) -> None:
+    page.query_params["vector"] = link
+    page.run()
+    assert page.multiselect(key="steer_vectors").value == [link]
+    assert title in page.multiselect(key="steer_vectors").options
+
+
+def test_several_vectors_have_weights_that_the_link_restores(page: AppTest) -> None:
+    page.query_params["vector"] = "contrast:sea,-0.5*contrast:log"
+    page.run()
+    assert page.multiselect(key="steer_vectors").value == ["contrast:sea", "contrast:log"]
+    assert page.number_input(key="steer_weight_contrast:log").value == -0.5
+    page.number_input(key="steer_weight_contrast:log").set_value(0.75).run()
+    assert page.query_params["vector"] == "contrast:sea,0.75*contrast:log"
+    start(page)
+    assert plain(lane(page, "rotated")) == plain(lane(page, "source+v")) and not page.exception
+
+
+def test_own_lists_steer_and_say_how_stable_they_are(page: AppTest) -> None:
+    page.query_params["vector"] = "lists"
+    page.run()
+    assert "your lists are empty" in page.error[0].value
+    page.text_area(key="to").set_value("the wild sea rose\nthe sea was deep\nboats on the sea").run()
+    page.text_area(key="from").set_value("the dark wood\nthe old wood was still").run()
+    assert "v rests on 3 + 2 prompts; cosine between the halves" in html(page)
+    start(page)
+    assert plain(lane(page, "rotated")) == plain(lane(page, "source+v")) and not page.exception
+
+
+def test_continue_goes_on_where_the_lanes_stand(page: AppTest) -> None:
+    page.run()
+    assert page.button(key="continue").disabled
+    start(page)
+    before = lane(page, "rotated")
+    page.button(key="continue").click().run()
+    settle(page)
+    words = html(page)
+    assert lane(page, "rotated") != before and "Done: " in words and not page.exception
+
+
+def test_a_new_contrast_brings_its_prompt_unless_another_was_written(page: AppTest) -> None:
+    page.run()
+    page.multiselect(key="steer_vectors").set_value(["contrast:present"]).run()
+    assert page.text_input(key="prompt").value == contrasts.plan("present").prompt
+    page.text_input(key="prompt").set_value("My own words").run()
+    page.multiselect(key="steer_vectors").set_value(["contrast:sea"]).run()
+    assert page.text_input(key="prompt").value == "My own words"
+
+
+def test_nonsense_in_the_link_is_said_calmly(page: AppTest) -> None:
+    page.query_params["vector"] = "contrast:<b>bold</b>"
+    page.run()
+    assert not page.exception
+    assert "no ready contrast" in page.error[0].value
+
+
+def test_text_is_escaped(page: AppTest) -> None:
+    page.run()
+    page.text_input(key="prompt").set_value("<img src=x onerror=alert(1)> **bold**")
+    start(page)
+    assert "<img" not in html(page)
+    assert "&lt;img src=x" in lane(page, "source") and "**bold**" in lane(page, "source")
