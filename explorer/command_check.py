@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     found: list[Checked] = []
     for target, name in zip(options.targets, folder_names(options.targets), strict=True):
         folder = out / name if len(options.targets) > 1 else out
-        progress = Progress(target if len(options.targets) > 1 else "")
+        progress = ProgressLine(target if len(options.targets) > 1 else "")
         try:
             made = check(source, Checkpoint(target, options.revision_target), folder, chosen, command, progress)
         except InputError as error:
@@ -106,7 +106,7 @@ def _arguments(options: argparse.Namespace) -> list[str]:
     return given
 
 
-class Progress:
+class ProgressLine:
     """Step, share and time left on stderr: one line that is written over on a terminal, a line a step elsewhere.
 
     Elsewhere a step is told when the next one begins, so that bad input found in the first one is the only line.

@@ -14,7 +14,7 @@ from explorer.dyck_recipe import DyckWorkshop, initial_seed
 from explorer.dyck_training import objective, save_tokenizer, tokens_of, training_rows
 from explorer.files import replacing
 from explorer.models import load_model
-from explorer.pretraining import Progress, save_half, train_language_model
+from explorer.pretraining import TrainingProgress, save_half, train_language_model
 from explorer.training_loss import best_loss, fast_loss
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _phase(
     else:
         loss_of = fast_loss(model, torch.float32, False, objective, tokens_of)
 
-    def report(p: Progress) -> None:
+    def report(p: TrainingProgress) -> None:
         if p.step % 200 == 0 or p.step == p.steps:
             left = f"{p.seconds_left / 60:.0f} min left"
             workshop.log(f"{label}: step {p.step}/{p.steps}, sum of the four losses {p.loss:.4f}, {left}")

@@ -99,7 +99,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a training run stands."""
 
     step: int
@@ -144,7 +144,7 @@ def train_language_model(
     seed: int,
     state: Path,
     keep: dict[int, list[Path]],
-    report: Callable[[Progress], None],
+    report: Callable[[TrainingProgress], None],
     stop_after: int | None = None,
     loss_of: Loss | None = None,
 ) -> list[tuple[int, float]]:
@@ -182,7 +182,7 @@ def train_language_model(
         if done % 50 == 0 or done == schedule.steps:
             losses.append((done, running / counted))
             left = (time.monotonic() - since) / (done - first) * (schedule.steps - done)
-            report(Progress(done, schedule.steps, running / counted, left))
+            report(TrainingProgress(done, schedule.steps, running / counted, left))
             running, counted = 0.0, 0
         interrupted = stop_after is not None and done - first >= stop_after
         if done % 50 == 0 and (time.monotonic() - last_save > 30 or interrupted):

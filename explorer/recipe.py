@@ -19,7 +19,7 @@ from explorer import tales
 from explorer.activation_buffer import after_first, shuffled_batches
 from explorer.files import replacing
 from explorer.models import LanguageModel, load_model
-from explorer.pretraining import ModelRecipe, Progress, Schedule, pack, save_half, train_language_model
+from explorer.pretraining import ModelRecipe, Schedule, TrainingProgress, pack, save_half, train_language_model
 from explorer.recall_objective import flagged, recall_objective, tokens_of
 from explorer.sae_format_saelens import save_sae
 from explorer.sae_training import SAERecipe, SAETrainer
@@ -233,7 +233,7 @@ def train_phase(
 ) -> bool:
     """Train one phase of one model, and save it into `folder`; False if it was stopped before its end."""
 
-    def report(p: Progress) -> None:
+    def report(p: TrainingProgress) -> None:
         if p.step % 200 == 0 or p.step == p.steps:
             tokens = p.step * schedule.rows * workshop.recipe.model.context / 1e6
             left = f"{p.seconds_left / 60:.0f} min left"

@@ -11,6 +11,7 @@ from explorer import contrasts
 from explorer.check_steering import contrast_responses, knows_text
 from explorer.dose_measure import OwnContrast, own_contrasts
 from explorer.dose_response import DoseResponse
+from explorer.jobs import Cancelled
 from explorer.report import _steering
 from explorer.study import Study, open_study
 
@@ -80,9 +81,6 @@ def test_only_models_that_know_the_text_are_steered(study: Study) -> None:
 
 
 def test_reading_contrasts_can_be_cancelled(study: Study) -> None:
-    class Cancelled(Exception):
-        pass
-
     def cancel(_share: float) -> None:
         raise Cancelled
 

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from explorer.models import find_blocks
 from explorer.pretraining import (
     ModelRecipe,
-    Progress,
     Schedule,
+    TrainingProgress,
     batch_order,
     next_token_loss,
     pack,
@@ -33,9 +33,9 @@ def train(
     seed: int = 0,
     schedule: Schedule = SCHEDULE,
     keep: dict[int, list[Path]] | None = None,
-) -> tuple[dict[str, torch.Tensor], list[tuple[int, float]], list[Progress]]:
+) -> tuple[dict[str, torch.Tensor], list[tuple[int, float]], list[TrainingProgress]]:
     model = RECIPE.build(30, seed)
-    told: list[Progress] = []
+    told: list[TrainingProgress] = []
     losses = train_language_model(model, ROWS, schedule, seed, state, keep or {}, told.append, stop_after)
     return {k: v.clone() for k, v in model.state_dict().items()}, losses, told
 

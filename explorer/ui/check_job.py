@@ -17,7 +17,7 @@ from explorer.check_queue import CHECKS, CheckJob, Work
 from explorer.check_request import CheckRequest, Fields, examine
 from explorer.errors import InputError
 from explorer.estimate import needed
-from explorer.jobs import State
+from explorer.jobs import JobState
 from explorer.progress import Report
 from explorer.ui.clicks import consume, note, poll
 from explorer.ui.frame import open_study_next
@@ -96,9 +96,9 @@ def _draw(asked: CheckJob) -> bool:
                 st.html(
                     "<p class='fact quiet'>It goes on while you look at other pages, and if you close this one.</p>"
                 )
-    elif now.state == State.FAILED:
+    elif now.state == JobState.FAILED:
         st.error(f"{asked.title}: {now.message}")
-    elif now.state == State.STOPPED:
+    elif now.state == JobState.STOPPED:
         st.html(
             f"<p class='fact' role='status'>The check of {escape(asked.title)} was cancelled. Nothing of it is listed; "
             "steps that were finished are kept, so that another try is faster.</p>"

@@ -10,7 +10,7 @@ import streamlit as st
 
 from explorer import steering_sentences
 from explorer.errors import InputError
-from explorer.jobs import PATIENCE, State
+from explorer.jobs import PATIENCE, JobState
 from explorer.lane_job import LaneJob, Snapshot
 from explorer.live import PLAIN, STEERED, Request, build_lanes
 from explorer.prompt import spelled
@@ -25,7 +25,7 @@ MAX_SEED = 9999
 
 
 @dataclass
-class Bench:
+class LaneDesk:
     """What one session has running, or has run last."""
 
     job: LaneJob | None = None
@@ -71,19 +71,19 @@ class Bench:
     def snapshot(self) -> Snapshot | None:
         """What there is to show."""
         if self.error:
-            return Snapshot(State.FAILED, "", {}, message=self.error)
+            return Snapshot(JobState.FAILED, "", {}, message=self.error)
         return self.job.snapshot() if self.job else None
 
 
-@st.cache_resource(scope="session", on_release=Bench.stop, show_spinner=False)
-def bench() -> Bench:
-    """This session's bench: no other session can reach it, and its work stops when the session ends."""
-    return Bench()
+@st.cache_resource(scope="session", on_release=LaneDesk.stop, show_spinner=False)
+def desk() -> LaneDesk:
+    """This session's desk: no other session can reach it, and its work stops when the session ends."""
+    return LaneDesk()
 
 
 def draw_bench(view: View, request: Request) -> None:
     """Buttons, status and lanes; polls while text is being written."""
-    mine = bench()
+    mine = desk()
     try:
         with st.spinner(f"Loading {view.source} and {view.target} …"):
             units = norms(request, request.sites[-1])
@@ -107,7 +107,7 @@ def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
 
 
 def _draw(view: View, request: Request, facts: str) -> bool:
-    mine = bench()
+    mine = desk()
     consume("generate", partial(mine.start, request))
     snapshot = mine.snapshot()
     stale = mine.request is not None and mine.request != request
@@ -128,7 +128,7 @@ def _draw(view: View, request: Request, facts: str) -> bool:
     draw_lanes(
         (PLAIN, STEERED, *shown.arms),
         (shown.source, shown.target),
-        snapshot or Snapshot(State.DONE, request.prompt, dict.fromkeys((PLAIN, STEERED, *request.arms), "")),
+        snapshot or Snapshot(JobState.DONE, request.prompt, dict.fromkeys((PLAIN, STEERED, *request.arms), "")),
         view.palette,
         view.arm,
         stale,

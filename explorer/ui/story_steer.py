@@ -12,7 +12,7 @@ import streamlit as st
 
 from explorer.arms import RECORDED
 from explorer.decoding import Sampling
-from explorer.jobs import State
+from explorer.jobs import JobState
 from explorer.live import STEERED, Request
 from explorer.palette import Palette
 from explorer.story import Story
@@ -20,7 +20,7 @@ from explorer.story_record import NEW_TOKENS, RecordedRun, WrittenToken, is_word
 from explorer.ui import cache
 from explorer.ui.clicks import poll
 from explorer.ui.frame import View
-from explorer.ui.steer_job import Bench
+from explorer.ui.steer_job import LaneDesk
 from explorer.ui.steer_vectors import class_tokens
 from explorer.vector_spec import VectorSpec, Weighted
 
@@ -29,14 +29,18 @@ PACE = 12
 """Tokens of a replay in a second: a reader follows, whatever machine wrote them."""
 LANES = (STEERED, *(arm for arm in RECORDED if arm != "none"))
 """What the stage has room for."""
-_LIVE = {State.DONE: "written live", State.STOPPED: "written live, stopped", State.WAITING: "waiting for the models …"}
+_LIVE = {
+    JobState.DONE: "written live",
+    JobState.STOPPED: "written live, stopped",
+    JobState.WAITING: "waiting for the models …",
+}
 
 
 @dataclass
 class Stage:
     """What one session shows on the steering scene: a replay that began at some moment, or a live generation."""
 
-    bench: Bench = field(default_factory=Bench)
+    desk: LaneDesk = field(default_factory=LaneDesk)
     """The live generation."""
     live: bool = False
     """Whether it is shown instead of the recording."""
@@ -45,17 +49,17 @@ class Stage:
 
     def replay(self) -> None:
         """Begin the recording again."""
-        self.bench.stop()
+        self.desk.stop()
         self.live, self.began = False, time.monotonic()
 
     def write(self, request: Request) -> None:
         """Write live."""
         self.live = True
-        self.bench.start(request)
+        self.desk.start(request)
 
     def release(self) -> None:
         """Stop the work of a session that has ended."""
-        self.bench.stop()
+        self.desk.stop()
 
 
 @st.cache_resource(scope="session", on_release=Stage.release, show_spinner=False)
@@ -69,7 +73,7 @@ def draw(story: Story, view: View, palette: Palette) -> None:
     mine = stage()
     if not mine.began:
         mine.replay()
-    moving = mine.bench.running if mine.live else _replaying(mine, _run(story))
+    moving = mine.desk.running if mine.live else _replaying(mine, _run(story))
     poll(moving, partial(_draw, story, view, palette), POLL_SECONDS)
 
 
@@ -91,8 +95,8 @@ def _replayed(mine: Stage) -> int:
 def _draw(story: Story, view: View, palette: Palette) -> bool:
     mine, run = stage(), _run(story)
     moving = _replaying(mine, run)
-    snapshot = mine.bench.snapshot() if mine.live else None
-    if snapshot is not None and snapshot.state == State.FAILED:
+    snapshot = mine.desk.snapshot() if mine.live else None
+    if snapshot is not None and snapshot.state == JobState.FAILED:
         written: Mapping[str, Sequence[WrittenToken]] = {}
         status = f"Nothing was written: {snapshot.message}"
     elif snapshot is not None:
