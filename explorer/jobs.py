@@ -37,7 +37,7 @@ def use_cores(count: int) -> None:
     torch.set_num_threads(count)
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """Where a job stands."""
 
     WAITING = "waiting"
@@ -51,7 +51,7 @@ class State(StrEnum):
 class Progress:
     """What a job has to show at one moment."""
 
-    state: State
+    state: JobState
     """Where it stands."""
     ahead: int = 0
     """How many jobs must end before this one works; 0 when it does."""
@@ -69,7 +69,7 @@ class Progress:
     @property
     def busy(self) -> bool:
         """Whether more is to come by itself."""
-        return self.state in (State.WAITING, State.RUNNING)
+        return self.state in (JobState.WAITING, JobState.RUNNING)
 
 
 class Cancelled(BaseException):
@@ -98,12 +98,12 @@ class Queue:
                 break
             if job._wants:
                 job._holds = True
-                job._turn(State.RUNNING)
+                job._turn(JobState.RUNNING)
         self._changed.notify_all()
 
     def _ahead(self, job: Job[Any]) -> int:
         """How many must end before a job that waits. Those that were cancelled end by themselves."""
-        if job._state != State.WAITING:
+        if job._state != JobState.WAITING:
             return 0
         earlier = sum(j._wants for j in self._jobs[: self._jobs.index(job)])
         return max(0, sum(j._holds and j.busy for j in self._jobs) + earlier + 1 - self._places)
@@ -129,7 +129,7 @@ class Job(Generic[T]):
         """
         self.result: T | None = None
         self._work, self._queue, self._patience, self._cores, self._failure = work, queue, patience, cores, failure
-        self._state, self._holds, self._seen = State.WAITING, False, queue.clock()
+        self._state, self._holds, self._seen = JobState.WAITING, False, queue.clock()
         self._step, self._share, self._moved, self._message = "", 0.0, 0.0, ""
         self._worked, self._since = 0.0, 0.0
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
@@ -154,14 +154,14 @@ class Job(Generic[T]):
             )
 
     @property
-    def state(self) -> State:
+    def state(self) -> JobState:
         """Where it stands, without looking."""
         return self._state
 
     @property
     def busy(self) -> bool:
         """Whether more is to come by itself, without looking."""
-        return self._state in (State.WAITING, State.RUNNING)
+        return self._state in (JobState.WAITING, JobState.RUNNING)
 
     @property
     def alive(self) -> bool:
@@ -170,7 +170,7 @@ class Job(Generic[T]):
 
     def cancel(self) -> None:
         """Stop it, from this moment on for whoever looks; its thread ends at the next report. Nothing if it is over."""
-        self._end(State.STOPPED)
+        self._end(JobState.STOPPED)
 
     def wait(self, timeout: float | None = None) -> Progress:
         """Wait for its thread to end, then what there is to show."""
@@ -188,7 +188,7 @@ class Job(Generic[T]):
     def commit(self, act: Callable[[], R]) -> R:
         """Called by the work: do what others see. A cancel comes before it, which raises Cancelled, or after it."""
         with self._queue._changed:
-            if self._state == State.STOPPED:
+            if self._state == JobState.STOPPED:
                 raise Cancelled
             return act()
 
@@ -198,14 +198,14 @@ class Job(Generic[T]):
         def last() -> T:
             self.result = found = act()
             self._share = 1.0
-            self._end(State.DONE)
+            self._end(JobState.DONE)
             return found
 
         return self.commit(last)
 
     @property
     def _wants(self) -> bool:
-        return self._state == State.WAITING and not self._unseen(self._patience)
+        return self._state == JobState.WAITING and not self._unseen(self._patience)
 
     def _unseen(self, patience: float | None) -> bool:
         return patience is not None and self._queue.clock() - self._seen > patience
@@ -213,14 +213,14 @@ class Job(Generic[T]):
     @property
     def seconds(self) -> float:
         """How long it has been working, without the time in which it waited."""
-        return self._worked + (self._queue.clock() - self._since if self._state == State.RUNNING else 0.0)
+        return self._worked + (self._queue.clock() - self._since if self._state == JobState.RUNNING else 0.0)
 
-    def _turn(self, state: State) -> None:
+    def _turn(self, state: JobState) -> None:
         """Change the state, and keep count of the time in which it worked."""
         self._worked, self._since = self.seconds, self._queue.clock()
         self._state = state
 
-    def _end(self, state: State, message: str = "") -> None:
+    def _end(self, state: JobState, message: str = "") -> None:
         with self._queue._changed:
             if self.busy:
                 self._message = message
@@ -229,7 +229,7 @@ class Job(Generic[T]):
 
     def _await_turn(self) -> None:
         """Wait for a place, which is left to others while nobody looks."""
-        while self._state != State.STOPPED:
+        while self._state != JobState.STOPPED:
             if self._patience is not None and self._unseen(FORGET):
                 self.cancel()
             elif self._holds and not self._unseen(self._patience):
@@ -237,7 +237,7 @@ class Job(Generic[T]):
             else:
                 if self._holds:
                     self._holds = False
-                    self._turn(State.WAITING)
+                    self._turn(JobState.WAITING)
                     self._queue._serve()
                 self._queue._changed.wait(0.1)
         raise Cancelled
@@ -253,12 +253,12 @@ class Job(Generic[T]):
         except Cancelled:
             pass
         except InputError as error:
-            self._end(State.FAILED, str(error))
+            self._end(JobState.FAILED, str(error))
         except MemoryError:
-            self._end(State.FAILED, "this machine has too little memory for this work")
+            self._end(JobState.FAILED, "this machine has too little memory for this work")
         except Exception as error:  # a person must see that it failed, whatever it was
             logging.getLogger(__name__).exception("a job failed")
-            self._end(State.FAILED, self._failure.format(error=type(error).__name__))
+            self._end(JobState.FAILED, self._failure.format(error=type(error).__name__))
         finally:
             use_cores(PAGE_CORES)
             with self._queue._changed:
@@ -290,7 +290,7 @@ class Desk(Generic[T]):
         """Where the job about something stands; None where another, or none, was asked for since."""
         if key != self._key:
             return None
-        return Progress(State.FAILED, message=self._refused) if self._job is None else self._job.look()
+        return Progress(JobState.FAILED, message=self._refused) if self._job is None else self._job.look()
 
     def found(self, key: object) -> T | None:
         """What was found about something."""

@@ -8,7 +8,7 @@ import torch
 from clock import LONG, Clock, until
 
 from explorer.errors import InputError
-from explorer.jobs import CORES, FORGET, PAGE_CORES, Cancelled, Desk, Job, Queue, State
+from explorer.jobs import CORES, FORGET, PAGE_CORES, Cancelled, Desk, Job, JobState, Queue
 
 
 class Steps:
@@ -47,7 +47,7 @@ def test_a_job_reports_and_ends_with_its_result() -> None:
 
     job = Job(work, Queue(1))
     now = ended(job)
-    assert job.result == "found" and job.state == State.DONE
+    assert job.result == "found" and job.state == JobState.DONE
     assert (now.busy, now.share, now.ahead, now.step, now.message) == (False, 1.0, 0, "still looking", "")
 
 
@@ -55,17 +55,17 @@ def test_queues_serve_in_order() -> None:
     queue, works = Queue(2), [Steps() for _ in range(4)]
     first, second, third, fourth = jobs = [Job(work, queue) for work in works]
     assert [job.look().ahead for job in jobs] == [0, 0, 1, 2]
-    assert [job.state for job in jobs] == [State.RUNNING] * 2 + [State.WAITING] * 2
+    assert [job.state for job in jobs] == [JobState.RUNNING] * 2 + [JobState.WAITING] * 2
     second.cancel()
     second.cancel()
-    until(lambda: third.state == State.RUNNING)
+    until(lambda: third.state == JobState.RUNNING)
     assert fourth.look().ahead == 1 and second.look().ahead == 0
     works[2].over.set()
-    until(lambda: fourth.state == State.RUNNING)
+    until(lambda: fourth.state == JobState.RUNNING)
     for job in jobs:
         job.cancel()
         ended(job)
-    assert queue.empty and first.state == State.STOPPED and third.state == State.DONE
+    assert queue.empty and first.state == JobState.STOPPED and third.state == JobState.DONE
 
 
 def test_a_cancelled_job_ends_at_its_next_report_and_frees_the_queue() -> None:
@@ -73,7 +73,7 @@ def test_a_cancelled_job_ends_at_its_next_report_and_frees_the_queue() -> None:
     job, second = Job(endless, queue), Job(lambda _job: "next", queue)
     assert second.look().ahead == 1 and second.result is None
     job.cancel()
-    assert job.state == State.STOPPED and not job.look().busy
+    assert job.state == JobState.STOPPED and not job.look().busy
     assert not ended(job).busy and job.result is None
     ended(second)
     assert second.result == "next"
@@ -100,9 +100,9 @@ def test_a_cancelled_job_keeps_its_place_until_its_thread_has_left() -> None:
     job, second = Job(stubborn, queue), Job(Steps(), queue)
     assert inside.wait(LONG)
     job.cancel()
-    assert second.look().ahead == 0 and second.state == State.WAITING, "nothing more is before it"
+    assert second.look().ahead == 0 and second.state == JobState.WAITING, "nothing more is before it"
     go_on.set()
-    until(lambda: second.state == State.RUNNING)
+    until(lambda: second.state == JobState.RUNNING)
     second.cancel()
 
 
@@ -113,7 +113,7 @@ def test_a_job_that_nobody_looks_at_pauses_and_goes_on() -> None:
     steps.step(3)
     until(lambda: steps.made == 3)
     clock.now += 1.6
-    until(lambda: job.state == State.WAITING)
+    until(lambda: job.state == JobState.WAITING)
     made = steps.made
     steps.step(5)
     other = Job(lambda _job: "other", queue)
@@ -121,10 +121,10 @@ def test_a_job_that_nobody_looks_at_pauses_and_goes_on() -> None:
     assert other.result == "other", "a paused job keeps no place"
     assert steps.made == made, "it worked unseen"
     now = job.look()
-    assert now.state == State.RUNNING and now.seconds == pytest.approx(1.6), "the pause is not counted"
+    assert now.state == JobState.RUNNING and now.seconds == pytest.approx(1.6), "the pause is not counted"
     until(lambda: steps.made == made + 5)
     steps.over.set()
-    assert ended(job).state == State.DONE
+    assert ended(job).state == JobState.DONE
 
 
 def test_a_look_that_comes_late_finds_the_truth_and_the_old_place() -> None:
@@ -132,16 +132,16 @@ def test_a_look_that_comes_late_finds_the_truth_and_the_old_place() -> None:
     queue = Queue(1, clock)
     job = Job(steps, queue, patience=1.5)
     clock.now += 2
-    until(lambda: job.state == State.WAITING)
+    until(lambda: job.state == JobState.WAITING)
     other = Job(between, queue)
-    assert other.state == State.RUNNING
+    assert other.state == JobState.RUNNING
     last = Job(late, queue)
     now = job.look()
-    assert (now.state, now.ahead) == (State.WAITING, 1), "not called running while another has its place"
+    assert (now.state, now.ahead) == (JobState.WAITING, 1), "not called running while another has its place"
     assert last.look().ahead == 2, "it came first"
     between.over.set()
-    until(lambda: job.state == State.RUNNING)
-    assert last.state == State.WAITING
+    until(lambda: job.state == JobState.RUNNING)
+    assert last.state == JobState.WAITING
     job.cancel(), last.cancel()
 
 
@@ -151,8 +151,8 @@ def test_a_job_that_waits_unseen_lets_others_pass() -> None:
     first, unseen, last = (Job(w, queue, p) for w, p in zip(works, (None, 1.5, None), strict=True))
     clock.now += 2
     works[0].over.set()
-    until(lambda: last.state == State.RUNNING)
-    assert unseen.state == State.WAITING and first.state == State.DONE
+    until(lambda: last.state == JobState.RUNNING)
+    assert unseen.state == JobState.WAITING and first.state == JobState.DONE
     last.cancel(), unseen.cancel()
 
 
@@ -160,8 +160,8 @@ def test_a_job_that_is_never_looked_at_again_stops_for_good() -> None:
     clock, steps = Clock(), Steps()
     job = Job(steps, Queue(1, clock), patience=1.5)
     clock.now += FORGET + 1
-    until(lambda: job.state == State.STOPPED)
-    assert ended(job).state == State.STOPPED and steps.left.is_set()
+    until(lambda: job.state == JobState.STOPPED)
+    assert ended(job).state == JobState.STOPPED and steps.left.is_set()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_job_says_why_it_failed(
         raise error
 
     now = ended(Job(broken, Queue(1), failure="the measurement failed ({error}): try again"))
-    assert now.state == State.FAILED and message in now.message and "secret" not in now.message
+    assert now.state == JobState.FAILED and message in now.message and "secret" not in now.message
     assert ("secret" in caplog.text) == logged, "the details are in the server's log"
 
 
@@ -193,7 +193,7 @@ def test_no_work_swallows_a_cancellation() -> None:
 
     job = Job(stubborn, Queue(1))
     job.cancel()
-    assert ended(job).state == State.STOPPED
+    assert ended(job).state == JobState.STOPPED
 
 
 def test_what_is_committed_comes_wholly_before_a_cancel_or_not_at_all() -> None:
@@ -215,7 +215,7 @@ def test_what_is_committed_comes_wholly_before_a_cancel_or_not_at_all() -> None:
     cancelling.start()
     go_on.set()
     cancelling.join(LONG)
-    assert ended(job).state == State.DONE and job.result == "result", "the cancel came too late"
+    assert ended(job).state == JobState.DONE and job.result == "result", "the cancel came too late"
     assert seen == ["committed", "finished"]
     late = list[str]()
 
@@ -226,7 +226,7 @@ def test_what_is_committed_comes_wholly_before_a_cancel_or_not_at_all() -> None:
         return job.finish(lambda: late.append("never") or "never")
 
     stopped = Job(cancelled, Queue(1))
-    assert ended(stopped).state == State.STOPPED and stopped.result is None and late == []
+    assert ended(stopped).state == JobState.STOPPED and stopped.result is None and late == []
 
 
 def test_a_job_uses_its_own_number_of_cores() -> None:
@@ -254,5 +254,5 @@ def test_a_desk_keeps_what_was_found_and_has_one_job() -> None:
     desk.start("c", refused)
     assert endless.left.wait(LONG), "starting another ends the one before"
     told = desk.look("c")
-    assert told is not None and (told.state, told.message) == (State.FAILED, "no classes of this vector")
+    assert told is not None and (told.state, told.message) == (JobState.FAILED, "no classes of this vector")
     assert desk.look("b") is None

@@ -55,7 +55,7 @@ def check(
     places = [model_folder(c.place, c.revision) for c in (source, target)]
     hashes = [digest(place) for place in places]
     work = _Work(places, hashes, options)
-    with work.lock():
+    with work.lock(report):
         work.measure((source, target), report)
         result = work.result()
         assert result.verdict is not None
@@ -115,12 +115,17 @@ class _Work:
         assert path is not None
         self.folder = path
 
-    def lock(self) -> Any:
-        """Two runs of the same check take turns."""
-        from filelock import FileLock
+    def lock(self, report: Report) -> Any:
+        """Two runs of the same check take turns. One that waits goes on reporting, so that it can be cancelled."""
+        from filelock import FileLock, Timeout
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / ".lock")
+        lock = FileLock(self.folder / ".lock")
+        while True:
+            try:
+                return lock.acquire(timeout=0.2)
+            except Timeout:
+                report("waiting for the same check, which runs elsewhere", 0.0)
 
     def study(self) -> Study:
         """The study that was made."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import torch
 
-from explorer.jobs import CORES, WRITERS, Job, Queue, State
+from explorer.jobs import CORES, WRITERS, Job, JobState, Queue
 from explorer.models import Site
 from explorer.steering.decoding import MAX_NEW_TOKENS, Positions, Sampling
 from explorer.steering.generation import Lane, LaneToken, LikelyToken, stream
@@ -38,7 +38,7 @@ class Piece:
 class Snapshot:
     """What a job has to show at one moment."""
 
-    state: State
+    state: JobState
     """Where it stands."""
     prompt: str
     """What every lane continues."""
@@ -62,7 +62,7 @@ class Snapshot:
     @property
     def busy(self) -> bool:
         """Whether more is to come by itself."""
-        return self.state in (State.WAITING, State.RUNNING)
+        return self.state in (JobState.WAITING, JobState.RUNNING)
 
 
 class LaneJob:
@@ -86,7 +86,7 @@ class LaneJob:
         self._positions, self._watched, self._patience, self._queue = positions, watched, patience, queue
         self._ids: dict[str, list[int]] = {lane.key: [] for lane in lanes}
         # What is written; where it stands is added by `snapshot`.
-        self._now = Snapshot(State.WAITING, prompt, {lane.key: "" for lane in lanes})
+        self._now = Snapshot(JobState.WAITING, prompt, {lane.key: "" for lane in lanes})
         self._job = self._begin(sampling.new_tokens)
 
     def _begin(self, new_tokens: int) -> Job[None]:
@@ -120,7 +120,7 @@ class LaneJob:
     def can_continue(self) -> bool:
         """Whether it has stopped or reached its length, and a lane has more to say."""
         length = max(map(len, self._ids.values()), default=0)
-        over = self._job.state in (State.DONE, State.STOPPED)
+        over = self._job.state in (JobState.DONE, JobState.STOPPED)
         return over and 0 < length < MAX_NEW_TOKENS and bool(self._open())
 
     def _open(self) -> list[Lane]:

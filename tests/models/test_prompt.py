@@ -47,10 +47,10 @@ def test_special_tokens_are_outlined_and_text_stays_text(tokenizer: Any) -> None
     shown = _outlined(f"<b>fox</b>{END} end", special)
     assert shown.startswith("&lt;b&gt;fox&lt;/b&gt;<span class='chip special'")
     assert shown.endswith("&lt;|endoftext|&gt;</span> end") and "<b>" not in shown
-    from explorer.jobs import State
+    from explorer.jobs import JobState
     from explorer.steering.lane_job import Snapshot
 
-    snapshot = Snapshot(State.DONE, f"fox{END}", {"source": "then <i>x</i>"})
+    snapshot = Snapshot(JobState.DONE, f"fox{END}", {"source": "then <i>x</i>"})
     titles = {"source": ("seed0", "A, left alone")}
     html = _lane("source", titles, snapshot, LIGHT, "raw", special)
     assert html.count("chip special") == 1 and "then &lt;i&gt;x&lt;/i&gt;" in html

@@ -319,6 +319,23 @@ def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pyt
     assert check(*pair, place / "whole", options, "x", until("never")).sites == made.sites
 
 
+def test_a_check_that_waits_for_the_same_one_can_be_cancelled(place: Path) -> None:
+    from explorer.jobs import Cancelled
+    from explorer.models.language_model import digest
+    from explorer.pipeline.check_options import CheckOptions, Checkpoint
+    from explorer.pipeline.run_check import _Work, check
+
+    options, places = CheckOptions(tokens=9000, context=32, sites="1", seed=11), [place / "a", place / "b"]
+
+    def report(step: str, _share: float) -> None:
+        if step.startswith("waiting for the same check"):
+            raise Cancelled
+
+    with _Work(places, [digest(p) for p in places], options).lock(report), pytest.raises(Cancelled):
+        check(*(Checkpoint(str(p)) for p in places), place / "never", options, "x", report)
+    assert not (place / "never").exists()
+
+
 def test_massive_rows_are_put_back_when_asked(place: Path, tokenizer: Any) -> None:
     network = tiny.network("llama", 0)
     with torch.no_grad():

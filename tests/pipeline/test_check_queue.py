@@ -11,7 +11,7 @@ from clock import LONG, until as wait_until
 
 from explorer.errors import InputError
 from explorer.files import write_json
-from explorer.jobs import Progress, State
+from explorer.jobs import JobState, Progress
 from explorer.pipeline.check_queue import CheckJob, CheckQueue, time_left
 from explorer.progress import Report
 from explorer.study.library import own_names
@@ -47,13 +47,13 @@ class Gate:
             self.left.set()
 
 
-def until(check: CheckJob, state: State) -> Progress:
+def until(check: CheckJob, state: JobState) -> Progress:
     wait_until(lambda: check.job.state == state)
     return check.job.look()
 
 
 def study_of(check: CheckJob) -> str | None:
-    until(check, State.DONE)
+    until(check, JobState.DONE)
     return check.job.result
 
 
@@ -72,12 +72,12 @@ def test_two_visitors_take_turns_and_each_finds_their_own() -> None:
     second = queue.submit("ben", "C → D", two, "cd")
     assert one.entered.wait(LONG)
     waiting = second.job.look()
-    assert waiting.state == State.WAITING and waiting.ahead == 1 and not two.entered.is_set()
+    assert waiting.state == JobState.WAITING and waiting.ahead == 1 and not two.entered.is_set()
     assert queue.find("ann") is first and queue.find("ben") is second and queue.find("cleo") is None
     with pytest.raises(InputError, match="your check of A → B is not over"):
         queue.submit("ann", "E → F", Gate(), "ef")
     one.open.set()
-    done = until(first, State.DONE)
+    done = until(first, JobState.DONE)
     assert first.job.result == "ab" and done.share == 1.0 and not done.busy
     assert two.entered.wait(LONG) and second.job.look().ahead == 0
     two.open.set()
@@ -96,9 +96,9 @@ def test_progress_has_a_step_and_never_falls() -> None:
     job = queue.submit("ann", "A → B", gate, "ab")
     wait_until(lambda: job.job.look().share >= 0.5)
     now = job.job.look()
-    assert (now.state, now.step, now.share) == (State.RUNNING, "halfway", 0.5) and now.seconds > 0
+    assert (now.state, now.step, now.share) == (JobState.RUNNING, "halfway", 0.5) and now.seconds > 0
     gate.open.set()
-    assert until(job, State.DONE).step == "nearly there"
+    assert until(job, JobState.DONE).step == "nearly there"
 
 
 def test_the_time_left_follows_the_pace_and_is_not_told_when_overtaken() -> None:
@@ -115,7 +115,7 @@ def test_cancelling_ends_the_work_and_leaves_nothing() -> None:
     waiting = queue.submit("ben", "C → D", next_one, "cd")
     assert gate.entered.wait(LONG)
     job.job.cancel()
-    assert job.job.state == State.STOPPED, "at once, for the visitor"
+    assert job.job.state == JobState.STOPPED, "at once, for the visitor"
     assert gate.left.wait(2), "and soon in the thread"
     assert next_one.entered.wait(LONG)
     waiting.job.cancel()
@@ -173,7 +173,7 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     queue, gate = CheckQueue(), Gate(then)
     gate.open.set()
     job = queue.submit("ann", "A → B", gate, "ab")
-    failed = until(job, State.FAILED)
+    failed = until(job, JobState.FAILED)
     assert message in failed.message and "\n" not in failed.message and "secret" not in failed.message
     assert ("secret detail" in caplog.text) == logged, "the details are in the server's log"
     gone(0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from explorer.jobs import Cancelled
 from explorer.pipeline.check_steering import contrast_responses, knows_text
 from explorer.report.make import _steering
 from explorer.steering.dose_measure import OwnContrast, own_contrasts
@@ -80,9 +81,6 @@ def test_only_models_that_know_the_text_are_steered(study: Study) -> None:
 
 
 def test_reading_contrasts_can_be_cancelled(study: Study) -> None:
-    class Cancelled(Exception):
-        pass
-
     def cancel(_share: float) -> None:
         raise Cancelled
 

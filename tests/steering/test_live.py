@@ -16,7 +16,7 @@ from explorer.alignment.orthogonal import haar
 from explorer.alignment.site_maps import SiteMaps
 from explorer.alignment.twin import make_twin, twin_rotation
 from explorer.errors import InputError
-from explorer.jobs import Queue, State
+from explorer.jobs import JobState, Queue
 from explorer.models.sites import Site
 from explorer.presentation.steering import captions as steering_sentences
 from explorer.steering import lane_job, lanes as live
@@ -100,7 +100,7 @@ def test_a_job_streams_and_ends_with_what_generate_writes(twins: Steering) -> No
     while running.running:
         lengths.add(running.snapshot().tokens)
     end = running.wait(20)
-    assert end.state == State.DONE and not running.alive and not end.message
+    assert end.state == JobState.DONE and not running.alive and not end.message
     assert dict(end.texts) == generate(lanes, twins.site, PROMPT, sampling)
     assert len(lengths) > 2
     assert 0 < end.tokens <= 30 * len(lanes) and end.seconds > 0
@@ -112,7 +112,7 @@ def test_stop_holds_at_once(twins: Steering) -> None:
     until(lambda: running.snapshot().tokens)
     running.stop()
     shown = running.snapshot()
-    assert shown.state == State.STOPPED and not running.running
+    assert shown.state == JobState.STOPPED and not running.running
     assert running.wait(5) == shown and not running.alive
     assert shown.tokens < 400 * (2 + len(ARMS))
     running.stop()
@@ -171,7 +171,7 @@ def test_ten_sessions_on_one_model_write_what_each_writes_alone(twins: Steering)
     alone = [tokens(s) for s in range(10)]
     jobs = [LaneJob(lanes(s), twins.site, PROMPT, samplings[s], watched=True, patience=30) for s in range(10)]
     waiting = max(j.snapshot().ahead for j in jobs)
-    assert all(j.wait(60).state == State.DONE for j in jobs)
+    assert all(j.wait(60).state == JobState.DONE for j in jobs)
     assert [j._ids for j in jobs] == alone
     assert waiting > 0 and len({tuple(own["source+v"]) for own in alone}) == 10
     assert tiny.hooks(twins.source) == tiny.hooks(twins.target) == 0
@@ -191,7 +191,7 @@ def test_continue_writes_what_a_longer_run_would_have(twins: Steering, positions
     short.more()
     assert short.running
     end = short.wait(30)
-    assert end.state == State.DONE and dict(end.texts) == dict(long.snapshot().texts)
+    assert end.state == JobState.DONE and dict(end.texts) == dict(long.snapshot().texts)
     assert end.tokens == long.snapshot().tokens
     for key, pieces in long.snapshot().pieces.items():
         assert [p.text for p in end.pieces[key]] == [p.text for p in pieces]
@@ -212,7 +212,7 @@ def test_a_stopped_job_goes_on_and_says_when_it_cannot(twins: Steering) -> None:
     failed.wait(10)
     assert not failed.can_continue
     failed.more()
-    assert failed.snapshot().state == State.FAILED
+    assert failed.snapshot().state == JobState.FAILED
 
 
 def test_work_that_nobody_looks_at_pauses_and_goes_on(twins: Steering) -> None:
@@ -222,10 +222,10 @@ def test_work_that_nobody_looks_at_pauses_and_goes_on(twins: Steering) -> None:
     running = LaneJob(lanes, twins.site, PROMPT, sampling, patience=0.3, queue=queue)
     until(lambda: running._now.tokens)
     clock.now += 1.0
-    until(lambda: running._job.state == State.WAITING)
+    until(lambda: running._job.state == JobState.WAITING)
     paused = running._now.tokens
     other = LaneJob(lanes, twins.site, PROMPT, Sampling(new_tokens=5), queue=queue)
-    assert other.wait(20).state == State.DONE, "a paused job keeps no place in the queue"
+    assert other.wait(20).state == JobState.DONE, "a paused job keeps no place in the queue"
     assert running._now.tokens == paused < 400 * len(lanes), "it worked unseen"
     until(lambda: running.snapshot().tokens > paused)
     running.stop()
@@ -258,7 +258,7 @@ def test_several_sites_and_weights_add_up(twins: Steering) -> None:
 )
 def test_bad_input_ends_a_job_with_its_reason(twins: Steering, prompt: str, sampling: Sampling, message: str) -> None:
     end = LaneJob(build_lanes(twins, ARMS, 0.4), twins.site, prompt, sampling).wait(10)
-    assert end.state == State.FAILED and message in end.message and not any(end.texts.values())
+    assert end.state == JobState.FAILED and message in end.message and not any(end.texts.values())
 
 
 def test_an_unforeseen_error_ends_a_job_calmly(twins: Steering, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +267,7 @@ def test_an_unforeseen_error_ends_a_job_calmly(twins: Steering, monkeypatch: pyt
 
     monkeypatch.setattr(lane_job, "stream", broken)
     end = LaneJob(build_lanes(twins, (), 0.4), twins.site, PROMPT, Sampling()).wait(10)
-    assert end.state == State.FAILED
+    assert end.state == JobState.FAILED
     assert "RuntimeError" in end.message and "secret" not in end.message
 
 

@@ -18,7 +18,7 @@ from explorer.alignment import (
     SiteResult,
     recovered,
 )
-from explorer.jobs import Progress, State
+from explorer.jobs import JobState, Progress
 from explorer.metrics import Estimate
 from explorer.number_text import interval, minus
 from explorer.pipeline import CheckEstimate, Checkpoint, short_name
@@ -90,7 +90,7 @@ def estimate(found: CheckEstimate | None, memory: float | None) -> str:
 
 def progress(title: str, now: Progress, seconds_left: float | None) -> tuple[str, str]:
     """Headline and line below it (plain text)."""
-    if now.state == State.WAITING:
+    if now.state == JobState.WAITING:
         if now.ahead:
             return f"Waiting: {title}", f"{now.ahead} {'check is' if now.ahead == 1 else 'checks are'} before yours."
         return f"Waiting: {title}", "It begins as soon as the one before has stopped."

@@ -12,7 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from explorer.errors import InputError
-from explorer.jobs import State
+from explorer.jobs import JobState
 from explorer.pipeline import CHECKS, CheckJob, CheckRequest, Fields, Work, check, examine, needed
 from explorer.presentation.check import captions as sentences
 from explorer.progress import Report
@@ -93,9 +93,9 @@ def _draw(asked: CheckJob) -> bool:
                 st.html(
                     "<p class='fact quiet'>It goes on while you look at other pages, and if you close this one.</p>"
                 )
-    elif now.state == State.FAILED:
+    elif now.state == JobState.FAILED:
         st.error(f"{asked.title}: {now.message}")
-    elif now.state == State.STOPPED:
+    elif now.state == JobState.STOPPED:
         st.html(
             f"<p class='fact' role='status'>The check of {escape(asked.title)} was cancelled. Nothing of it is listed; "
             "steps that were finished are kept, so that another try is faster.</p>"

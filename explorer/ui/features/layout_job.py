@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.jobs import CORES, LAYOUTS, Job, State
+from explorer.jobs import CORES, LAYOUTS, Job, JobState
 from explorer.study import LAYOUT, SHIPPED, read_optional
 from explorer.ui import cache
 from explorer.ui.clicks import poll
@@ -104,7 +104,7 @@ def _draw(made: Layouts, site_index: int) -> bool:
     now = made.job.look()
     if site_index in made.done:
         return False
-    if now.state == State.FAILED:
+    if now.state == JobState.FAILED:
         st.error(f"The map could not be laid out: {now.message}. The list below and the table hold every feature.")
     else:
         step = now.step or "waiting for another layout"

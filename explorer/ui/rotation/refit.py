@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from explorer.jobs import MEASURERS, PATIENCE, Desk, Job, State
+from explorer.jobs import MEASURERS, PATIENCE, Desk, Job, JobState
 from explorer.pipeline import WEIGHTS, CheckPlan
 from explorer.presentation import captions as sentences
 from explorer.ui import cache
@@ -57,7 +57,7 @@ def _draw(view: View) -> bool:
             st.progress(now.share, f"{now.ahead} before you" if now.ahead else now.step or "starting", width=420)
             return True
         st.button(f"Fit R again, live, at {view.site.label}", key=_BUTTON, on_click=note, args=(_BUTTON,))
-        if now is not None and now.state == State.FAILED:
+        if now is not None and now.state == JobState.FAILED:
             st.html(f"<p class='fact'>{escape(now.message)}</p>")
         elif found is not None:
             st.html(f"<p class='fact'>{found}</p>")

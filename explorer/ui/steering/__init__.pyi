@@ -1,6 +1,6 @@
 from . import vector_cache as vector_cache
 from .control_panel import controls as controls
 from .dose_panel import draw_dose as draw_dose
-from .lanes_panel import LanesDesk as LanesDesk, draw_bench as draw_bench
+from .lanes_panel import LaneDesk as LaneDesk, draw_bench as draw_bench
 from .transfer_panel import draw_transfer as draw_transfer
 from .vector_cache import class_tokens as class_tokens

@@ -9,7 +9,7 @@ from html import escape
 import streamlit as st
 
 from explorer.errors import InputError
-from explorer.jobs import PATIENCE, State
+from explorer.jobs import PATIENCE, JobState
 from explorer.models import spelled
 from explorer.presentation.steering import captions as steering_sentences
 from explorer.steering import PLAIN, STEERED, LaneJob, Request, Snapshot, build_lanes
@@ -25,7 +25,7 @@ MAX_SEED = 9999
 
 
 @dataclass
-class LanesDesk:
+class LaneDesk:
     """What one session has running, or has run last."""
 
     job: LaneJob | None = None
@@ -71,19 +71,19 @@ class LanesDesk:
     def snapshot(self) -> Snapshot | None:
         """What there is to show."""
         if self.error:
-            return Snapshot(State.FAILED, "", {}, message=self.error)
+            return Snapshot(JobState.FAILED, "", {}, message=self.error)
         return self.job.snapshot() if self.job else None
 
 
-@st.cache_resource(scope="session", on_release=LanesDesk.stop, show_spinner=False)
-def bench() -> LanesDesk:
-    """This session's bench: no other session can reach it, and its work stops when the session ends."""
-    return LanesDesk()
+@st.cache_resource(scope="session", on_release=LaneDesk.stop, show_spinner=False)
+def desk() -> LaneDesk:
+    """This session's desk: no other session can reach it, and its work stops when the session ends."""
+    return LaneDesk()
 
 
 def draw_bench(view: View, request: Request) -> None:
     """Buttons, status and lanes; polls while text is being written."""
-    mine = bench()
+    mine = desk()
     try:
         with st.spinner(f"Loading {view.source} and {view.target} …"):
             units = norms(request, request.sites[-1])
@@ -107,7 +107,7 @@ def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
 
 
 def _draw(view: View, request: Request, facts: str) -> bool:
-    mine = bench()
+    mine = desk()
     consume("generate", partial(mine.start, request))
     snapshot = mine.snapshot()
     stale = mine.request is not None and mine.request != request
@@ -128,7 +128,7 @@ def _draw(view: View, request: Request, facts: str) -> bool:
     draw_lanes(
         (PLAIN, STEERED, *shown.arms),
         (shown.source, shown.target),
-        snapshot or Snapshot(State.DONE, request.prompt, dict.fromkeys((PLAIN, STEERED, *request.arms), "")),
+        snapshot or Snapshot(JobState.DONE, request.prompt, dict.fromkeys((PLAIN, STEERED, *request.arms), "")),
         view.palette,
         view.arm,
         stale,

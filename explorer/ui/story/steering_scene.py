@@ -10,7 +10,7 @@ from html import escape
 
 import streamlit as st
 
-from explorer.jobs import State
+from explorer.jobs import JobState
 from explorer.narrative import Story
 from explorer.palette import Palette
 from explorer.pipeline import NEW_TOKENS, is_word
@@ -19,21 +19,25 @@ from explorer.study import RecordedRun, WrittenToken
 from explorer.ui import cache
 from explorer.ui.clicks import poll
 from explorer.ui.frame import View
-from explorer.ui.steering import LanesDesk, class_tokens
+from explorer.ui.steering import LaneDesk, class_tokens
 
 POLL_SECONDS = 0.15
 PACE = 12
 """Tokens of a replay in a second: a reader follows, whatever machine wrote them."""
 LANES = (STEERED, *(arm for arm in RECORDED if arm != "none"))
 """What the stage has room for."""
-_LIVE = {State.DONE: "written live", State.STOPPED: "written live, stopped", State.WAITING: "waiting for the models …"}
+_LIVE = {
+    JobState.DONE: "written live",
+    JobState.STOPPED: "written live, stopped",
+    JobState.WAITING: "waiting for the models …",
+}
 
 
 @dataclass
 class Stage:
     """What one session shows on the steering scene: a replay that began at some moment, or a live generation."""
 
-    bench: LanesDesk = field(default_factory=LanesDesk)
+    desk: LaneDesk = field(default_factory=LaneDesk)
     """The live generation."""
     live: bool = False
     """Whether it is shown instead of the recording."""
@@ -42,17 +46,17 @@ class Stage:
 
     def replay(self) -> None:
         """Begin the recording again."""
-        self.bench.stop()
+        self.desk.stop()
         self.live, self.began = False, time.monotonic()
 
     def write(self, request: Request) -> None:
         """Write live."""
         self.live = True
-        self.bench.start(request)
+        self.desk.start(request)
 
     def release(self) -> None:
         """Stop the work of a session that has ended."""
-        self.bench.stop()
+        self.desk.stop()
 
 
 @st.cache_resource(scope="session", on_release=Stage.release, show_spinner=False)
@@ -66,7 +70,7 @@ def draw(story: Story, view: View, palette: Palette) -> None:
     mine = stage()
     if not mine.began:
         mine.replay()
-    moving = mine.bench.running if mine.live else _replaying(mine, _run(story))
+    moving = mine.desk.running if mine.live else _replaying(mine, _run(story))
     poll(moving, partial(_draw, story, view, palette), POLL_SECONDS)
 
 
@@ -88,8 +92,8 @@ def _replayed(mine: Stage) -> int:
 def _draw(story: Story, view: View, palette: Palette) -> bool:
     mine, run = stage(), _run(story)
     moving = _replaying(mine, run)
-    snapshot = mine.bench.snapshot() if mine.live else None
-    if snapshot is not None and snapshot.state == State.FAILED:
+    snapshot = mine.desk.snapshot() if mine.live else None
+    if snapshot is not None and snapshot.state == JobState.FAILED:
         written: Mapping[str, Sequence[WrittenToken]] = {}
         status = f"Nothing was written: {snapshot.message}"
     elif snapshot is not None:
