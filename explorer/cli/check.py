@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         keep_massive=options.keep_massive,
     )
     source = Checkpoint(options.source, options.revision_source)
-    command = "python -m explorer check " + shlex.join(_arguments(options))
+    command = "python -m explorer " + shlex.join(options.arguments)
     found: list[Checked] = []
     for target, name in zip(options.targets, folder_names(options.targets), strict=True):
         folder = out / name if len(options.targets) > 1 else out
@@ -91,19 +91,6 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             sys.stdout.buffer.write(encode(overview))
     return max(2 if c.report is None else exit_code(c.report.verdict) for c in found)
-
-
-def _arguments(options: argparse.Namespace) -> list[str]:
-    """The command's arguments as a person would give them: those that differ from the defaults."""
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    given = [options.source, *options.targets]
-    for action in parser._actions:
-        value = getattr(options, action.dest, None)
-        if not action.option_strings or action.dest == "help" or value == action.default:
-            continue
-        given += [action.option_strings[0]] if value is True else [action.option_strings[0], str(value)]
-    return given
 
 
 class ProgressLine:

@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     try:
         options = _parser().parse_args(arguments)
+        options.arguments = sys.argv[1:] if arguments is None else arguments
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code: int = import_module(f"explorer.cli.{options.command or 'app'}").run(options)

@@ -1,7 +1,8 @@
 """Steering vectors from files: .npy, .safetensors, and the .gguf control vectors that repeng and llama.cpp exchange.
 
 Nothing is unpickled. A file holds one vector, or one for each layer: that of layer i is the output of block i, which
-is the site i + 1.
+is the site i + 1. GGUF is read by hand: the `gguf` package reads paths, not bytes, and never ends on a damaged file
+whose list claims to be longer than the file.
 """
 
 from __future__ import annotations
