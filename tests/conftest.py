@@ -37,8 +37,9 @@ expect.set_options(timeout=90_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, so that no worker is left with it at the end."""
-    items.sort(key=lambda item: ("browser" not in item.keywords, "slow" not in item.keywords))
+    """Files that take longest come first, so that no worker is left with one at the end. A file stays whole."""
+    slow = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: ("browser" not in item.keywords, item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)

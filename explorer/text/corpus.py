@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
 
-    from explorer.text import LabelReader
     from explorer.text.contrast import Contrast, ReadyContrast
+    from explorer.text.label_reader import LabelReader
 
 HELD_OUT = "held-out"
 """The split of a generated corpus that no model is trained on: studies are measured on it."""

@@ -138,6 +138,7 @@ def test_a_target_without_a_dictionary_has_no_partners(target: str) -> None:
     assert not {"partner", "mutual", "cosine_raw"} & set(at.dataframe[0].value)
 
 
+@pytest.mark.slow
 def test_every_map_and_the_colour_by_label() -> None:
     at = page(b="twin")
     for colour in ("density", "region", "label"):
