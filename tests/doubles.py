@@ -25,8 +25,8 @@ def in_coordinates(name: str, matrix: Tensor, ignores: bool = False, noise: floa
     scramble = torch.linalg.qr(torch.randn(len(matrix), len(matrix), generator=torch.Generator().manual_seed(5))).Q
     true_residuals, true_edit = activations.residuals, activations.edit_residual
 
-    def residuals(model: LanguageModel, ids: Tensor, sites: Sequence[Site], mask: Any = None) -> dict[Site, Tensor]:
-        found = true_residuals(model, ids, sites, mask)
+    def residuals(model: LanguageModel, ids: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
+        found = true_residuals(model, ids, sites)
         if model.name != name:
             return found
         generator = torch.Generator().manual_seed(int(ids.sum()))

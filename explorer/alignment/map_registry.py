@@ -14,7 +14,6 @@ from explorer.alignment import maps
 from explorer.alignment.maps import ResidualMap
 from explorer.alignment.moments import CrossMoments, Moments
 from explorer.alignment.orthogonal import orthogonal_factor
-from explorer.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -136,13 +135,6 @@ _TABLE = (
 
 MAPS = {entry.name: entry for entry in _TABLE}
 """Every map by its name, in the order of the ladder and of the switch."""
-
-
-def find(name: str) -> MapEntry:
-    """The entry of a map. Raises InputError for a name that is not in the table."""
-    if name not in MAPS:
-        raise InputError(f"no map '{name}': there are {', '.join(MAPS)}")
-    return MAPS[name]
 
 
 def rungs() -> dict[str, MapEntry]:

@@ -107,8 +107,9 @@ def _maps(study: Study, options: argparse.Namespace, site: Site) -> SiteMaps:
     import torch
 
     from explorer.alignment import ResidualMap, SiteMaps
+    from explorer.steering import CARRIED
 
-    if options.arm in ("rotated", "affine", "shuffled"):
+    if options.arm in CARRIED and options.arm != "raw":
         return study.site_maps(options.source, options.target, site)
     eye, zero = torch.eye(study.file.d_model), torch.zeros(study.file.d_model)
     return SiteMaps({"raw": ResidualMap(eye, zero, zero, eye)})

@@ -93,7 +93,7 @@ class SiteReport:
     """Median firing Pearson r over features by map: null where no feature fired often enough; null as a whole where no
     dictionary was used."""
     intervals: Mapping[str, tuple[float, float]]
-    """95 % bounds of the document bootstrap by name, e.g. ev.orthogonal, rho, stitch.target_to_source["affine"]."""
+    """95 % bounds of the document bootstrap by name, e.g. ev.orthogonal, rho, stitch.target_to_source.affine."""
     verdict: str
     """One of the verdicts."""
     reasons: tuple[str, ...]

@@ -111,12 +111,12 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     figure = go.Figure()
     beside = [("token lookup", site.token.lookup), ("R beyond the token", site.token.residual)]
     dots = [
-        (m.title, site.ladder[rung], palette.arm(m.colour), "circle")
+        (m.title, site.ladder[rung], palette.arm(m.colour), "circle", f"<br>{m.meaning}")
         for rung, m in rungs().items()
         if rung in site.ladder.rungs
     ]
-    dots += [(title, e, palette.ink, "diamond-open") for title, e in beside if e is not None]
-    for title, e, colour, symbol in dots:
+    dots += [(title, e, palette.ink, "diamond-open", "") for title, e in beside if e is not None]
+    for title, e, colour, symbol, meaning in dots:
         figure.add_trace(
             go.Scatter(
                 x=[e.value],
@@ -134,7 +134,7 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
                     "color": palette.ink,
                     "thickness": 1.2,
                 },
-                hovertemplate=f"{title}: %{{x:.3f}} [{e.low:.3f}, {e.high:.3f}]<extra></extra>",
+                hovertemplate=f"{title}: %{{x:.3f}} [{e.low:.3f}, {e.high:.3f}]{meaning}<extra></extra>",
             )
         )
     for title, values in controls(site):
@@ -151,7 +151,7 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     names = [title for title, *_ in dots] + [title for title, _ in controls(site)]
     figure.add_vline(x=0, line={"color": palette.ink, "width": 1})
     base_layout(figure, palette, 60 + 31 * len(names))
-    worst = min(e.low for _, e, _, _ in dots)
+    worst = min(e.low for _, e, *_ in dots)
     left = max(-3.0, min(worst, *(v for _, values in controls(site) for v in values)) - 0.15)
     figure.update_xaxes(title="explained variance of the source's rows", range=[left, 1.18], showgrid=True)
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False)

@@ -133,7 +133,7 @@ def readings_html(rows: Sequence[tuple[str, ...]], view: View) -> str:
     body = ""
     for row in rows:
         arm = row[0]
-        kind = "chosen" if arm == view.arm else "null" if arm in ("shuffled", "random") else ""
+        kind = "chosen" if arm == view.arm else "null" if arm in MAPS and MAPS[arm].is_control else ""
         title = f"{html.escape(view.source)} itself" if arm == "source" else f"{html.escape(view.target)} {arm}"
         cells = "".join(f"<td>{row[i]}</td>" for i in used)
         body += f"<tr class='{kind}'><th scope='row'>{title}</th>{cells}</tr>"
