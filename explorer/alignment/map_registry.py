@@ -26,8 +26,6 @@ class FitMoments:
     """True pairs of the validation split, on which strengths are chosen."""
     wrong: CrossMoments
     """A deranged pairing of the fit split."""
-    seed: int = 0
-    """Seed of the maps that are drawn."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ _TABLE = (
         is_orthogonal=True, is_control=True, tensor="shuffled_special", like="shuffled",
     ),
     MapEntry(
-        "random", lambda m: maps.random_rotation(m.fit, m.seed), "random R",
+        "random", lambda m: maps.random_rotation(m.fit, 0), "random R",
         "A Haar-random rotation with the true means.", "null",
         is_arm=True, is_orthogonal=True, is_control=True, is_drawn=True, short="through random R",
         read="Read through a random rotation",

@@ -27,7 +27,7 @@ class SiteMaps:
         return self.by_name[name]
 
 
-def fit_maps(moments: SiteMoments, seed: int = 0) -> SiteMaps:
+def fit_maps(moments: SiteMoments) -> SiteMaps:
     """Every map of a site from its moments. Raises InputError for fewer than 20·d rows."""
     fit = moments.fit
     least = LEAST_ROWS_PER_DIMENSION * len(fit.sum_source)
@@ -36,5 +36,5 @@ def fit_maps(moments: SiteMoments, seed: int = 0) -> SiteMaps:
     wrong = next((m for m in moments.shuffled if m.n), None)
     if wrong is None:
         raise InputError("not assessable: every chunk of the text is from one document: give at least two to fit")
-    given = FitMoments(fit, moments.validation, wrong, seed)
+    given = FitMoments(fit, moments.validation, wrong)
     return SiteMaps({name: entry.fit(given) for name, entry in MAPS.items()})

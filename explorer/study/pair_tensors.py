@@ -38,8 +38,8 @@ def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[s
     write_tensors(folder / "clouds.safetensors", points)
 
 
-def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:
-    """The maps that `save_tensors` wrote, by site name; the drawn ones are made again, the random one from its seed."""
+def load_maps(path: Path) -> dict[str, SiteMaps]:
+    """The maps that `save_tensors` wrote, by site name; the drawn ones are made again."""
     from safetensors.torch import load_file
 
     from explorer.alignment import SiteMaps
@@ -48,7 +48,7 @@ def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:
     out: dict[str, SiteMaps] = {}
     for site in [key.removesuffix(".R") for key in found if key.endswith(".R")]:
         means = found[f"{site}.mean_source"], found[f"{site}.mean_target"]
-        given = _means_only(*means, random_seed)
+        given = _means_only(*means)
         by_name: dict[str, ResidualMap] = {}
         for name, entry in MAPS.items():
             matrix = found.get(f"{site}.{entry.tensor}")
@@ -63,9 +63,9 @@ def load_maps(path: Path, random_seed: int = 0) -> dict[str, SiteMaps]:
     return out
 
 
-def _means_only(source: Float[Tensor, " d"], target: Float[Tensor, " d"], seed: int) -> FitMoments:
+def _means_only(source: Float[Tensor, " d"], target: Float[Tensor, " d"]) -> FitMoments:
     """One row that is the means: all that a drawn map is made of."""
     d = len(source)
     nothing = torch.zeros(1, 1, dtype=torch.float64).expand(d, d)
     one = Moments(1, source.double(), target.double(), nothing, nothing, nothing)
-    return FitMoments(one, one, CrossMoments(0, source, target, nothing), seed)
+    return FitMoments(one, one, CrossMoments(0, source, target, nothing))

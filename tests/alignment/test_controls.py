@@ -152,7 +152,7 @@ def test_the_positive_control_passes_in_every_family(family: str, kind: str, tok
 def test_a_failed_control_makes_the_pair_not_assessable(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = tiny.model("llama", tokenizer), tiny.model("llama", tokenizer, seed=1, name="B")
     with monkeypatch.context() as broken:
-        broken.setattr(controls_module.maps, "orthogonal_factor", lambda m: torch.eye(len(m), dtype=torch.float64))
+        broken.setattr(controls_module, "orthogonal_factor", lambda m: torch.eye(len(m), dtype=torch.float64))
         failed = positive_control(a, CHUNKS, [a.sites[1]], silent)
     assert not failed.passed
     shared = replace(controls(a, b, CHUNKS, [a.sites[1]], "a", silent, Cache(None)), positive=failed)
