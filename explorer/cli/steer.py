@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
-from explorer.steering import ARMS, Arm
+from explorer.steering import ARMS, CARRIED, Arm
 
 if TYPE_CHECKING:
     from jaxtyping import Float
