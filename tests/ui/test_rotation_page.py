@@ -11,6 +11,7 @@ from clock import until
 from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.map_registry import arms
+from explorer.jobs import MEASURERS
 from explorer.study.study import Study, open_study
 
 APP = str(Path(__file__).resolve().parents[2] / "explorer" / "app.py")
@@ -117,3 +118,13 @@ def test_fitting_again_live_gives_the_stored_map(study: Study, monkeypatch: pyte
     assert "Fitted again in" in text
     difference = float(text.split("the two R is <b>")[1].split("<")[0])
     assert difference < 1e-3
+
+
+def test_a_live_fit_is_cancelled(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("explorer.ui.cache.chunks", lambda _where: study.chunks(110))
+    app = open_page()
+    app.button(key="refit_button").click().run()
+    app.button(key="refit_cancel").click().run()
+    assert not app.exception and app.button(key="refit_button")
+    assert "Fitted again in" not in " ".join(h.proto.body for h in app.get("html"))
+    until(lambda: MEASURERS.empty, 240)
