@@ -1,35 +1,14 @@
-"""Background work: served in order, cancelled at once, paused while nobody looks, failed calmly; a session's desk."""
+"""Background work: served in order, cancelled at once, paused while nobody looks, failed calmly."""
 
 import threading
 from typing import Any
 
 import pytest
 import torch
-from clock import LONG, Clock, until
+from background import LONG, Clock, Steps, until
 
 from explorer.errors import InputError
-from explorer.jobs import CORES, FORGET, PAGE_CORES, Cancelled, Desk, Job, JobState, Queue
-
-
-class Steps:
-    """Work that reports after every step that the test lets it make, until it is told to end."""
-
-    def __init__(self) -> None:
-        self.made, self.over, self.left = 0, threading.Event(), threading.Event()
-        self._more = threading.Semaphore(0)
-
-    def step(self, count: int = 1) -> None:
-        self._more.release(count)
-
-    def __call__(self, job: Job[int]) -> int:
-        try:
-            while not self.over.is_set():
-                if self._more.acquire(timeout=0.002):
-                    self.made += 1
-                job.report(f"step {self.made}", self.made / 100)
-            return self.made
-        finally:
-            self.left.set()
+from explorer.jobs import CORES, FORGET, PAGE_CORES, Cancelled, Job, JobState, Queue
 
 
 def ended(job: Job[Any]) -> Any:
@@ -233,26 +212,3 @@ def test_a_job_uses_its_own_number_of_cores() -> None:
     one, all_of_them = (Job(lambda _job: torch.get_num_threads(), Queue(1), cores=n) for n in (1, CORES))
     ended(one), ended(all_of_them)
     assert (one.result, all_of_them.result) == (1, CORES) and 1 <= PAGE_CORES <= 2
-
-
-def test_a_desk_keeps_what_was_found_and_has_one_job() -> None:
-    desk, queue, steps = Desk[int](), Queue(2), Steps()
-    assert desk.look("a") is None and desk.found("a") is None
-    desk.start("a", lambda: Job(steps, queue))
-    steps.step(2)
-    until(lambda: steps.made == 2)
-    assert (now := desk.look("a")) is not None and now.busy and desk.look("b") is None
-    steps.over.set()
-    until(lambda: desk.found("a") == 2)
-    endless = Steps()
-    desk.start("b", lambda: Job(endless, queue))
-    assert desk.found("a") == 2 and desk.found("b") is None and desk.look("a") is None
-
-    def refused() -> Job[int]:
-        raise InputError("no classes of this vector")
-
-    desk.start("c", refused)
-    assert endless.left.wait(LONG), "starting another ends the one before"
-    told = desk.look("c")
-    assert told is not None and (told.state, told.message) == (JobState.FAILED, "no classes of this vector")
-    assert desk.look("b") is None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clock import LONG, until as wait_until
+from background import LONG, until as wait_until
 
 from explorer.errors import InputError
 from explorer.files import write_json

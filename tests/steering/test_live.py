@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from clock import Clock, until
+from background import Clock, until
 
 from explorer.alignment.maps import ResidualMap
 from explorer.alignment.orthogonal import haar

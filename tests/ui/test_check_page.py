@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import streamlit as st
 import tiny
-from clock import until
+from background import until
 from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.verdict import MOSTLY

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clock import until
+from background import until
 from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.map_registry import arms

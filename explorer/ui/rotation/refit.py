@@ -7,11 +7,12 @@ from html import escape
 
 import streamlit as st
 
-from explorer.jobs import MEASURERS, PATIENCE, Desk, Job, JobState
+from explorer.jobs import MEASURERS, PATIENCE, Job, JobState
 from explorer.pipeline import WEIGHTS, CheckPlan
 from explorer.presentation import captions as sentences
 from explorer.ui import cache
 from explorer.ui.clicks import consume, note, poll
+from explorer.ui.desk import Desk
 from explorer.ui.frame import View
 
 POLL_SECONDS = 0.4

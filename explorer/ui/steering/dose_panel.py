@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from explorer.jobs import MEASURERS, PATIENCE, Desk, Job, Progress
+from explorer.jobs import MEASURERS, PATIENCE, Job, Progress
 from explorer.presentation.steering import dose as figures_dose, dose_captions as dose_sentences
 from explorer.steering import (
     CARRIED,
@@ -25,6 +25,7 @@ from explorer.steering import (
 )
 from explorer.ui.charts import chart
 from explorer.ui.clicks import consume, note, poll
+from explorer.ui.desk import Desk
 from explorer.ui.frame import View
 from explorer.ui.steering.cohort_panel import heading, other_cohort
 from explorer.ui.steering.vector_cache import class_tokens, ingredients
