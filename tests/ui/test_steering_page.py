@@ -160,7 +160,7 @@ def test_what_cannot_be_measured_is_told_beside_the_button(page: AppTest, monkey
 
     page.query_params["vector"] = "contrast:recipe"
     page.run()
-    monkeypatch.setattr("explorer.ui.steering.vector_cache.class_tokens", refuse)
+    monkeypatch.setattr("explorer.ui.steering.dose_panel.class_tokens", refuse)
     page.button(key="dose_measure").click().run()
     assert not page.exception and "no classes of this vector" in html(page)
     page.multiselect(key="steer_vectors").set_value(["contrast:log"]).run()
