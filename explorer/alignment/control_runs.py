@@ -88,7 +88,8 @@ def controls(
                 fresh_model(target, seed),
                 chunks,
                 sites,
-                lambda share: report(f"null: untrained target {seed + 1} of {UNTRAINED_SEEDS}", share),
+                report,
+                f"null: untrained target {seed + 1} of {UNTRAINED_SEEDS}",
                 massive,
             )
             return {

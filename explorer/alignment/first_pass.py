@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from explorer.alignment.pairing import PairedRows, paired_rows
 from explorer.alignment.ridge import Ridge
 from explorer.alignment.token_means import TokenMeans
 from explorer.models import BATCH, MASSIVE, LanguageModel, NormLimits, Site
-from explorer.progress import Report
+from explorer.progress import Report, counted
 from explorer.text import Chunks, sample, shuffle
 
 SHUFFLES = 19
@@ -97,13 +97,15 @@ def collect_moments(
     """Pass 1 over validation and fit text. Chunks come in random order, so that a batch holds many documents."""
     fit, validation = shuffle(chunks.split("fit")), chunks.split("validation")
     found = {site: SiteMoments(source.d_model, fit, shuffles) for site in sites}
-    for i, rows in enumerate(paired_rows(source, target, validation, sites, limits)):
-        report("reading validation text", share(i, validation))
+    read = counted(report, "reading validation text", len(validation))
+    for rows in paired_rows(source, target, validation, sites, limits):
+        read(BATCH)
         for site, pair in rows.items():
             found[site].dropped += pair.dropped
             found[site].validation.add(pair.source[pair.keep], pair.target[pair.keep])
-    for i, rows in enumerate(paired_rows(source, target, fit, sites, limits)):
-        report("reading fit text", share(i, fit))
+    read = counted(report, "reading fit text", len(fit))
+    for rows in paired_rows(source, target, fit, sites, limits):
+        read(BATCH)
         for site, pair in rows.items():
             found[site].add_fit(pair)
     return found
@@ -114,7 +116,8 @@ def plain_moments(
     target: LanguageModel,
     chunks: Chunks,
     sites: Sequence[Site],
-    report: Callable[[float], None],
+    report: Report,
+    step: str,
     massive: float = MASSIVE,
 ) -> dict[Site, tuple[Moments, Moments, Moments]]:
     """Moments of the true pairs of the fit, validation and test split: all that a null of another target needs.
@@ -124,18 +127,11 @@ def plain_moments(
     limits = NormLimits(factor=massive)
     d = source.d_model
     parts = [sample(chunks.split(s), rows * d) for s, rows in (("fit", 100), ("validation", 20), ("test", 20))]
-    total = sum(len(p) for p in parts)
+    read = counted(report, step, sum(len(p) for p in parts))
     found = {site: (Moments.zero(d), Moments.zero(d), Moments.zero(d)) for site in sites}
-    seen = 0
     for number, part in enumerate(parts):
         for rows in paired_rows(source, target, part, sites, limits):
             for site, pair in rows.items():
                 found[site][number].add(pair.source[pair.keep], pair.target[pair.keep])
-            seen += BATCH
-            report(min(1.0, seen / total))
+            read(BATCH)
     return found
-
-
-def share(batch: int, part: Chunks) -> float:
-    """Share of a split that is done after a batch."""
-    return min(1.0, (batch + 1) * BATCH / len(part))

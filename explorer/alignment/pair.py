@@ -10,7 +10,7 @@ import torch
 
 from explorer import metrics
 from explorer.alignment.control_runs import Controls, chunks_digest
-from explorer.alignment.first_pass import collect_moments, share
+from explorer.alignment.first_pass import collect_moments
 from explorer.alignment.map_results import Stitch
 from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
@@ -22,8 +22,8 @@ from explorer.alignment.stitching import Stitcher, batch_size
 from explorer.alignment.verdict import pair_verdict, site_verdict
 from explorer.cache import Cache
 from explorer.errors import InputError
-from explorer.models import MASSIVE, LanguageModel, NormLimits, Site, same_ids
-from explorer.progress import Report
+from explorer.models import BATCH, MASSIVE, LanguageModel, NormLimits, Site, same_ids
+from explorer.progress import Report, counted, silent
 from explorer.sae import SAE
 from explorer.text import Chunks
 
@@ -51,8 +51,9 @@ def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunk
     part = chunks.split("test")
     sums, n = torch.zeros(4, dtype=torch.float64), 0
     size = batch_size(source, part)
-    for i, batch in enumerate(part.batches(size)):
-        report("comparing predictions", min(1.0, (i + 1) * size / len(part)))
+    compared = counted(report, "comparing predictions", len(part))
+    for batch in part.batches(size):
+        compared(len(batch))
         predicted = batch.valid[:, 1:]
         a, b = (m.logits(batch.ids)[:, :-1][predicted] for m in (source, target))
         truth = batch.ids[:, 1:][predicted]
@@ -99,7 +100,7 @@ def measure_pair(
     sites: Sequence[Site],
     dictionaries: Mapping[str, SAE],
     digests: tuple[str, str] = ("", ""),
-    report: Report = lambda _step, _share: None,
+    report: Report = silent,
     controls: Controls | None = None,
     cache: Cache = Cache(None),  # noqa: B008 (frozen)
     massive: float = MASSIVE,
@@ -122,8 +123,9 @@ def measure_pair(
         s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), n_documents, source.d_model) for s in sites
     }
     with torch.inference_mode():
-        for i, rows in enumerate(paired_rows(source, target, test, sites, limits)):
-            report("scoring test text", share(i, test))
+        read = counted(report, "scoring test text", len(test))
+        for rows in paired_rows(source, target, test, sites, limits):
+            read(BATCH)
             for site, pair in rows.items():
                 tallies[site].add(pair)
     stitches: dict[Site, Stitch] = {}

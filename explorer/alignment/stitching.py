@@ -15,7 +15,7 @@ from explorer.alignment.maps import ResidualMap
 from explorer.alignment.pairing import PairedRows, paired_rows
 from explorer.alignment.site_maps import SiteMaps
 from explorer.models import BATCH, LanguageModel, NormLimits, Site, edit_residual
-from explorer.progress import Report
+from explorer.progress import Report, counted, silent
 from explorer.text import Chunks
 
 TOKENS = 4096
@@ -89,13 +89,14 @@ class Stitcher:
         self.size = batch_size(source, test)
         self.own: dict[tuple[str, int], Tensor] = {}
 
-    def site(self, site: Site, fitted: SiteMaps, report: Report = lambda _s, _p: None) -> Stitch:
+    def site(self, site: Site, fitted: SiteMaps, report: Report = silent) -> Stitch:
         """Both directions at one site."""
         # By side, not by name: a model may be stitched to itself.
         losses = {side: _Losses(self.n_documents) for side in ("A", "B")}
         tokens = 0
+        read = counted(report, f"stitching at {site.label}", len(self.sample))
         for number, (batch, rows) in enumerate(self._batches(site)):
-            report(f"stitching at {site.label}", min(1.0, (number + 1) * self.size / len(self.sample)))
+            read(len(batch))
             predicted = batch.valid[:, 1:]
             document = batch.document[:, None].expand_as(batch.valid)[:, 1:][predicted]
             tokens += len(document)

@@ -6,10 +6,11 @@ sites are left to that page, which measures one vector when it is asked to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from explorer.alignment import PairResult, SiteMaps
 from explorer.models import LanguageModel, Site
+from explorer.progress import Report
 from explorer.steering import DoseResponse, OwnContrast, Steered, answer, contrast_question
 from explorer.text import Chunks, Corpus
 
@@ -34,14 +35,14 @@ def contrast_responses(
     own: tuple[Sequence[OwnContrast], Sequence[OwnContrast]],
     corpus: Corpus,
     chunks: Chunks,
-    report: Callable[[float], None],
+    report: Report,
 ) -> list[DoseResponse]:
     """The source's contrasts on the target under every arm and dose. `own`: each model's own vectors.
 
     `report` hears the share that is done after every batch of vectors, and may raise.
     """
     steered = Steered(target, site, corpus, chunks)
-    steered.report_to(report, len(own[1]))
+    steered.report_to(report, "dose–response of contrasts", len(own[1]))
     classes = [b.typical for b in own[1]]
     # One set of random directions serves every contrast.
     bands = steered.random(classes, steered.base(classes))

@@ -21,7 +21,7 @@ from explorer.files import encode, replacing, write_json, write_tensors
 from explorer.models import Site, first_middle_last, parse_sites, residual_index
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.progress import CheckPlan
-from explorer.progress import Report
+from explorer.progress import Report, silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report, sites_csv
 from explorer.text import DEFAULT, HELD_OUT, FileCorpus, TextEntry, write_texts
 
@@ -40,7 +40,7 @@ def check(
     folder: Path,
     options: CheckOptions,
     command: str,
-    report: Report = lambda _step, _share: None,
+    report: Report = silent,
 ) -> PairReport:
     """Measure a pair and write its report into `folder`. Nothing is written there if the pair cannot be assessed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from explorer.pipeline.check_steering import contrast_responses, knows_text
 from explorer.pipeline.dose_responses import CHUNKS as RESPONSE_CHUNKS, measure_responses
 from explorer.pipeline.feature_files import write_catalogue, write_pair
 from explorer.pipeline.recording import record_study
-from explorer.progress import Report
+from explorer.progress import Report, silent
 from explorer.sae import SAE
 from explorer.steering import DoseResponse, own_contrasts
 from explorer.study import NAME, DictionaryEntry, Study, StudyFile, open_study, save_tensors
@@ -49,7 +49,7 @@ def measure_study(
     file: StudyFile,
     yardstick: Callable[[Study], Yardstick],
     log: Callable[[str], None],
-    report: Report = lambda _step, _share: None,
+    report: Report = silent,
     models: Mapping[str, LanguageModel] | None = None,
     brief: bool = False,
     massive: float = MASSIVE,
@@ -92,7 +92,7 @@ class _Builder:
         self,
         study: Study,
         log: Callable[[str], None],
-        report: Report = lambda _step, _share: None,
+        report: Report = silent,
         brief: bool = False,
         massive: float = MASSIVE,
     ) -> None:
@@ -166,13 +166,10 @@ class _Builder:
         corpus, site = self.study.corpus, self.study.sites[len(self.study.sites) // 2]
         if not corpus.contrasts() or not knows_text(measured.result):
             return []
-        own = [
-            own_contrasts(self.model(n), site, corpus, partial(self.report, f"contrasts in {n}"))
-            for n in (source, target)
-        ]
+        own = [own_contrasts(self.model(n), site, corpus, self.report) for n in (source, target)]
         return contrast_responses(
             self.model(target), site, measured.maps[site.name], (own[0], own[1]), corpus,
-            self.chunks[slice(0, RESPONSE_CHUNKS)], partial(self.report, "dose–response of contrasts"),
+            self.chunks[slice(0, RESPONSE_CHUNKS)], self.report,
         )  # fmt: skip
 
     def write_study(self, yardstick: Yardstick) -> None:

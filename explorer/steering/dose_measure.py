@@ -5,7 +5,7 @@ What a model does by itself (its own vectors, random directions) is read once an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from explorer.alignment import SiteMaps, haar
 from explorer.models import LanguageModel, Site
+from explorer.progress import Report, counted, silent
 from explorer.sae import SAE
 from explorer.steering.arms import CARRIED, COMPARED, carry, unit
 from explorer.steering.dose_response import DOSES, ArmReadings, DoseResponse, dose_response
@@ -26,8 +27,6 @@ from explorer.steering.vectors import contrast_vector, median_norm
 from explorer.text import Chunks, Corpus, ReadyContrast
 
 RANDOM_DIRECTIONS = 20
-
-Report = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,11 @@ class OwnContrast:
     """Tokens that tell the classes apart."""
 
 
-def own_contrasts(
-    model: LanguageModel, site: Site, corpus: Corpus, report: Callable[[float], None] = lambda _share: None
-) -> list[OwnContrast]:
+def own_contrasts(model: LanguageModel, site: Site, corpus: Corpus, report: Report = silent) -> list[OwnContrast]:
     """Every ready contrast of a corpus on one model; `report` hears the share done before each, and may raise."""
     found, plans = [], corpus.contrasts()
     for i, plan in enumerate(plans):
-        report(i / len(plans))
+        report(f"contrasts in {model.name}", i / len(plans))
         contrast = corpus.contrast(plan.name)
         found.append(OwnContrast(plan, contrast_vector(model, site, contrast), typical_tokens(contrast, model)))
     return found
@@ -88,17 +85,10 @@ class Steered:
         self._scale = torch.tensor(DOSES) * self.norm
         self._random = torch.stack([unit(r.float()) for r in haar(model.d_model, 77)[:RANDOM_DIRECTIONS]])
 
-    def report_to(self, report: Callable[[float], None], questions: int) -> None:
+    def report_to(self, report: Report, step: str, questions: int) -> None:
         """After every batch of vectors tell the share of what so many questions read; `report` may raise."""
         total = len(DOSES) * (RANDOM_DIRECTIONS + questions * (len(CARRIED) + 1)) + questions + 1
-        done = 0
-
-        def heard(vectors: int) -> None:
-            nonlocal done
-            done += vectors
-            report(min(1.0, done / total))
-
-        self.prompts.on_batch = heard
+        self.prompts.on_batch = counted(report, step, total)
 
     def read(self, vectors: Float[Tensor, "k d"], classes: Sequence[TokenClasses]) -> SteeredScores:
         """Every vector at every dose, vectors slowest."""
@@ -165,11 +155,9 @@ def answer(
     )
 
 
-def measure_vector(
-    steered: Steered, question: Question, fitted: SiteMaps, report: Callable[[float], None]
-) -> DoseResponse:
+def measure_vector(steered: Steered, question: Question, fitted: SiteMaps, report: Report) -> DoseResponse:
     """One vector under every arm, with its own random band; `report` hears the share that is done, and may raise."""
-    steered.report_to(report, 1)
+    steered.report_to(report, "measuring", 1)
     random = steered.random([question.typical], steered.base([question.typical]))[0]
     return answer(steered, question, fitted, random)
 
@@ -210,7 +198,7 @@ class Measurer:
         target: LanguageModel,
         fitted: Mapping[str, SiteMaps],
         dictionaries: Mapping[Site, SAE],
-        report: Report = lambda _step, _share: None,
+        report: Report = silent,
     ) -> list[DoseResponse]:
         """Every ready contrast and the strongest features at every site of the pair; site by site."""
         self.prepare(source, dictionaries)

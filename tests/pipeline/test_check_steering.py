@@ -9,6 +9,7 @@ import torch
 
 from explorer.jobs import Cancelled
 from explorer.pipeline.check_steering import contrast_responses, knows_text
+from explorer.progress import Report, silent
 from explorer.report.make import _steering
 from explorer.steering.dose_measure import OwnContrast, own_contrasts
 from explorer.steering.dose_response import DoseResponse
@@ -34,7 +35,7 @@ def own(study: Study) -> Iterator[tuple[list[OwnContrast], list[OwnContrast]]]:
         yield found[0], found[1]
 
 
-def responses(study: Study, own: Any, report: Any = lambda _share: None) -> list[DoseResponse]:
+def responses(study: Study, own: Any, report: Report = silent) -> list[DoseResponse]:
     site = study.sites[len(study.sites) // 2]
     fitted = study.maps("seed0", "seed1")[site.name]
     target, text, chunks = study.load_model("seed1"), study.corpus, study.chunks(DOCUMENTS)
@@ -44,7 +45,7 @@ def responses(study: Study, own: Any, report: Any = lambda _share: None) -> list
 @pytest.mark.slow
 def test_a_check_says_what_the_steering_page_says(study: Study, own: Any) -> None:
     shares: list[float] = []
-    (found,) = responses(study, own, shares.append)
+    (found,) = responses(study, own, lambda _step, share: shares.append(share))
     shown = next(r for r in study.responses("seed0", "seed1") if (r.vector, r.site) == (found.vector, found.site))
     assert (found.verdict, found.regime, found.usable) == (shown.verdict, shown.regime, shown.usable)
     assert found.prompts == shown.prompts
@@ -81,7 +82,7 @@ def test_only_models_that_know_the_text_are_steered(study: Study) -> None:
 
 
 def test_reading_contrasts_can_be_cancelled(study: Study) -> None:
-    def cancel(_share: float) -> None:
+    def cancel(_step: str, _share: float) -> None:
         raise Cancelled
 
     site = study.sites[2]

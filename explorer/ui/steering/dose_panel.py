@@ -10,6 +10,7 @@ import streamlit as st
 
 from explorer.jobs import MEASURERS, PATIENCE, Job, Progress
 from explorer.presentation.steering import dose as figures_dose, dose_captions as dose_sentences
+from explorer.progress import counted, part
 from explorer.steering import (
     CARRIED,
     NEW_TOKENS,
@@ -145,29 +146,19 @@ def _measure(view: View, request: Request, known: bool) -> Job[Measured]:
     chunks, contrast = study.chunks(NORM_DOCUMENTS), _told(view, request)
 
     def work(job: Job[Measured]) -> Measured:
-        def told(share: float) -> None:
-            job.report("measuring", share)
-
         steered = Steered(parts.target, view.site, study.corpus, chunks)
         response, half = None, 0.0 if known else 0.6
         if not known:
             question = Question(str(request.vectors[0]), "v", parts.vector, parts.native, typical)
-            response = measure_vector(
-                steered, question, parts.fitted, lambda share: told(share * (half if contrast else 1))
-            )
-        shares, steps = None, 0
+            response = measure_vector(steered, question, parts.fitted, part(job.report, 0.0, half if contrast else 1.0))
+        shares = None
         if contrast is not None and (said := study.corpus.read_class(contrast)) is not None:
-
-            def tick() -> None:
-                nonlocal steps
-                steps += 1
-                told(half + (1 - half) * steps / NEW_TOKENS)
-
+            written = counted(part(job.report, half, 1.0), "measuring", NEW_TOKENS)
             arms = {str(arm): carry(parts.vector, arm, parts.fitted) for arm in CARRIED}
             if parts.native is not None:
                 arms = {"native": parts.native, **arms}
             shares = label_shares(
-                parts.target, view.site, steered.prompts.prompts, arms, steered.norm, said, tick
+                parts.target, view.site, steered.prompts.prompts, arms, steered.norm, said, lambda: written(1)
             )  # fmt: skip
         return Measured(response, shares)
 
