@@ -107,7 +107,6 @@ def _maps(study: Study, options: argparse.Namespace, site: Site) -> SiteMaps:
     import torch
 
     from explorer.alignment import ResidualMap, SiteMaps
-    from explorer.steering import CARRIED
 
     if options.arm in CARRIED and options.arm != "raw":
         return study.site_maps(options.source, options.target, site)
