@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -274,7 +273,7 @@ def test_presets_fill_the_fields() -> None:
 
 
 def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    entered, left = threading.Event(), threading.Event()
+    entered, left, pause = threading.Event(), threading.Event(), threading.Event()
 
     def slow(*given: Any) -> None:
         report: Report = given[-1]
@@ -282,11 +281,11 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
         try:
             while True:
                 report("reading fit text", 0.4)
-                time.sleep(0.01)
+                pause.wait(0.01)
         finally:
             left.set()
 
-    monkeypatch.setattr("explorer.pipeline.run_check.check", slow)
+    monkeypatch.setattr("explorer.ui.check.job.check", slow)
     app = filled(open_page(), models)
     before = own_names()
     app.button(key="check_start").click().run()
@@ -311,12 +310,10 @@ def test_offline_and_crashes_are_calm_lines(models: tuple[Path, Path], monkeypat
         def fail(*_given: Any, failure: Exception = failure) -> None:
             raise failure
 
-        monkeypatch.setattr("explorer.pipeline.run_check.check", fail)
+        monkeypatch.setattr("explorer.ui.check.job.check", fail)
         app = filled(open_page(), models)
         app.button(key="check_start").click().run()
-        end = time.monotonic() + 20
-        while not app.error and time.monotonic() < end:
-            app.run()
+        until(lambda app=app: app.run().error)
         told.append(app.error[0].value)
         assert app.button(key="check_start"), "the form is there again"
     assert told[0] == "A → B: the hub does not answer"

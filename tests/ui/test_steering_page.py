@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import tiny
+from background import until
 from streamlit.runtime.caching.cache_resource_api import clear_session_cache
 from streamlit.testing.v1 import AppTest
 from test_dose import response
@@ -102,12 +102,10 @@ def plain(text: str) -> str:
 
 def settle(at: AppTest) -> AppTest:
     """Run until nothing is being written."""
-    for _ in range(200):
-        if not any(word in html(at) for word in ("Writing", "Reading the prompt", "Waiting for")):
-            return at
-        time.sleep(0.05)
-        at.run()
-    raise AssertionError("the job never ended")
+    busy = ("Writing", "Reading the prompt", "Waiting for")
+    if any(word in html(at) for word in busy):
+        until(lambda: not any(word in html(at.run()) for word in busy), 60, every=0.05)
+    return at
 
 
 def start(at: AppTest, **values: Any) -> AppTest:
@@ -143,11 +141,7 @@ def test_the_dose_response_of_the_chosen_vector_is_shown_or_measured(page: AppTe
     page.multiselect(key="steer_vectors").set_value(["contrast:recipe"]).run()
     assert not page.get("plotly_chart")
     page.button(key="dose_measure").click().run()
-    for _ in range(600):
-        if page.get("plotly_chart") or page.exception:
-            break
-        time.sleep(0.1)
-        page.run()
+    until(lambda: page.run().get("plotly_chart") or page.exception, 240, every=0.1)
     assert not page.exception and "own vector" in html(page)
     names = {t["name"] for t in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]}
     assert {"random", "native", "rotated", "raw", "affine", "shuffled"} <= names
