@@ -44,6 +44,12 @@ class Palette:
         return found
 
 
+def mixed(a: str, b: str, share: float) -> str:
+    """The colour that lies at a share of the way from `a` to `b`, each as #RRGGBB."""
+    pairs = [(int(a[i : i + 2], 16), int(b[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(x + (y - x) * share):02X}" for x, y in pairs)
+
+
 LIGHT = Palette(
     source="#0072B2",
     raw="#D55E00",

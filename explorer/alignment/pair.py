@@ -10,12 +10,12 @@ import torch
 
 from explorer import metrics
 from explorer.alignment.control_runs import Controls, chunks_digest
-from explorer.alignment.first_pass import collect_moments
+from explorer.alignment.first_pass import SiteMoments, collect_moments
 from explorer.alignment.map_results import Stitch
 from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
 from explorer.alignment.pairing import paired_rows
-from explorer.alignment.results import FunctionResult, PairResult, Rows
+from explorer.alignment.results import FunctionResult, PairResult, Rows, SiteResult
 from explorer.alignment.second_pass import Cloud, FeatureFiring, SiteScorer
 from explorer.alignment.site_maps import SiteMaps, fit_maps
 from explorer.alignment.stitching import Stitcher, batch_size
@@ -119,51 +119,78 @@ def measure_pair(
     )
     fitted = {site: fit_maps(moments[site]) for site in sites}
     test, n_documents = bootstrap_units(chunks.split("test"))
-    tallies = {
+    scorers = {
         s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), n_documents, source.d_model) for s in sites
     }
-    with torch.inference_mode():
-        read = counted(report, "scoring test text", len(test))
-        for rows in paired_rows(source, target, test, sites, limits):
-            read(BATCH)
-            for site, pair in rows.items():
-                tallies[site].add(pair)
+    _score(source, target, test, scorers, limits, report)
     stitches: dict[Site, Stitch] = {}
     if controls is not None:
         stitcher = Stitcher(source, target, chunks.split("fit"), test, n_documents, limits)
         stitches = {site: stitcher.site(site, fitted[site], report) for site in sites}
-    with torch.inference_mode():
-        results = []
-        for i, site in enumerate(sites):
-            report("nulls and tests", i / len(sites))
-            found = tallies[site].result(site, controls, stitches.get(site))
-            results.append(replace(found, verdict=site_verdict(found)) if controls is not None else found)
-        clouds = {site.name: tallies[site].cloud() for site in sites}
-    function = measure_function(source, target, chunks, report)
-    crossed = cross_site(
-        [fitted[s]["rotated"].matrix for s in sites], [tallies[s].fit for s in sites], [tallies[s].test for s in sites]
-    )
+    results = _judged(scorers, stitches, controls, report)
     result = PairResult(
         source=source.name,
         target=target.name,
         source_sha256=digests[0],
         target_sha256=digests[1],
         d_model=source.d_model,
-        function=function,
+        function=measure_function(source, target, chunks, report),
         sites=tuple(results),
-        seconds=time.monotonic() - began,
-        rows=Rows(
-            fit=min(r.rows_fit for r in results),
-            validation=min(m.validation.n for m in moments.values()),
-            test=min(r.rows_test for r in results),
-            dropped=max(r.dropped for r in results),
+        rows=_fewest_rows(results, moments),
+        ev_cross_site=cross_site(
+            [fitted[s]["rotated"].matrix for s in sites],
+            [scorers[s].fit for s in sites],
+            [scorers[s].test for s in sites],
         ),
-        ev_cross_site=crossed,
         control=controls.positive if controls else None,
         verdict=pair_verdict(results, controls.positive) if controls else None,
+        seconds=time.monotonic() - began,
     )
-    firing = {site.name: tallies[site].features() for site in sites}
-    return Pair(result, {site.name: fitted[site] for site in sites}, clouds, firing)
+    return Pair(
+        result,
+        {site.name: fitted[site] for site in sites},
+        {site.name: scorers[site].cloud() for site in sites},
+        {site.name: scorers[site].features() for site in sites},
+    )
+
+
+@torch.inference_mode()
+def _score(
+    source: LanguageModel,
+    target: LanguageModel,
+    test: Chunks,
+    scorers: Mapping[Site, SiteScorer],
+    limits: NormLimits,
+    report: Report,
+) -> None:
+    """The second pass: every site's scorer sees the rows of the test text."""
+    read = counted(report, "scoring test text", len(test))
+    for rows in paired_rows(source, target, test, list(scorers), limits):
+        read(BATCH)
+        for site, pair in rows.items():
+            scorers[site].add(pair)
+
+
+@torch.inference_mode()
+def _judged(
+    scorers: Mapping[Site, SiteScorer], stitches: Mapping[Site, Stitch], controls: Controls | None, report: Report
+) -> list[SiteResult]:
+    """What was scored at each site, with its nulls and, where there are controls, its verdict."""
+    results = []
+    for i, (site, scorer) in enumerate(scorers.items()):
+        report("nulls and tests", i / len(scorers))
+        found = scorer.result(site, controls, stitches.get(site))
+        results.append(replace(found, verdict=site_verdict(found)) if controls is not None else found)
+    return results
+
+
+def _fewest_rows(results: Sequence[SiteResult], moments: Mapping[Site, SiteMoments]) -> Rows:
+    return Rows(
+        fit=min(r.rows_fit for r in results),
+        validation=min(m.validation.n for m in moments.values()),
+        test=min(r.rows_test for r in results),
+        dropped=max(r.dropped for r in results),
+    )
 
 
 def bootstrap_units(test: Chunks) -> tuple[Chunks, int]:

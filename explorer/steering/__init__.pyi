@@ -25,6 +25,7 @@ from .dose_response import (
     DOSES as DOSES,
     MAX_LOSS_RISE as MAX_LOSS_RISE,
     REGIMES as REGIMES,
+    ArmCurve as ArmCurve,
     DoseResponse as DoseResponse,
     Regime as Regime,
     TransferVerdict as TransferVerdict,

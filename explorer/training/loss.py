@@ -42,6 +42,7 @@ def fast_loss(
     """A function from token ids to the mean cross-entropy of tokens 1 … t−1, in nats, with gradients.
 
     `objective` replaces the cross-entropy, and `tokens` gives the token ids of rows that hold more than these.
+    Long because its parts are closures over one network and one dtype, which torch compiles into one graph.
     """
     layers, heads = network.model.layers, network.config.num_attention_heads
     epsilon = network.config.rms_norm_eps

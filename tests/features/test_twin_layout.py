@@ -19,7 +19,9 @@ from explorer.models.sites import Site
 from explorer.palette import DARK, LIGHT
 from explorer.presentation.features import captions as feature_sentences, card_export as feature_export
 from explorer.presentation.features.densities import densities
-from explorer.presentation.features.maps import APART, COLOURINGS, STEPS, other_side, side_table, twin_maps
+from explorer.presentation.features.map_colours import COLOURINGS
+from explorer.presentation.features.map_tables import other_side, side_table
+from explorer.presentation.features.maps import APART, STEPS, twin_maps
 from explorer.sae.sae import SAE
 
 SITE = Site(1, 2)

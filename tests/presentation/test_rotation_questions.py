@@ -13,6 +13,7 @@ from explorer.number_text import minus
 from explorer.palette import DARK, LIGHT
 from explorer.presentation.rotation import (
     captions as rotation_sentences,
+    over_training,
     questions as figures_rotation,
     sites as figures,
 )
@@ -93,10 +94,10 @@ def row(name: str, group: str, tokens: int, orthogonal: float) -> TrainingRow:
 def test_table_over_training_is_drawn_and_told_as_it_is() -> None:
     rows = [row("a", "training", 10**6, 0.2), row("b", "training", 10**7, 0.5), row("base", "trial", 10**6, 0.3)]
     rows.append(row("no weight decay", "trial", 10**6, 0.35))
-    figure = figures_rotation.over_training(rows, LIGHT)
-    lines = {field: t for (field, *_), t in zip(figures_rotation.CURVES, figure.data, strict=True)}
+    figure = over_training.over_training(rows, LIGHT)
+    lines = {field: t for (field, *_), t in zip(over_training.CURVES, figure.data, strict=True)}
     assert list(lines["orthogonal"].y) == [0.2, 0.5] and list(lines["orthogonal"].x) == [10**6, 10**7]
-    frame = figures_rotation.training_frame(rows)
+    frame = over_training.training_frame(rows)
     assert list(frame["direct: R"]) == [0.2, 0.5, 0.3, 0.35] and frame["steering R / own"][0] == 0.75
     text = " ".join(rotation_sentences.training(rows))
     assert "EV of R rises from 0.20 to 0.50" in text and "no weight decay: 0.35" in text

@@ -3,6 +3,8 @@ from . import (
     decoder_match as decoder_match,
     decoder_match_captions as decoder_match_captions,
     densities as densities,
+    map_colours as map_colours,
+    map_tables as map_tables,
     maps as maps,
 )
 from .captions import spoken as spoken

@@ -1,3 +1,9 @@
-from . import captions as captions, dial_figure as dial_figure, questions as questions, sites as sites
+from . import (
+    captions as captions,
+    dial_figure as dial_figure,
+    over_training as over_training,
+    questions as questions,
+    sites as sites,
+)
 from .dial_figure import dial as dial, thinned as thinned
 from .sites import CONFIG as CONFIG, FONT as FONT, base_layout as base_layout

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from explorer.alignment import DialCurve
 from explorer.number_text import number
-from explorer.palette import Palette
+from explorer.palette import Palette, mixed
 from explorer.presentation.rotation.sites import base_layout
 
 MOST_POINTS = 160
@@ -37,74 +37,77 @@ def dial(
     The animation runs in the browser from frames in the figure; no server is asked while the dial turns.
     """
     figure = make_subplots(cols=2, rows=1, column_widths=[0.44, 0.56], horizontal_spacing=0.15)
-    t = list(curve.t)
+    base_layout(figure, palette, 470)
     a, b = (np.round(cloud.astype(float), 2) for cloud in thinned(source_cloud, target_cloud))
-    colours = [_mix(palette.raw, palette.rotated, x) for x in t]
-    figure.add_trace(
-        go.Scatter(
-            x=a[:, 0],
-            y=a[:, 1],
-            mode="markers",
-            name=names[0],
-            hoverinfo="skip",
-            marker={"color": palette.source, "size": 9, "symbol": "circle-open", "line": {"width": 1.4}},
-        ),
-        row=1,
-        col=1,
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=b[start, :, 0],
-            y=b[start, :, 1],
-            mode="markers",
-            name=names[1],
-            hoverinfo="skip",
-            marker={"color": colours[start], "size": 6, "symbol": "diamond", "opacity": 0.65},
-        ),
-        row=1,
-        col=1,
-    )
-    line = {"mode": "lines", "hovertemplate": "turned %{x:.0%}: %{y:.2f}<extra></extra>"}
-    figure.add_trace(
-        go.Scatter(x=t, y=curve.shuffled, line={"color": palette.null, "dash": "dot", "width": 2.5}, **line),
-        row=1,
-        col=2,
-    )
-    figure.add_trace(
-        go.Scatter(x=t, y=curve.direct, line={"color": palette.affine, "dash": "dash", "width": 2.5}, **line),
-        row=1,
-        col=2,
-    )
-    figure.add_trace(
-        go.Scatter(x=t, y=curve.dictionary, line={"color": palette.rotated, "width": 3.5}, **line), row=1, col=2
-    )
+    colours = [mixed(palette.raw, palette.rotated, t) for t in curve.t]
+    _clouds(figure, a, b[start], colours[start], names, palette)
+    _curves(figure, curve, palette)
     figure.add_trace(_needle(curve, start, colours[start], palette), row=1, col=2)
     figure.frames = [
         go.Frame(
             name=str(i),
             traces=[1, 5],
             data=[
-                go.Scatter(
-                    x=b[i, :, 0],
-                    y=b[i, :, 1],
-                    marker={"color": colours[i], "size": 6, "symbol": "diamond", "opacity": 0.65},
-                ),
+                go.Scatter(x=b[i, :, 0], y=b[i, :, 1], marker=_turned(colours[i])),
                 _needle(curve, i, colours[i], palette),
             ],
         )
-        for i in range(len(t))
+        for i in range(len(curve.t))
     ]
-    base_layout(figure, palette, 470)
     reach = 1.3 * float(max(np.quantile(np.abs(a), 0.985), np.quantile(np.abs(b), 0.985)))
     figure.update_xaxes(row=1, col=1, visible=False, range=[-reach, reach])
     figure.update_yaxes(row=1, col=1, visible=False, range=[-reach, reach], scaleanchor="x", scaleratio=1)
+    _curve_labels(figure, curve, names, palette)
+    _slider(figure, len(curve.t), start, palette)
+    return figure
+
+
+def _turned(colour: str) -> dict[str, object]:
+    return {"color": colour, "size": 6, "symbol": "diamond", "opacity": 0.65}
+
+
+def _clouds(
+    figure: go.Figure,
+    a: Float[np.ndarray, "m 2"],
+    b: Float[np.ndarray, "m 2"],
+    colour: str,
+    names: tuple[str, str],
+    palette: Palette,
+) -> None:
+    """Traces 0 and 1: the source's points, and the target's as the dial stands at first."""
+    own = {"color": palette.source, "size": 9, "symbol": "circle-open", "line": {"width": 1.4}}
+    for cloud, name, marker in ((a, names[0], own), (b, names[1], _turned(colour))):
+        trace = go.Scatter(x=cloud[:, 0], y=cloud[:, 1], mode="markers", name=name, hoverinfo="skip", marker=marker)
+        figure.add_trace(trace, row=1, col=1)
+
+
+def _curves(figure: go.Figure, curve: DialCurve, palette: Palette) -> None:
+    """Traces 2 to 4: explained variance along the dial, with the ceiling above."""
+    for values, line in (
+        (curve.shuffled, {"color": palette.null, "dash": "dot", "width": 2.5}),
+        (curve.direct, {"color": palette.affine, "dash": "dash", "width": 2.5}),
+        (curve.dictionary, {"color": palette.rotated, "width": 3.5}),
+    ):
+        hover = "turned %{x:.0%}: %{y:.2f}<extra></extra>"
+        figure.add_trace(
+            go.Scatter(x=list(curve.t), y=values, mode="lines", line=line, hovertemplate=hover), row=1, col=2
+        )
     figure.update_xaxes(row=1, col=2, tickvals=[0, 0.5, 1], ticktext=["raw", "half way", "R"], range=[-0.03, 1.03])
-    low = min(min(curve.dictionary), min(curve.direct), min(curve.shuffled), 0.0)
-    figure.update_yaxes(row=1, col=2, title="explained variance", range=[low - 0.1, 1.1])
+    figure.update_yaxes(row=1, col=2, title="explained variance", range=[_lowest(curve) - 0.1, 1.1])
     figure.add_hline(y=curve.ceiling, row=1, col=2, line={"color": palette.ink, "width": 2.5})
     figure.add_hline(y=0, row=1, col=2, line={"color": palette.ink, "width": 1})
-    _curve_labels(figure, curve, names, palette)
-    settings = {"mode": "immediate", "transition": {"duration": 0}}
+
+
+def _lowest(curve: DialCurve) -> float:
+    return min(*curve.dictionary, *curve.direct, *curve.shuffled, 0.0)
+
+
+def _slider(figure: go.Figure, stops: int, start: int, palette: Palette) -> None:
+    """The slider and the button, which show the frames without asking the server."""
+    steps = [str(i) for i in range(stops)]
+    still = {"mode": "immediate", "transition": {"duration": 0}}
+    quick, slow = ({**still, "frame": {"duration": t, "redraw": False}} for t in (0, 90))
+    button = {"label": "Turn the dial", "method": "animate", "args": [steps, {**slow, "fromcurrent": False}]}
     figure.update_layout(
         margin={"l": 12, "r": 128, "t": 40, "b": 106},
         sliders=[
@@ -120,14 +123,7 @@ def dial(
                 "activebgcolor": palette.rotated,
                 "bordercolor": palette.null,
                 "font": {"size": 14, "color": palette.ink},
-                "steps": [
-                    {
-                        "method": "animate",
-                        "label": "",
-                        "args": [[str(i)], {**settings, "frame": {"duration": 0, "redraw": False}}],
-                    }
-                    for i in range(len(t))
-                ],
+                "steps": [{"method": "animate", "label": "", "args": [[step], quick]} for step in steps],
             }
         ],
         updatemenus=[
@@ -142,16 +138,7 @@ def dial(
                 "bgcolor": palette.paper,
                 "bordercolor": palette.null,
                 "font": {"size": 15, "color": palette.ink},
-                "buttons": [
-                    {
-                        "label": "Turn the dial",
-                        "method": "animate",
-                        "args": [
-                            [str(i) for i in range(len(t))],
-                            {**settings, "frame": {"duration": 90, "redraw": False}, "fromcurrent": False},
-                        ],
-                    }
-                ],
+                "buttons": [button],
             }
         ],
     )
@@ -161,7 +148,6 @@ def dial(
             x=x, y=-0.06, xref="paper", yref="paper", xshift=shift, yshift=-62, text=text, showarrow=False,
             xanchor="center", yanchor="top", font={"size": 14, "color": palette.ink},
         )  # fmt: skip
-    return figure
 
 
 def _needle(curve: DialCurve, i: int, colour: str, palette: Palette) -> go.Scatter:
@@ -189,7 +175,7 @@ def _curve_labels(figure: go.Figure, curve: DialCurve, names: tuple[str, str], p
         reverse=True,
     )
     # Labels stand at the ends of their lines; where lines end together, the labels move apart.
-    span = 1.2 - min(min(curve.dictionary), min(curve.direct), min(curve.shuffled), 0.0)
+    span = 1.2 - _lowest(curve)
     above = float("inf")
     for y, text, colour in ends:
         above = min(y, above - 0.13 * span)
@@ -220,8 +206,3 @@ def _curve_labels(figure: go.Figure, curve: DialCurve, names: tuple[str, str], p
     figure.add_annotation(
         xref="paper", yref="paper", x=0, y=1.08, xanchor="left", text=text, showarrow=False, font={"size": 15}
     )
-
-
-def _mix(a: str, b: str, share: float) -> str:
-    pairs = [(int(a[i : i + 2], 16), int(b[i : i + 2], 16)) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(x + (y - x) * share):02x}" for x, y in pairs)

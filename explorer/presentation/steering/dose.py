@@ -18,7 +18,7 @@ from explorer.steering import BAND, MAX_LOSS_RISE, DoseResponse
 if TYPE_CHECKING:
     import pandas as pd
 
-    from explorer.steering import LabelShares
+    from explorer.steering import ArmCurve, LabelShares
 
 MARKS = {
     "shuffled": ("x", "✕"),
@@ -58,55 +58,13 @@ def dose_figure(
     heights = [0.5, 0.25, 0.25] if heads else [0.66, 0.34]
     figure = make_subplots(len(heights), 1, shared_xaxes=True, vertical_spacing=0.05, row_heights=heights)
     base_layout(figure, palette, 560 if heads else 470)
-    x = [_at(c) for c in response.doses]
-    with_zero = _with_zero(x)
-    low, high = np.percentile(np.array(response.random), BAND, axis=0)
-    figure.add_trace(
-        go.Scatter(
-            x=[*with_zero, *with_zero[::-1]], y=[*_with_zero(high.tolist(), 0), *_with_zero(low.tolist(), 0)[::-1]],
-            fill="toself", mode="none", fillcolor=palette.null, opacity=0.28, hoverinfo="skip", name="random",
-        ), 1, 1,
-    )  # fmt: skip
-    for arm in ORDER:
-        if (curve := response.arm(arm)) is None:
-            continue
-        line = {"color": palette.arm(arm), "width": 4 if arm == chosen else 2, "dash": DASHES.get(arm, "dash")}
-        marker = {"symbol": MARKS[arm][0], "size": 9 if arm == chosen else 7}
-        bars = None
-        if arm in ("native", "rotated"):
-            up = [h - e for h, e in zip(curve.high, curve.effect, strict=True)]
-            down = [e - b for b, e in zip(curve.low, curve.effect, strict=True)]
-            bars = {"array": _with_zero(up, 0), "arrayminus": _with_zero(down, 0), "thickness": 1, "width": 3}
-        look = {"mode": "lines+markers", "line": line, "marker": marker, "name": arm}
-        hover = [f"{arm}, c = {c:+g}" for c in _with_zero(list(response.doses))]
-        rows = [(curve.effect, 0.0), ([100 * r for r in curve.loss_rise], 0.0)]
-        if heads and curve.accuracy is not None and response.accuracy is not None:
-            rows.append(([100 * a for a in curve.accuracy], 100 * response.accuracy))
-        for row, (values, zero) in enumerate(rows, 1):
-            figure.add_trace(
-                go.Scatter(
-                    x=with_zero, y=_with_zero(values, zero), error_y=bars if row == 1 else None, text=hover,
-                    hovertemplate="%{text}: %{y:.2f}<extra></extra>", **look,
-                ), row, 1,
-            )  # fmt: skip
-    figure.add_hline(0, line={"color": palette.ink, "width": 1}, row=1, col=1)
-    figure.add_hline(100 * MAX_LOSS_RISE, line={"color": palette.ink, "width": 1, "dash": "dot"}, row=2, col=1)
+    _effect_panel(figure, response, beside, palette, chosen)
+    _loss_panel(figure, response, beside, palette, chosen)
+    if heads:
+        _accuracy_panel(figure, response, palette, chosen)
     _shade_unusable(figure, response, palette)
     if now is not None and abs(now) <= max(response.doses):
         figure.add_vline(_at(now), line={"color": palette.source, "width": 1, "dash": "dot"})
-    figure.update_yaxes(title={"text": "effect m(c) − m(0)"}, row=1, col=1)
-    shown = [response, beside] if beside is not None else [response]
-    if beside is not None:
-        figure.update_yaxes(range=_span(shown), row=1, col=1)
-    largest = max((abs(100 * r) for s in shown for a in s.arms for r in a.loss_rise), default=1.0)
-    figure.update_yaxes(
-        title={"text": "loss rise, %"},
-        range=[min(-4.0, -0.08 * min(largest, 60)), min(largest * 1.05, 60)],
-        row=2,
-        col=1,
-    )
-    if heads:
-        figure.update_yaxes(title={"text": "label right, %"}, range=[-3, 103], row=3, col=1)
     figure.update_xaxes(range=[-0.95, 0.95], tickvals=[_at(c) for c in TICKS], ticktext=[_tick(c) for c in TICKS])
     figure.update_xaxes(title={"text": "dose c, in median norms"}, row=len(heights), col=1)
     figure.update_layout(
@@ -115,6 +73,75 @@ def dose_figure(
         margin={"l": 68, "r": 12, "t": 70, "b": 48},
     )  # fmt: skip
     return figure
+
+
+def _effect_panel(
+    figure: go.Figure, response: DoseResponse, beside: DoseResponse | None, palette: Palette, chosen: str
+) -> None:
+    """The effect of every arm, with the intervals of the bold ones, over the band of random directions."""
+    x = _with_zero([_at(c) for c in response.doses])
+    low, high = np.percentile(np.array(response.random), BAND, axis=0)
+    figure.add_trace(
+        go.Scatter(
+            x=[*x, *x[::-1]], y=[*_with_zero(high.tolist()), *_with_zero(low.tolist())[::-1]],
+            fill="toself", mode="none", fillcolor=palette.null, opacity=0.28, hoverinfo="skip", name="random",
+        ), 1, 1,
+    )  # fmt: skip
+    for curve in _drawn(response):
+        bars = None
+        if curve.arm in ("native", "rotated"):
+            up = [h - e for h, e in zip(curve.high, curve.effect, strict=True)]
+            down = [e - b for b, e in zip(curve.low, curve.effect, strict=True)]
+            bars = {"array": _with_zero(up), "arrayminus": _with_zero(down), "thickness": 1, "width": 3}
+        line = _line(response, curve.arm, _with_zero(curve.effect), palette, chosen)
+        figure.add_trace(line.update(error_y=bars), 1, 1)
+    figure.add_hline(0, line={"color": palette.ink, "width": 1}, row=1, col=1)
+    figure.update_yaxes(title={"text": "effect m(c) − m(0)"}, row=1, col=1)
+    if beside is not None:
+        figure.update_yaxes(range=_span([response, beside]), row=1, col=1)
+
+
+def _loss_panel(
+    figure: go.Figure, response: DoseResponse, beside: DoseResponse | None, palette: Palette, chosen: str
+) -> None:
+    """By how many per cent the loss of every arm rises, with the rise from which a dose counts no more."""
+    for curve in _drawn(response):
+        rise = _with_zero([100 * r for r in curve.loss_rise])
+        figure.add_trace(_line(response, curve.arm, rise, palette, chosen), 2, 1)
+    figure.add_hline(100 * MAX_LOSS_RISE, line={"color": palette.ink, "width": 1, "dash": "dot"}, row=2, col=1)
+    shown = [response, beside] if beside is not None else [response]
+    largest = max((abs(100 * r) for s in shown for a in s.arms for r in a.loss_rise), default=1.0)
+    figure.update_yaxes(
+        title={"text": "loss rise, %"},
+        range=[min(-4.0, -0.08 * min(largest, 60)), min(largest * 1.05, 60)],
+        row=2,
+        col=1,
+    )
+
+
+def _accuracy_panel(figure: go.Figure, response: DoseResponse, palette: Palette, chosen: str) -> None:
+    """How often the label is right in every arm, in per cent."""
+    for curve in _drawn(response):
+        if curve.accuracy is not None and response.accuracy is not None:
+            right = _with_zero([100 * a for a in curve.accuracy], 100 * response.accuracy)
+            figure.add_trace(_line(response, curve.arm, right, palette, chosen), 3, 1)
+    figure.update_yaxes(title={"text": "label right, %"}, range=[-3, 103], row=3, col=1)
+
+
+def _drawn(response: DoseResponse) -> list[ArmCurve]:
+    """The curves of a response in the order in which they are drawn."""
+    return [curve for arm in ORDER if (curve := response.arm(arm)) is not None]
+
+
+def _line(response: DoseResponse, arm: str, values: list[float], palette: Palette, chosen: str) -> go.Scatter:
+    """One arm's values over the doses, 0 among them; the same look in every panel."""
+    doses = _with_zero(response.doses)
+    return go.Scatter(
+        x=[_at(c) for c in doses], y=values, mode="lines+markers", name=arm,
+        line={"color": palette.arm(arm), "width": 4 if arm == chosen else 2, "dash": DASHES.get(arm, "dash")},
+        marker={"symbol": MARKS[arm][0], "size": 9 if arm == chosen else 7},
+        text=[f"{arm}, c = {c:+g}" for c in doses], hovertemplate="%{text}: %{y:.2f}<extra></extra>",
+    )  # fmt: skip
 
 
 def _span(shown: Sequence[DoseResponse]) -> list[float]:

@@ -8,7 +8,12 @@ import numpy as np
 import streamlit as st
 
 from explorer.features import has_labels, has_partners
-from explorer.presentation.features import captions as feature_sentences, maps as figures_twin_maps
+from explorer.presentation.features import (
+    captions as feature_sentences,
+    map_colours,
+    map_tables,
+    maps as figures_twin_maps,
+)
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.filters import BOXED
 from explorer.ui.features.layout_job import Layouts, layout, watch
@@ -32,7 +37,7 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View)
     """Both maps with the lines of what is chosen, and under them the same as a list."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"#### Directions at {view.site.label}, one layout", width="content")
-        names = [c for c in figures_twin_maps.COLOURINGS if c != "label" or has_labels(table)]
+        names = [c for c in map_colours.COLOURINGS if c != "label" or has_labels(table)]
         by = choice("colour", "Colour by", tuple(names))
     places = layout(view)
     if isinstance(places, Layouts):
@@ -54,7 +59,7 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View)
             )  # fmt: skip
             lines, rings = _marks(table, chosen, a, b)
             map_layer(_KEY, lines, rings, view.palette.ink, view.palette.ink)
-        data_button(figure, "map", lambda: figures_twin_maps.map_table(a, b, (view.source, view.target), view.arm))
+        data_button(figure, "map", lambda: map_tables.map_table(a, b, (view.source, view.target), view.arm))
     st.html(f"<p class='fact quiet'>{feature_sentences.lines(table, chosen, view.target)}</p>")
     _draw_list(table, a, b, view)
 
@@ -70,7 +75,7 @@ def _sides(
     _places: pd.DataFrame,
     _other: pd.DataFrame | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return figures_twin_maps.side_table(_table, _places, arm), figures_twin_maps.other_side(_table, _places, _other)
+    return map_tables.side_table(_table, _places, arm), map_tables.other_side(_table, _places, _other)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

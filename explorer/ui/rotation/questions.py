@@ -13,6 +13,7 @@ from explorer.palette import DARK
 from explorer.presentation import captions as sentences
 from explorer.presentation.rotation import (
     captions as rotation_sentences,
+    over_training,
     questions as figures_rotation,
     sites as figures,
 )
@@ -90,9 +91,9 @@ def _training(view: View) -> None:
         st.info("This study has no table over training. `python -m explorer train tales` makes one.")
         return
     alt = "Explained variance at the middle site against training tokens; the numbers are in the table below."
-    draw = partial(figures_rotation.over_training, rows, view.palette)
+    draw = partial(over_training.over_training, rows, view.palette)
     _answer(view, draw, "training", alt, rotation_sentences.training(rows))
-    table = figures_rotation.training_frame(rows)
+    table = over_training.training_frame(rows)
     st.dataframe(
         table,
         hide_index=True,

@@ -1,0 +1,96 @@
+"""Two seeds over their training: explained variance against the tokens that both have seen, and the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from explorer.number_text import number
+from explorer.palette import Palette
+from explorer.presentation.rotation.sites import base_layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from explorer.study import TrainingRow
+
+CURVES = (
+    ("sae_ceiling", "ceiling", "ceiling", "solid"),
+    ("sae_rotated", "dictionary through R", "rotated", "solid"),
+    ("sae_shuffled", "through shuffled R", "shuffled", "dot"),
+    ("affine", "direct: affine", "affine", "dash"),
+    ("orthogonal", "direct: R", "rotated", "dashdot"),
+)
+"""Lines of the figure over training: field, title, colour, dash."""
+
+
+def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
+    """EV at the middle site of two seeds against the tokens that both have seen."""
+    points = [r for r in rows if r.group == "training"]
+    figure = go.Figure()
+    ends = sorted((getattr(points[-1], field), title, arm) for field, title, arm, _ in CURVES)
+    heights: dict[str, float] = {}
+    for value, title, _ in ends:  # labels at the right ends, pushed apart
+        heights[title] = max(value, max(heights.values(), default=-9.0) + 0.07)
+    for field, title, arm, dash in CURVES:
+        values = [getattr(r, field) for r in points]
+        figure.add_trace(
+            go.Scatter(
+                x=[r.tokens for r in points],
+                y=values,
+                mode="lines+markers",
+                line={"color": palette.arm(arm), "dash": dash, "width": 3},
+                hovertemplate=f"{title}, %{{x:.3s}} tokens: %{{y:.2f}}<extra></extra>",
+            )
+        )
+        figure.add_annotation(
+            xref="paper",
+            x=1,
+            y=heights[title],
+            text=f" {title} {number(values[-1])}",
+            xanchor="left",
+            showarrow=False,
+            font={"size": 14},
+        )
+    base_layout(figure, palette, 380)
+    figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
+    ticks = [r.tokens for r in points]
+    named = [n for n in ticks[:-1] if ticks[-1] > 2 * n] + ticks[-1:]  # closer ones would run into the last
+    figure.update_xaxes(
+        type="log",
+        title="training tokens of each seed, millions",
+        tickvals=named,
+        ticktext=[f"{n / 1e6:.1f}" for n in named],
+        tickangle=0,
+        range=[math.log10(ticks[0]) - 0.05, math.log10(ticks[-1]) + 0.03],
+    )
+    figure.update_yaxes(
+        title="explained variance", range=[max(-1.5, min(0.0, *(r.orthogonal for r in points)) - 0.1), 1.05]
+    )
+    figure.update_layout(margin={"l": 64, "r": 200, "t": 16, "b": 56})
+    return figure
+
+
+def training_frame(rows: Sequence[TrainingRow]) -> pd.DataFrame:
+    """The table over training, one row for each pair of models."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "": r.name,
+            "loss A": r.loss_source,
+            "loss B": r.loss_target,
+            "direct: R": r.orthogonal,
+            "direct: affine": r.affine,
+            "ρ": r.rho,
+            "ceiling": r.sae_ceiling,
+            "raw": r.sae_raw,
+            "rotated": r.sae_rotated,
+            "shuffled": r.sae_shuffled,
+            "steering R / own": r.steering_share,
+        }
+        for r in rows
+    )
