@@ -60,12 +60,12 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path: Path, capsys: pytest.Captu
 def test_a_study_needs_two_seeds_before_anything_is_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from explorer.training.tales import recipe
+    from explorer.training.tales import models
 
     def trained(*_: object, **__: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr(recipe, "make_models", trained)
+    monkeypatch.setattr(models, "make_models", trained)
     for seeds in ("1,2", "0"):
         assert cli.main(["train", "tales", "--seeds", seeds, "--out", str(tmp_path / "out")]) == 2
         assert "a study needs seed 0 and at least one other" in capsys.readouterr().err

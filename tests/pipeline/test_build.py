@@ -22,15 +22,10 @@ from explorer.steering import dose_measure, strong_features as dose_features
 from explorer.study.study import Study, open_study
 from explorer.text.tales import contrasts, stories as tales
 from explorer.training.pretraining import ModelRecipe, Schedule
-from explorer.training.tales.recipe import (
-    TalesRecipe,
-    Workshop,
-    activation_batches,
-    document_loss,
-    make_corpus,
-    make_dictionaries,
-    make_models,
-)
+from explorer.training.tales.dictionaries import activation_batches, make_dictionaries
+from explorer.training.tales.models import document_loss, make_models
+from explorer.training.tales.recipe import TalesRecipe, Workshop
+from explorer.training.tales.rows import make_corpus
 from explorer.training.tales.study import HELD_OUT, build_study
 
 pytestmark = pytest.mark.slow

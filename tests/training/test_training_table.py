@@ -14,7 +14,8 @@ from explorer.text.tales import contrasts
 from explorer.training import over_training as training_table
 from explorer.training.over_training import Trial, make_training_table
 from explorer.training.pretraining import ModelRecipe, Schedule
-from explorer.training.tales.recipe import TalesRecipe, Workshop, document_loss, make_models
+from explorer.training.tales.models import document_loss, make_models
+from explorer.training.tales.recipe import TalesRecipe, Workshop
 
 pytestmark = pytest.mark.slow
 

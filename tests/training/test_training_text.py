@@ -15,7 +15,7 @@ from explorer.text.sources import SEPARATOR, read_text
 from explorer.text.tales import stories as tales
 from explorer.training.own_text import read_training_text
 from explorer.training.pretraining import ModelRecipe, Schedule
-from explorer.training.tales import recipe
+from explorer.training.tales import models, recipe
 
 STEPS = Schedule(steps=50, rows=4, learning_rate=1e-2, warmup=5)
 TINY = replace(
@@ -62,7 +62,7 @@ def test_two_seeds_from_the_command_line(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(recipe, "TalesRecipe", lambda: TINY)
-    monkeypatch.setattr(recipe, "best_loss", lambda model: (None, "its own forward pass"))
+    monkeypatch.setattr(models, "best_loss", lambda model: (None, "its own forward pass"))
     out = tmp_path / "study"
     text = read_training_text([str(file)], TINY.rows * TINY.model.context)
     command = ["train", "tales", "--text", str(file), "--seeds", "0,1", "--device", "cpu", "--out", str(out)]

@@ -13,7 +13,8 @@ from explorer.pipeline import Yardstick, library_versions, measure_study, write_
 from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, Study, StudyFile, open_study
 from explorer.text import TextEntry
 from explorer.text.tales import Tales, stories as tales
-from explorer.training.tales.recipe import Workshop, document_loss
+from explorer.training.tales.models import document_loss
+from explorer.training.tales.recipe import Workshop
 
 HELD_OUT = "held-out"
 
