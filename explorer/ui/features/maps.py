@@ -9,6 +9,7 @@ import streamlit as st
 
 from explorer.features import has_labels, has_partners
 from explorer.presentation.features import captions as feature_sentences, maps as figures_twin_maps
+from explorer.ui import cache
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.filters import BOXED
 from explorer.ui.features.layout_job import Layouts, layout, watch
@@ -59,7 +60,7 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View)
     _draw_list(table, a, b, view)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def _sides(
     where: str,
     source: str,
@@ -73,7 +74,7 @@ def _sides(
     return figures_twin_maps.side_table(_table, _places, arm), figures_twin_maps.other_side(_table, _places, _other)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def _figure(
     where: str,
     source: str,
