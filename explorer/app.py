@@ -18,27 +18,15 @@ if str(ROOT) not in sys.path:
 sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explorer"]
 
 from explorer.errors import InputError
-from explorer.ui import apply_style, begin_page, current_palette, draw_frame, page_button
-
-# First, because both who come without a link want the whole idea before a panel of it: the newcomer and the lecturer.
-story = st.Page(ROOT / "pages" / "story.py", title="Story", url_path="story")
+from explorer.ui import PAGES, apply_style, begin_page, current_palette, draw_frame, page_button
 
 
 def home() -> None:
     """The address without a page leads to the first page."""
 
 
-page = st.navigation(
-    [
-        st.Page(home, title="Polymorphism Explorer", default=True, visibility="hidden"),
-        story,
-        st.Page(ROOT / "pages" / "rotation.py", title="Rotation", url_path="rotation"),
-        st.Page(ROOT / "pages" / "features.py", title="Features", url_path="features"),
-        st.Page(ROOT / "pages" / "steering.py", title="Steering", url_path="steering"),
-        st.Page(ROOT / "pages" / "check.py", title="Check a pair", url_path="check"),
-        st.Page(ROOT / "pages" / "claims.py", title="Claims", url_path="claims"),
-    ]
-)
+shown = [st.Page(entry.script, title=entry.title, url_path=entry.name) for entry in PAGES.values()]
+page = st.navigation([st.Page(home, title="Polymorphism Explorer", default=True, visibility="hidden"), *shown])
 # Pages have no Material icons: Streamlit makes them the favicon, which the browser asks from another host.
 st.set_page_config(
     page_title=f"{page.title} · Polymorphism Explorer", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide"
@@ -46,12 +34,12 @@ st.set_page_config(
 apply_style(current_palette())
 if page.url_path == "":
     # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
-    st.switch_page(story, query_params=st.query_params.to_dict())
+    st.switch_page(shown[0], query_params=st.query_params.to_dict())
 try:
     begin_page()
     st.session_state["view"] = draw_frame()
     page.run()
-    if page.url_path != story.url_path:
+    if page.url_path != shown[0].url_path:
         page_button(page.title)
 except InputError as error:
     st.error(str(error))

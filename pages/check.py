@@ -6,9 +6,8 @@ import streamlit as st
 
 from explorer.presentation.check import captions as sentences
 from explorer.study import own_names
-from explorer.ui import View, choice, what_is_this
+from explorer.ui import View, choice, page_style, what_is_this
 from explorer.ui.check import (
-    apply_check_style,
     draw_fields,
     draw_figures,
     draw_job,
@@ -19,7 +18,7 @@ from explorer.ui.check import (
 )
 
 view: View = st.session_state["view"]
-apply_check_style()
+page_style("check")
 busy = draw_job()
 shows_verdict = not busy and view.where in own_names() and choice("show", "Show", ("verdict", "new check")) == "verdict"
 if shows_verdict:

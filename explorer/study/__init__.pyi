@@ -39,6 +39,7 @@ from .study import (
     StudyFile as StudyFile,
     open_study as open_study,
     shipped_studies as shipped_studies,
+    study_folder as study_folder,
 )
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector
 from .training_rows import FILE as FILE, TrainingRow as TrainingRow, read_training_table as read_training_table

@@ -272,8 +272,7 @@ class Study:
 
 def open_study(where: str | Path) -> Study:
     """A study from its folder, or by the name of a shipped one or of one's own. Raises InputError."""
-    places = (Path(where).expanduser(), SHIPPED / str(where), studies_folder() / str(where) / "study")
-    folder = next((place for place in places if (place / "study.json").is_file()), places[0])
+    folder = study_folder(where)
     path = folder / "study.json"
     if not path.is_file():
         names = ", ".join(shipped_studies()) or "none"
@@ -286,6 +285,12 @@ def open_study(where: str | Path) -> Study:
         return Study(folder.resolve(), msgspec.json.decode(raw, type=StudyFile))
     except (msgspec.DecodeError, AttributeError, OSError) as error:
         raise InputError(f"'{path}' is damaged: {error}") from error
+
+
+def study_folder(where: str | Path) -> Path:
+    """The folder that a study's name or folder stands for; the path itself where there is no study."""
+    places = (Path(where).expanduser(), SHIPPED / str(where), studies_folder() / str(where) / "study")
+    return next((place for place in places if (place / "study.json").is_file()), places[0])
 
 
 def shipped_studies() -> list[str]:

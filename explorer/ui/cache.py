@@ -1,9 +1,13 @@
-"""Caches of what pages show. Models are shared by all sessions and carry their own lock; results are small."""
+"""Caches of what pages show. Models are shared by all sessions and carry their own lock; results are small.
+
+A study's name is no key by itself: one that was renamed, deleted or made anew may leave its name to another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -11,7 +15,7 @@ from numpy.typing import NDArray
 
 from explorer.alignment import PairResult
 from explorer.jobs import PAGE_CORES, use_cores
-from explorer.study import Study, open_study
+from explorer.study import Study, open_study, study_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,20 +27,58 @@ if TYPE_CHECKING:
     from explorer.steering import DoseResponse
     from explorer.text import Chunks
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_Reader = Callable[Concatenate[str, _P], _R]
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+
+class _Named(str):
+    """A study's name among the arguments of a cached function."""
+
+    __slots__ = ()
+
+
+def stamp(where: str) -> str:
+    """A study's name and which study.json it stands for now: another of the same name has another stamp."""
+    file = study_folder(where) / "study.json"
+    try:
+        found = file.stat()
+    except OSError:
+        return where
+    return f"{where} {file} {found.st_ino} {found.st_mtime_ns} {found.st_size}"
+
+
+def of_study(
+    entries: int | None = None, spinner: str | bool = False, copied: bool = False
+) -> Callable[[_Reader[_P, _R]], _Reader[_P, _R]]:
+    """Cache a function whose first argument is a study's name: for all sessions, read only unless each gets a copy."""
+
+    def decorate(function: _Reader[_P, _R]) -> _Reader[_P, _R]:
+        cache = st.cache_data if copied else st.cache_resource
+        kept = cache(max_entries=entries, show_spinner=spinner, hash_funcs={_Named: stamp})(function)
+
+        @wraps(function)
+        def read(where: str, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+            return kept(_Named(where), *args, **kwargs)
+
+        return read
+
+    return decorate
+
+
+@of_study(8)
 def study(where: str) -> Study:
     """A study by name or folder."""
     return open_study(where)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@of_study(64, copied=True)
 def pair(where: str, source: str, target: str) -> PairResult:
     """The numbers of a measured pair."""
     return study(where).pair(source, target)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@of_study(16)
 def clouds(where: str, source: str, target: str) -> dict[str, tuple[NDArray[np.float16], NDArray[np.float16]]]:
     """The clouds of a measured pair, by site name."""
     return study(where).clouds(source, target)
@@ -48,45 +90,45 @@ def figure(what: tuple[str | bool, ...], _draw: Callable[[], go.Figure]) -> go.F
     return _draw()
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@of_study(16)
 def maps(where: str, source: str, target: str) -> dict[str, SiteMaps]:
     """The fitted maps of a measured pair, by site name."""
     return study(where).maps(source, target)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@of_study(16)
 def responses(where: str, source: str, target: str) -> list[DoseResponse]:
     """The dose–responses of a measured pair; read only."""
     return study(where).responses(source, target)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@of_study(32)
 def correspondence(where: str, source: str, target: str) -> pd.DataFrame:
     """How the source's features fare in the target; read only."""
     return study(where).correspondence(source, target)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Loading the model …")
+@of_study(8, spinner="Loading the model …")
 def model(where: str, name: str) -> LanguageModel:
     """A model of a study, in memory once for everybody."""
     use_cores(PAGE_CORES)
     return study(where).load_model(name)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@of_study(32)
 def dictionary(where: str, name: str, site_index: int) -> SAE | None:
     """A model's dictionary at a site."""
     opened = study(where)
     return opened.load_dictionary(name, opened.site_at(site_index))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading the held-out text …")
+@of_study(2, spinner="Reading the held-out text …")
 def chunks(where: str) -> Chunks:
     """The study's text, every split."""
     return study(where).chunks()
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@of_study(2)
 def test_chunks(where: str) -> Chunks:
     """The test split of the study's text."""
     return chunks(where).split("test")

@@ -37,7 +37,7 @@ class View:
     @property
     def shown(self) -> tuple[str | bool, ...]:
         """What decides a figure of this view, the map aside: a key for `cache.figure`."""
-        return (self.where, self.source, self.target, self.site.name, self.palette is DARK)
+        return (cache.stamp(self.where), self.source, self.target, self.site.name, self.palette is DARK)
 
     @property
     def pair(self) -> PairResult:

@@ -11,8 +11,6 @@ import streamlit as st
 from explorer.presentation import HandoutPart, figure_csv, handout, table_csv
 from explorer.study import provenance
 from explorer.ui.frame import View
-from explorer.ui.icon_style import icon_style
-from explorer.ui.share_style import STYLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,10 +19,8 @@ _VIEW, _PARTS = "view", "parts of the page"
 
 
 def begin_page() -> None:
-    """Forget the parts of the page that was drawn before, and add the style of what every page has."""
+    """Forget the parts of the page that was drawn before."""
     st.session_state[_PARTS] = []
-    dark = st.context.theme.type == "dark"
-    st.html(STYLE.replace("ON_PRIMARY", "#0B0E11" if dark else "#FFFFFF") + icon_style())
 
 
 def keep(kind: str, content: str, figure: go.Figure | None = None) -> None:

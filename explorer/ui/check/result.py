@@ -6,14 +6,12 @@ from html import escape
 
 import streamlit as st
 
-from explorer import PROJECT
 from explorer.presentation.check import captions as sentences
 from explorer.presentation.rotation import sites as figures
 from explorer.report import Output, outputs as study_outputs
 from explorer.ui.charts import chart
 from explorer.ui.frame import View
-
-PAGES = PROJECT / "pages"
+from explorer.ui.pages import PAGES
 
 
 def draw_verdict(view: View) -> None:
@@ -36,8 +34,9 @@ def draw_verdict(view: View) -> None:
 def _draw_ways(view: View) -> None:
     """On to the other pages, which show this study; and the files of the contract."""
     with st.container(horizontal=True, vertical_alignment="center", key="check_ways"):
-        for title in ("Rotation", "Features", "Steering"):
-            st.page_link(PAGES / f"{title.lower()}.py", label=f"Open in {title}")
+        for page in PAGES.values():
+            if page.shows_pair:
+                st.page_link(page.script, label=f"Open in {page.title}")
     with st.container(horizontal=True, vertical_alignment="center", key="check_files"):
         for output in study_outputs.outputs(view.study):
             _draw_download(output)

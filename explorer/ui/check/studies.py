@@ -12,7 +12,6 @@ import streamlit as st
 from explorer.errors import InputError
 from explorer.presentation.check import captions as sentences
 from explorer.study import OwnStudy, archive_size, export_study, import_study, library as studies
-from explorer.ui.forget import forget_studies
 from explorer.ui.frame import open_study_next
 
 MAX_UPLOAD = 2000
@@ -95,7 +94,7 @@ def _rename(entry: OwnStudy) -> None:
     except InputError as error:
         st.session_state[_WRONG] = str(error)
         return
-    _changed(f"'{entry.name}' is now called '{renamed.name}'.")
+    st.session_state[_TOLD] = f"'{entry.name}' is now called '{renamed.name}'."
     if st.session_state.get("study") == entry.name:
         open_study_next(renamed.name)
 
@@ -115,12 +114,6 @@ def _ask(entry: OwnStudy) -> None:
 def _delete(entry: OwnStudy) -> None:
     try:
         studies.delete(entry.name)
-        _changed(f"'{entry.name}' was deleted.")
+        st.session_state[_TOLD] = f"'{entry.name}' was deleted."
     except InputError as error:
         st.session_state[_WRONG] = str(error)
-
-
-def _changed(told: str) -> None:
-    """Say it in the next run, and forget what was read: another study may take the old name."""
-    st.session_state[_TOLD] = told
-    forget_studies()

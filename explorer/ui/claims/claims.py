@@ -7,24 +7,24 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from explorer import PROJECT
 from explorer.models import SEEDS, SIZES, pythia
 from explorer.narrative import HELP, POLY_PYTHIAS, TOY, Agreement, Reading, read_claims, read_on, summary
 from explorer.study import shipped_studies
 from explorer.ui import cache
 from explorer.ui.check import fill
-from explorer.ui.claims.style import STYLE
 from explorer.ui.explain import verdict, what_is_this
 from explorer.ui.frame import View
+from explorer.ui.pages import PAGES
 from explorer.ui.share import keep
+from explorer.ui.style import page_style
 
 MARKS = {Agreement.AGREES: "●", Agreement.PARTLY: "◐", Agreement.NO: "○", Agreement.NOT_MEASURED: "–"}
 """Shape beside the word, so that nobody needs its colour."""
-_CHECK = PROJECT / "pages" / "check.py"
 
 
 def draw_claims(view: View) -> None:
     """Summary, table, and the command for PolyPythias."""
+    page_style("claims")
     found = readings(view.where, view.source, view.target, view.site.index)
     verdict(escape(summary(found)))
     toy = cache.study(TOY) if TOY in shipped_studies() else None
@@ -37,12 +37,12 @@ def draw_claims(view: View) -> None:
         keep("heading", f"{r.claim.title}: {r.agreement.value}")
         keep("text", f"The paper: {r.claim.paper}. This study: {r.ours} The control: {r.control}")
     table = f"<div class='head' role='row'>{head}</div>{rows}"
-    st.html(f"{STYLE}<div class='claims' role='table' aria-label='Claims'>{table}</div>")
+    st.html(f"<div class='claims' role='table' aria-label='Claims'>{table}</div>")
     _poly_pythias()
     what_is_this(HELP)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@cache.of_study(32, copied=True)
 def readings(where: str, source: str, target: str, site: int) -> list[Reading]:
     """Every claim, measured."""
     toy = cache.study(TOY) if TOY in shipped_studies() else None
@@ -75,7 +75,7 @@ def _poly_pythias() -> None:
         if st.button("Prepare this check", key="poly_prepare", help="Opens Check a pair with these two filled in."):
             fill(pythia(size, a), pythia(size, b), "")
             st.session_state["show"] = "new check"
-            st.switch_page(_CHECK)
+            st.switch_page(PAGES["check"].script)
     st.code(poly_command(size, a, b), language="bash", wrap_lines=True)
 
 

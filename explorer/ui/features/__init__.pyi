@@ -1,7 +1,6 @@
 from . import (
     cache as cache,
     card as card,
-    decoder_match as decoder_match,
     maps as maps,
     own_text as own_text,
     stars as stars,

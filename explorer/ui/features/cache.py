@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
 from explorer.alignment import arms
 from explorer.study import READINGS, read_optional
 from explorer.ui import cache
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from explorer.features import Context, TextFiring
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def features(where: str, model: str) -> pd.DataFrame | None:
     """The catalogue of a model's dictionary; a twin's is its original's; None without one."""
     study = cache.study(where)
@@ -28,7 +26,7 @@ def features(where: str, model: str) -> pd.DataFrame | None:
     return None
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@cache.of_study(32)
 def atlas(where: str, source: str, target: str, site_index: int) -> pd.DataFrame:
     """Each feature of the source at a site, with its fate in the target; empty without a dictionary."""
     import pandas as pd
@@ -45,7 +43,7 @@ def atlas(where: str, source: str, target: str, site_index: int) -> pd.DataFrame
     return atlas.atlas(known, cache.correspondence(where, source, target), site, readings)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cache.of_study(8)
 def readings(where: str, source: str, target: str, site_index: int) -> pd.DataFrame | None:
     """Distributions and strongest chunks of every feature under every map; None where the study lacks them."""
     study = cache.study(where)
@@ -54,7 +52,7 @@ def readings(where: str, source: str, target: str, site_index: int) -> pd.DataFr
     return None if found is None else found.set_index("feature")
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@cache.of_study(2)
 def pieces(where: str) -> list[list[str]]:
     """The tokens of every test chunk as text."""
     from explorer.models import token_pieces
@@ -63,7 +61,7 @@ def pieces(where: str) -> list[list[str]]:
     return [token_pieces(tokenizer, ids[valid].tolist()) for ids, valid in zip(chunks.ids, chunks.valid, strict=True)]
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cache.of_study(8)
 def context_words(where: str, source: str, target: str, site_index: int) -> pd.Series:
     """The text around each feature's peaks, for the search."""
     from explorer.features import context_words
@@ -71,7 +69,7 @@ def context_words(where: str, source: str, target: str, site_index: int) -> pd.S
     return context_words(atlas(where, source, target, site_index), pieces(where))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def special_tokens(where: str) -> frozenset[str]:
     """Tokens of the study's models that stand for no text."""
     from explorer.models import special_tokens
@@ -79,7 +77,7 @@ def special_tokens(where: str) -> frozenset[str]:
     return special_tokens(cache.model(where, cache.study(where).file.models[0].name).tokenizer)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@cache.of_study(256)
 def contexts(
     where: str, source: str, target: str, site_index: int, arm: str, feature: int, numbers: tuple[int, ...]
 ) -> list[Context]:
@@ -98,7 +96,7 @@ def contexts(
     return top_contexts(*models, mapped, sae, site, feature, chunks)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
+@cache.of_study(1024, copied=True)
 def tokens_in_target(
     where: str, source: str, target: str, site_index: int, arm: str, feature: int
 ) -> tuple[list[str], list[str]]:
@@ -114,7 +112,7 @@ def tokens_in_target(
     return up, down
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def text_firing(where: str, source: str, target: str, site_index: int, arm: str, text: str) -> TextFiring:
     """What fires on a person's own text."""
     from explorer.features import read_text

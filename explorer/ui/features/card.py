@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import numpy as np
 import streamlit as st
 
-from explorer import PROJECT
 from explorer.alignment import MAPS
 from explorer.features import PER_QUARTER
 from explorer.presentation.features import (
@@ -24,6 +23,7 @@ from explorer.ui.charts import chart
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.contexts import contexts_html
 from explorer.ui.frame import choice, kept
+from explorer.ui.pages import PAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 FEW = 6
 GROUPS = ("most in A", "most in B", "top quarter", "second", "third", "lowest")
 """Which contexts the card shows; quarters are of all chunks in which it fires in A, by its largest activation."""
-_STEERING = PROJECT / "pages" / "steering.py"
 
 
 def draw_card(table: pd.DataFrame, chosen: int, view: View) -> None:
@@ -96,7 +95,7 @@ def _draw_actions(
     table: pd.DataFrame, chosen: int, view: View, said: str, rows: Sequence[tuple[str, ...]], found: list[Context]
 ) -> None:
     st.page_link(
-        _STEERING, label="Steer with it", icon=":material/explore:",
+        PAGES["steering"].script, label="Steer with it", icon=":material/explore:",
         query_params={**kept(), "vector": f"feature:{chosen}"},
     )  # fmt: skip
     with st.popover("Link", key="link"):

@@ -17,7 +17,7 @@ from explorer.ui.frame import View, choice
 COUNTED = ("alive only", "all")
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@cache.of_study(8)
 def _story(where: str) -> DecoderStory | None:
     return cache.study(where).decoder_story()
 

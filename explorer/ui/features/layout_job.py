@@ -40,8 +40,8 @@ class Layouts:
     """What makes them."""
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _stored(path: str, site_index: int, where: str, changed: float) -> pd.DataFrame | None:
+@cache.of_study(16)
+def _stored(where: str, path: str, site_index: int, changed: float) -> pd.DataFrame | None:
     return read_optional(Path(path), cache.study(where).site_at(site_index))
 
 
@@ -49,14 +49,14 @@ def layout(view: View) -> pd.DataFrame | Layouts:
     """The layout of a pair at a site, or what makes it; that is begun where there is none."""
     path = view.study.pair_path(view.source, view.target) / LAYOUT
     changed = path.stat().st_mtime if path.is_file() else 0.0
-    stored = _stored(str(path), view.site.index, view.where, changed)
+    stored = _stored(view.where, str(path), view.site.index, changed)
     if stored is not None and len(stored):
         return stored
     made = _begun(view.where, view.source, view.target, view, path)
     return made.done.get(view.site.index, made)
 
 
-@st.cache_resource(show_spinner=False)
+@cache.of_study()
 def _begun(where: str, source: str, target: str, _view: View, _path: Path) -> Layouts:
     """One for everybody who looks at a pair; it goes on when nobody does."""
     inputs, done = _inputs(_view), dict[int, "pd.DataFrame"]()

@@ -14,6 +14,7 @@ from explorer.presentation.features import (
     map_tables,
     maps as figures_twin_maps,
 )
+from explorer.ui import cache
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.filters import BOXED
 from explorer.ui.features.layout_job import Layouts, layout, watch
@@ -64,7 +65,7 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View)
     _draw_list(table, a, b, view)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def _sides(
     where: str,
     source: str,
@@ -78,7 +79,7 @@ def _sides(
     return map_tables.side_table(_table, _places, arm), map_tables.other_side(_table, _places, _other)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def _figure(
     where: str,
     source: str,

@@ -1,4 +1,3 @@
-from . import vector_cache as vector_cache
 from .control_panel import controls as controls
 from .dose_panel import draw_dose as draw_dose
 from .lanes_panel import LaneDesk as LaneDesk, draw_bench as draw_bench

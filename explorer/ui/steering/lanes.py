@@ -15,29 +15,6 @@ from explorer.steering import PLAIN, STEERED, Piece, Snapshot
 FULL_KL = 4.0
 """KL, in nats, at which the tint of a token is at its strongest."""
 
-_STYLE = """
-<style>
-.lanes { display: grid; grid-template-columns: repeat(var(--lanes), minmax(0, 1fr)); gap: 0 1.15rem; }
-.lanes section { display: grid; grid-row: span 4; grid-template-rows: subgrid; min-width: 0; padding-top: .4rem;
-  border-top: 4px solid var(--lane); }
-.lanes section.focus { border-top-width: 8px; margin-top: -4px; }
-.lanes h5 { font-size: 1rem; line-height: 1.3; font-weight: 650; margin: 0; padding: 0; }
-.lanes .what { font-size: .875rem; line-height: 1.3; margin: .1rem 0 .55rem 0; opacity: .8; }
-.lanes .lane { min-height: 17rem; line-height: 1.5; hyphens: none; overflow-wrap: break-word; }
-.lanes.stale .lane, .lanes.stale .under { opacity: .45; }
-.lanes .chip.special { margin: 0; opacity: 1; }
-.lanes .under { font-size: .875rem; min-height: 1.4em; margin: .5rem 0 0 0; font-variant-numeric: tabular-nums; }
-@media (max-width: 1100px) {
-  .lanes { grid-template-columns: repeat(3, minmax(0, 1fr)); }
-  .lanes .lane { min-height: 6rem; }
-}
-@media (max-width: 640px) {
-  .lanes { grid-template-columns: minmax(0, 1fr); }
-  .lanes .lane { min-height: 2rem; }
-}
-</style>
-"""
-
 
 def draw_lanes(
     keys: Sequence[str],
@@ -56,7 +33,7 @@ def draw_lanes(
     columns = [_lane(key, titles, snapshot, palette, focus, special) for key in keys]
     kind, count = "lanes stale" if stale else "lanes", snapshot.tokens if snapshot else 0
     place = f"class='{kind}' data-tokens='{count}' style='--lanes: {len(columns)}'"
-    st.html(f"{_STYLE}<div {place}>{''.join(columns)}</div>")
+    st.html(f"<div {place}>{''.join(columns)}</div>")
 
 
 def _lane(

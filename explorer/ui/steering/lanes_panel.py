@@ -19,6 +19,7 @@ from explorer.ui.features import cache as feature_cache
 from explorer.ui.frame import View
 from explorer.ui.steering.lanes import draw_lanes
 from explorer.ui.steering.vector_cache import class_tokens, ingredients, norms, stability
+from explorer.ui.style import page_style
 
 POLL_SECONDS = 0.12
 MAX_SEED = 9999
@@ -83,6 +84,7 @@ def desk() -> LaneDesk:
 
 def draw_bench(view: View, request: Request) -> None:
     """Buttons, status and lanes; polls while text is being written."""
+    page_style("steering")
     mine = desk()
     try:
         with st.spinner(f"Loading {view.source} and {view.target} …"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import streamlit as st
 import torch
 
 from explorer.steering import (
@@ -26,14 +25,14 @@ NATIVE_CHUNKS = 600
 """Chunks of the text from whose fit split a feature's native vector is taken."""
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@cache.of_study(256)
 def vector(where: str, model: str, site: int, name: VectorSpec) -> torch.Tensor:
     """A unit vector of a model: its own contrast, or a decoder row of its dictionary."""
     opened = cache.study(where)
     return own_vector(opened, name, cache.model(where, model), opened.site_at(site))
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@cache.of_study(256)
 def native(where: str, source: str, target: str, site: int, name: VectorSpec) -> torch.Tensor | None:
     """The target's own unit vector for the same thing; None for a vector from a file."""
     if name.file is not None:
@@ -45,7 +44,7 @@ def native(where: str, source: str, target: str, site: int, name: VectorSpec) ->
     return native_vector(opened, name, a, b, opened.site_at(site), some)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@cache.of_study(128)
 def stability(where: str, model: str, site: int, name: VectorSpec) -> tuple[int, int, float | None]:
     """Prompts towards and away, and the cosine between the vectors of their halves (None for fewer than two a side)."""
     opened = cache.study(where)
@@ -55,7 +54,7 @@ def stability(where: str, model: str, site: int, name: VectorSpec) -> tuple[int,
     return len(contrast.positive), len(contrast.negative), found
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@cache.of_study(64)
 def median_norm(where: str, model: str, site: int) -> float:
     """Median norm of a model's rows at a site: the unit of the dose."""
     opened = cache.study(where)
@@ -83,7 +82,7 @@ def class_tokens(request: Request) -> TokenClasses:
     return feature_tokens(model, source_vector(request, request.sites[-1]))
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@cache.of_study(128)
 def _contrast_tokens(where: str, source: str, name: VectorSpec) -> TokenClasses:
     contrast = contrast_of(cache.study(where), name)
     assert contrast is not None

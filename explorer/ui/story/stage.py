@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from html import escape
+from pathlib import Path
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer import PROJECT
 from explorer.narrative import Scene, Story, open_story, scenes
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.presentation import HandoutPart
@@ -16,9 +16,10 @@ from explorer.presentation.story import figures as figures_story, stage_dial
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import View, kept
+from explorer.ui.pages import PAGES
 from explorer.ui.share import download
 from explorer.ui.story import steering_scene as story_steer
-from explorer.ui.story.style import KEYS, style
+from explorer.ui.style import colours, page_style
 
 FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
     "twin": figures_story.twin,
@@ -31,7 +32,7 @@ FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
     "random": figures_story.matrices,
     "limits": figures_story.limits,
 }
-_PAGES = PROJECT / "pages"
+_KEYS = Path(__file__).with_name("keys.html")
 _SCENE, _NOTES, _LIGHT, _SHOWN = "scene", "stage_notes", "stage_light", "stage_revealed"
 
 
@@ -40,22 +41,23 @@ def draw_story(view: View) -> None:
     story = opened(view.where, view.source, view.target, view.site.index)
     found = scenes.scenes_of(story)
     palette = LIGHT if _switched(_LIGHT) else DARK
-    st.html(style(palette))
+    st.html(colours(palette))
+    page_style("story")
     stage, bar = st.container(key="stage"), st.container(key="stage_bar", horizontal=True, vertical_alignment="center")
     with bar:
         scene = _bar(found, story, view)
     with stage:
         _draw(scene, story, view, palette)
-    st.html(KEYS, unsafe_allow_javascript=True)
+    st.html(_KEYS, unsafe_allow_javascript=True)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@cache.of_study(16)
 def opened(where: str, source: str, target: str, site: int) -> Story:
     """The story of a pair at a site."""
     return open_story(cache.study(where), source, target, site)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@cache.of_study(256)
 def figure(where: str, source: str, target: str, site: int, name: str, light: bool) -> go.Figure:
     """The figure of a scene, drawn once."""
     return FIGURES[name](opened(where, source, target, site), LIGHT if light else DARK)
@@ -98,9 +100,9 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     st.button("Notes", key="stage_notes_button", shortcut="N", on_click=_switch, args=(_NOTES,))
     st.button("Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,))
     with st.popover("Pages", key="stage_pages"):
-        for name in ("rotation", "features", "steering", "check", "claims"):
-            if (_PAGES / f"{name}.py").exists():
-                st.page_link(_PAGES / f"{name}.py", label=name.capitalize(), query_params=kept())
+        for page in PAGES.values():
+            if page.name != "story":
+                st.page_link(page.script, label=page.title, query_params=kept())
         parts = [part for scene in found for part in _parts(scene, story, view)]
         download("Download the talk as HTML", f"{story.sister.source} and {story.sister.target}", parts, view)
     return found[names.index(chosen) if chosen in names else 0]
