@@ -57,7 +57,7 @@ class ExplainedVariance:
         self.square[present] += sums[:, 1]
         self.total[present] += torch.zeros(len(present), x.shape[1]).index_add_(0, row, x.float()).double()
 
-    def draws(self, draws: int = 400, seed: int = 0) -> Float[np.ndarray, " draws+1"]:
+    def draws(self, draws: int = 400, seed: int = 0) -> Float[np.ndarray, " {draws}+1"]:
         """EV on all documents, then on every bootstrap draw of them; the same seed draws the same documents."""
         present = self.n > 0
         n, total, square, error = self.n[present], self.total[present], self.square[present], self.error[present]
@@ -70,14 +70,14 @@ class ExplainedVariance:
         return interval(self.draws(draws, seed))
 
 
-def bootstrap_weights(count: int, draws: int = 400, seed: int = 0) -> Float[Tensor, "draws+1 count"]:
+def bootstrap_weights(count: int, draws: int = 400, seed: int = 0) -> Float[Tensor, "{draws}+1 {count}"]:
     """How often each document counts: once in the first row, as drawn with replacement in the others."""
     rng = np.random.default_rng(seed)
     drawn = torch.from_numpy(rng.multinomial(count, np.full(count, 1 / count), size=draws)).double()
     return torch.cat([torch.ones(1, count, dtype=torch.float64), drawn])
 
 
-def interval(values: Float[np.ndarray, " draws+1"]) -> Estimate:
+def interval(values: Float[np.ndarray, " n"]) -> Estimate:
     """The estimate whose first value is on all documents and whose others are bootstrap draws."""
     low, high = np.quantile(values[1:], [0.025, 0.975])
     return Estimate(float(values[0]), float(low), float(high))

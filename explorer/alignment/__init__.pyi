@@ -8,6 +8,7 @@ from .decoder_match_results import (
     CosineSummary as CosineSummary,
     DecoderMatch as DecoderMatch,
     DecoderStory as DecoderStory,
+    Family as Family,
     FamilyMatch as FamilyMatch,
     MatchedDictionary as MatchedDictionary,
     SiteMatch as SiteMatch,
@@ -24,7 +25,13 @@ from .orthogonal import haar as haar
 from .pair import Pair as Pair, check_comparable as check_comparable, measure_pair as measure_pair
 from .pairing import paired_rows as paired_rows
 from .result_json import decode_result as decode_result, encode_result as encode_result
-from .results import FunctionResult as FunctionResult, PairResult as PairResult, Rows as Rows, SiteResult as SiteResult
+from .results import (
+    FunctionResult as FunctionResult,
+    PairResult as PairResult,
+    Rows as Rows,
+    SiteResult as SiteResult,
+    VerdictName as VerdictName,
+)
 from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates
 from .rotation_results import RotationFacts as RotationFacts, Spectrum as Spectrum
 from .second_pass import Cloud as Cloud, FeatureFiring as FeatureFiring

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 THRESHOLD = 0.5
 """Cosine above which the paper counts a row as matched."""
 BINS = 50
 """Bins of equal width from 0 to 1 of the stored histograms; a negative largest cosine is counted in the first."""
+Family = Literal["relu", "relu_sparse", "topk"]
+"""ReLU under the light and under the strong penalty, and TopK."""
 CASES = ("same_init", "independent", "rotated", "same_model")
 """The bars, in the order in which the story is told: fields of `FamilyMatch`."""
 
@@ -55,8 +58,8 @@ class DecoderMatch:
 class FamilyMatch:
     """The four bars of one kind of dictionary at one site; None where the study has no such pair."""
 
-    family: str
-    """relu, relu_sparse or topk."""
+    family: Family
+    """Which kind of dictionary."""
     same_init: DecoderMatch | None
     """Source against target: same initial weights and same batches, rows as they are."""
     independent: DecoderMatch | None
@@ -71,8 +74,8 @@ class FamilyMatch:
 class MatchedDictionary:
     """One dictionary of the comparison, with its numbers as they are."""
 
-    family: str
-    """relu, relu_sparse or topk."""
+    family: Family
+    """Which kind of dictionary."""
     model: str
     """Name of the model whose rows it reads."""
     site: str
@@ -130,6 +133,6 @@ class DecoderStory:
         """The story at a site, None where no dictionaries were trained for it."""
         return next((s for s in self.sites if s.site == name), None)
 
-    def dictionaries_of(self, family: str, site: str) -> Iterator[MatchedDictionary]:
+    def dictionaries_of(self, family: Family, site: str) -> Iterator[MatchedDictionary]:
         """The dictionaries of one kind at one site."""
         return (d for d in self.dictionaries if (d.family, d.site) == (family, site))

@@ -14,9 +14,11 @@ from explorer.alignment.ridge import Ridge
 from explorer.alignment.token_means import TokenMeans
 from explorer.models import BATCH, MASSIVE, LanguageModel, NormLimits, Site
 from explorer.progress import Report, counted
-from explorer.text import Chunks, sample, shuffle
+from explorer.text import Chunks, Split, sample, shuffle
 
 SHUFFLES = 19
+NULL_ROWS: tuple[tuple[Split, int], ...] = (("fit", 100), ("validation", 20), ("test", 20))
+"""Rows, for each dimension, on which the null of another target is fitted and scored."""
 
 
 class SiteMoments:
@@ -126,7 +128,7 @@ def plain_moments(
     """
     limits = NormLimits(factor=massive)
     d = source.d_model
-    parts = [sample(chunks.split(s), rows * d) for s, rows in (("fit", 100), ("validation", 20), ("test", 20))]
+    parts = [sample(chunks.split(s), rows * d) for s, rows in NULL_ROWS]
     read = counted(report, step, sum(len(p) for p in parts))
     found = {site: (Moments.zero(d), Moments.zero(d), Moments.zero(d)) for site in sites}
     for number, part in enumerate(parts):

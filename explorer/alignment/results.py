@@ -114,7 +114,7 @@ class Rows:
 class PositiveControl:
     """The source against itself, rotated by a known Q: if this fails, nothing else can be believed."""
 
-    kind: str
+    kind: Literal["twin", "planted"]
     """twin (the model rotated, where its family allows an exact twin) or planted (its activations rotated)."""
     ev: tuple[float, ...]
     """EV of the orthogonal map at each site; 1 but for rounding."""

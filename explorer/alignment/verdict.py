@@ -223,6 +223,6 @@ def pair_verdict(sites: Sequence[SiteResult], control: PositiveControl) -> Verdi
     return Verdict(worst_verdict.verdict, (head, *worst_verdict.reasons[1:], others, *skipped), worst_verdict.next)
 
 
-def exit_code(verdict: str) -> int:
+def exit_code(verdict: VerdictName) -> int:
     """0 for a favourable verdict, 1 for any other, 2 for not assessable."""
     return 2 if verdict == "not assessable" else int(verdict not in FAVOURABLE)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from explorer.alignment import PairResult, SiteResult
-from explorer.study import NOT_A_SEED, SHARED, Study, cohort, share_weights
+from explorer.study import NOT_A_SEED, SHARED, ModelKind, Study, cohort, share_weights
 
 APART = "cohort B"
 """The cohort of the paper's toy whose seeds share nothing."""
@@ -38,7 +38,7 @@ class ClaimStudy:
         apart = [t for t in seeds if not share_weights(study, source, t)]
         shared = [t for t in seeds if t not in apart]
 
-        def control(kind: str) -> PairResult | None:
+        def control(kind: ModelKind) -> PairResult | None:
             found = [p for p in study.file.pairs if kinds[p.target] == kind]
             found.sort(key=lambda p: p.source != source)
             return study.pair(found[0].source, found[0].target) if found else None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from explorer.alignment import PairResult, SiteResult, haar
 from explorer.errors import InputError
-from explorer.study import NOT_A_SEED, Recording, Study, read_correlation, read_recording, share_weights
+from explorer.study import NOT_A_SEED, ModelKind, Recording, Study, read_correlation, read_recording, share_weights
 
 if TYPE_CHECKING:
     from explorer.alignment import DecoderStory
@@ -93,7 +93,7 @@ def open_story(study: Study, source: str, target: str, site_index: int) -> Story
         raise InputError(f"no independent model was measured as a target of {source}: choose another source or study")
     sister = target if target in independent else independent[0]
 
-    def first(kind: str) -> Chapter | None:
+    def first(kind: ModelKind) -> Chapter | None:
         return next((_chapter(study, source, t, site_index) for t in targets if kinds[t] == kind), None)
 
     return Story(

@@ -8,7 +8,7 @@ import numpy as np
 
 from explorer.alignment import FunctionResult
 from explorer.narrative.story import Chapter, Story
-from explorer.steering import DoseResponse
+from explorer.steering import Arm, DoseResponse
 
 if TYPE_CHECKING:
     from explorer.alignment import FamilyMatch
@@ -64,7 +64,7 @@ def shown_response(story: Story) -> DoseResponse | None:
     return next((r for r in story.responses if (r.vector, r.site) == shown), None)
 
 
-def of_native(found: DoseResponse, arm: str) -> float:
+def of_native(found: DoseResponse, arm: Arm) -> float:
     """The signed area of an arm as a share of that of the target's own vector."""
     one, native = found.arm(arm), found.arm("native")
     assert one is not None and native is not None

@@ -75,8 +75,8 @@ def _steering(r: DoseResponse) -> SteeringRow:
         None if te is None else te.value,
         None if te is None else te.low,
         None if te is None else te.high,
-        str(r.verdict),
-        str(r.regime),
+        r.verdict,
+        r.regime,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from explorer.alignment import VerdictName
 from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
 from explorer.report.html import _render
@@ -38,7 +39,7 @@ class OverviewRow:
     """As it was given."""
     folder: str
     """Where its report lies."""
-    verdict: str
+    verdict: VerdictName
     """Of the pair."""
     reason: str
     """The first reason, or why it could not be assessed."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explorer.alignment import FunctionResult, Rows
+from explorer.alignment import FunctionResult, Rows, VerdictName
+from explorer.steering import Regime, TransferVerdict
 
 SCHEMA = 1
 
@@ -94,7 +95,7 @@ class SiteReport:
     dictionary was used."""
     intervals: Mapping[str, tuple[float, float]]
     """95 % bounds of the document bootstrap by name, e.g. ev.orthogonal, rho, stitch.target_to_source.affine."""
-    verdict: str
+    verdict: VerdictName
     """One of the verdicts."""
     reasons: tuple[str, ...]
     """Why."""
@@ -126,10 +127,10 @@ class SteeringRow:
     """Lower 95 % bound of TE, by bootstrap over prompts."""
     transfer_high: float | None
     """Upper 95 % bound."""
-    verdict: str
-    """n/a, inverted, no better than random, weak, transfers."""
-    regime: str
-    """What the raw vector does, in the paper's words: n/a, inverted, none, partial, clean."""
+    verdict: TransferVerdict
+    """What the source's vector does through R."""
+    regime: Regime
+    """What the raw vector does, in the paper's words."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class Report:
     """EV at the site of the column with the R of the site of the row."""
     steering: tuple[SteeringRow, ...] | None
     """Verdicts on steering vectors; null where the text has no ready contrasts, or a model does not know the text."""
-    verdict: str
+    verdict: VerdictName
     """Of the pair."""
     reasons: tuple[str, ...]
     """Why."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from explorer.errors import InputError
 
-ARCHITECTURES = ("topk", "standard", "jumprelu")
+Architecture = Literal["topk", "standard", "jumprelu"]
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 GROUPS_OF = 8
 
 
@@ -34,7 +36,7 @@ def top_k(x: Float[Tensor, "*n f"], k: int) -> tuple[Float[Tensor, "*n k"], Int[
 class SAE:
     """A dictionary: x ≈ a @ W_dec + b_dec with a = act((x − b_dec) @ W_enc + b_enc); act is TopK, ReLU or JumpReLU."""
 
-    architecture: str
+    architecture: Architecture
     """"topk" (the k largest pre-activations, then ReLU), "standard" (ReLU) or "jumprelu" (ReLU above a threshold)."""
     k: int | None
     """Features kept for each row; None unless topk."""
@@ -52,10 +54,6 @@ class SAE:
     """Pre-activation at or below which a feature is silent; None unless jumprelu."""
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise InputError(
-                f"dictionary architecture '{self.architecture}' is not supported: {', '.join(ARCHITECTURES)}"
-            )
         if (self.architecture == "topk") != (self.k is not None):
             raise InputError(f"a {self.architecture} dictionary with k = {self.k}: k belongs to topk, and only to it")
         if (self.architecture == "jumprelu") != (self.threshold is not None):

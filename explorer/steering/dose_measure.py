@@ -17,7 +17,7 @@ from explorer.alignment import SiteMaps, haar
 from explorer.models import LanguageModel, Site
 from explorer.progress import Report, counted, silent
 from explorer.sae import SAE
-from explorer.steering.arms import CARRIED, COMPARED, carry, unit
+from explorer.steering.arms import CARRIED, COMPARED, Arm, carry, unit
 from explorer.steering.dose_response import DOSES, ArmReadings, DoseResponse, dose_response
 from explorer.steering.held_out_prompts import held_out_prompts
 from explorer.steering.steered_prompts import SteeredPrompts, SteeredScores
@@ -143,7 +143,7 @@ def answer(
     if own is not None:
         readings["native"] = own
     base = steered.base([question.typical])
-    ordered: dict[str, ArmReadings] = {arm: readings[arm] for arm in COMPARED if arm in readings}
+    ordered: dict[Arm, ArmReadings] = {arm: readings[arm] for arm in COMPARED if arm in readings}
     return dose_response(
         (question.name, question.title, steered.site.name),
         round(steered.norm, 4),

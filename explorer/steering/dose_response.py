@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from explorer.metrics import Estimate
+from explorer.steering.arms import Arm
 
 Array = np.ndarray
 
@@ -69,8 +70,8 @@ class ArmReadings:
 class ArmCurve:
     """One arm's curve over `DoseResponse.doses`."""
 
-    arm: str
-    """native, rotated, raw, affine or shuffled."""
+    arm: Arm
+    """One of `explorer.steering.arms.COMPARED`."""
     effect: tuple[float, ...]
     """m(c) − m(0)."""
     low: tuple[float, ...]
@@ -162,7 +163,7 @@ def area_weights(usable: Sequence[bool]) -> Float[Array, " doses"]:
 def dose_response(
     names: tuple[str, str, str],
     norm: float,
-    arms: Mapping[str, ArmReadings],
+    arms: Mapping[Arm, ArmReadings],
     base: tuple[Float[Array, " n"], Float[Array, " n"]],
     random: tuple[Float[Array, "r doses"], Float[Array, "r doses"]],
     cosines: tuple[float | None, float | None] = (None, None),
@@ -241,7 +242,7 @@ def _areas(
 
 
 def _curve(
-    arm: str,
+    arm: Arm,
     readings: ArmReadings,
     base: tuple[Float[Array, " n"], Float[Array, " n"]],
     weights: Float[Array, " doses"],

@@ -20,9 +20,9 @@ TYPICAL_TOKENS = 40
 class TokenClasses:
     """Tokens that tell the two classes of a contrast apart."""
 
-    positive: Int[Tensor, " k"]
+    positive: Int[Tensor, " p"]
     """Token ids most typical of the positive class."""
-    negative: Int[Tensor, " k"]
+    negative: Int[Tensor, " n"]
     """Token ids most typical of the negative class."""
 
 

@@ -34,6 +34,7 @@ from .study import (
     SHIPPED as SHIPPED,
     DictionaryEntry as DictionaryEntry,
     ModelEntry as ModelEntry,
+    ModelKind as ModelKind,
     PairEntry as PairEntry,
     Study as Study,
     StudyFile as StudyFile,

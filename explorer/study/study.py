@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -14,6 +14,7 @@ from explorer.alignment import PairResult, decode_result
 from explorer.cache import cache_folder
 from explorer.errors import InputError
 from explorer.models import Site, all_sites, parse_site
+from explorer.sae import Architecture
 from explorer.text import CORPORA, Corpus, TextEntry, open_corpus
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SHIPPED = PROJECT / "assets"
+ModelKind = Literal["seed", "early", "untrained", "twin"]
+"""A trained model; one stopped early; one not trained at all; one rotated by a known Q."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class ModelEntry:
 
     name: str
     """What the study calls it, e.g. seed1."""
-    kind: str
-    """seed, early, untrained or twin."""
+    kind: ModelKind
+    """What it is to the others."""
     title: str
     """A short phrase for people."""
     path: str
@@ -67,8 +70,8 @@ class DictionaryEntry:
     """Mean number of active features on test rows."""
     alive: float
     """Share of features that fire at least once on the test rows."""
-    architecture: str = "topk"
-    """topk or standard (ReLU). A site may have both: the first listed is the one that pages show."""
+    architecture: Architecture = "topk"
+    """Which activation it has. A site may have both: the first listed is the one that pages show."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ class Study:
             f"study '{self.file.name}' has no model '{name}': it has {', '.join(m.name for m in self.file.models)}"
         )
 
-    def dictionary_entry(self, model: str, site: Site, architecture: str | None = None) -> DictionaryEntry | None:
+    def dictionary_entry(
+        self, model: str, site: Site, architecture: Architecture | None = None
+    ) -> DictionaryEntry | None:
         """A model's dictionary at a site, if there is one: the first listed, or that of an architecture."""
         for entry in self.file.dictionaries:
             if (entry.model, entry.site) == (model, site.name) and architecture in (None, entry.architecture):
@@ -167,7 +172,7 @@ class Study:
         model = load_model(self.folder / entry.path, name=name)
         return make_twin(model, entry.seed, name) if entry.kind == "twin" else model
 
-    def load_dictionary(self, model: str, site: Site, architecture: str | None = None) -> SAE | None:
+    def load_dictionary(self, model: str, site: Site, architecture: Architecture | None = None) -> SAE | None:
         """A model's dictionary at a site, None if the study has none. A twin's is its original's, rotated."""
         import torch
 

@@ -1,5 +1,11 @@
 from . import corpora as corpora
-from .chunks import Chunks as Chunks, chunk_documents as chunk_documents, sample as sample, shuffle as shuffle
+from .chunks import (
+    Chunks as Chunks,
+    Split as Split,
+    chunk_documents as chunk_documents,
+    sample as sample,
+    shuffle as shuffle,
+)
 from .contrast import Contrast as Contrast, ReadyContrast as ReadyContrast
 from .corpora import CORPORA as CORPORA, DEFAULT as DEFAULT, open_corpus as open_corpus
 from .corpus import HELD_OUT as HELD_OUT, Corpus as Corpus, LabelHead as LabelHead, ReadClass as ReadClass

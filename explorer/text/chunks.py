@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,8 @@ from explorer.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SPLITS = ("fit", "validation", "test")
+Split = Literal["fit", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 _SHARES = (0.6, 0.8, 1.0)
 
 
@@ -53,13 +54,13 @@ class Chunks:
     def __getitem__(self, rows: slice | Int[Tensor, " m"]) -> Chunks:
         return Chunks(self.ids[rows], self.valid[rows], self.document[rows], self.offset[rows])
 
-    def split(self, name: str) -> Chunks:
+    def split(self, name: Split) -> Chunks:
         """The chunks of one split (fit, validation or test; 60/20/20 by document)."""
         chosen = torch.tensor([split_of(int(d)) == name for d in self.document], dtype=torch.bool)
         return self[torch.nonzero(chosen).squeeze(1)]
 
 
-def split_of(document: int) -> str:
+def split_of(document: int) -> Split:
     """The split of a document: a fixed hash of its number, 60 % fit, 20 % validation, 20 % test."""
     share = int.from_bytes(hashlib.blake2b(str(document).encode(), digest_size=4).digest(), "big") / 2**32
     return SPLITS[next(i for i, limit in enumerate(_SHARES) if share < limit)]

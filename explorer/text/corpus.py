@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from explorer.errors import InputError
 
@@ -21,6 +21,7 @@ HELD_OUT = "held-out"
 """The split of a generated corpus that no model is trained on: studies are measured on it."""
 
 
+@runtime_checkable
 class TextDocument(Protocol):
     """A document with the latent labels of its tokens."""
 

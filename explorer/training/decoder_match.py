@@ -18,12 +18,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from explorer.alignment import Family
 from explorer.files import encode
 from explorer.models import LanguageModel, Site, first_middle_last
 from explorer.sae import SAE, SAERecipe, SAETrainer, after_first, read_rows
 from explorer.study import Study
 
-RELU = {"relu": "light", "relu_sparse": "strong"}
+RELU: dict[Family, str] = {"relu": "light", "relu_sparse": "strong"}
 """Families of ReLU dictionaries, and the penalty of the recipe that makes each."""
 FOLDER = "dictionaries_relu"
 
@@ -51,7 +52,7 @@ class MatchRecipe:
     text_rows: int = 400
     """Training rows of tokens whose activations are drawn from."""
 
-    def sae_recipe(self, family: str) -> SAERecipe:
+    def sae_recipe(self, family: Family) -> SAERecipe:
         """How a family is trained."""
         return SAERecipe(self.width, None, getattr(self, RELU[family]), self.learning_rate, self.batch)
 
@@ -60,7 +61,7 @@ class MatchRecipe:
 class Plan:
     """One dictionary to make."""
 
-    family: str
+    family: Family
     """relu or relu_sparse."""
     model: str
     """Name of the model whose rows it reads."""

@@ -15,13 +15,13 @@ from explorer.alignment.orthogonal import haar
 from explorer.errors import InputError
 from explorer.sae.formats.registry import load_sae
 from explorer.sae.formats.saelens import save_sae
-from explorer.sae.sae import SAE, top_k
+from explorer.sae.sae import SAE, Architecture, top_k
 from explorer.sae.trainer import SAERecipe, SAETrainer, train_sae
 
-ARCHITECTURES: list[tuple[str, int | None]] = [("topk", 5), ("standard", None), ("jumprelu", None)]
+ARCHITECTURES: list[tuple[Architecture, int | None]] = [("topk", 5), ("standard", None), ("jumprelu", None)]
 
 
-def random_sae(architecture: str, k: int | None, d: int = 12, f: int = 40) -> SAE:
+def random_sae(architecture: Architecture, k: int | None, d: int = 12, f: int = 40) -> SAE:
     directions = torch.randn(f, d)
     directions /= directions.norm(dim=1, keepdim=True)
     threshold = torch.rand(f) * 2 if architecture == "jumprelu" else None

@@ -42,7 +42,7 @@ def make(model: Path, name: str = "first", title: str = "A pair") -> studies.Own
     """A study of one model, with a report beside it, as a check would leave it."""
     folder = studies.unfinished_folder()
     write_texts(folder / "study" / "text.jsonl", ["One story.", "Another one."])
-    entry = ModelEntry("A", "checked", "first of the pair", str(model), digest(model), 0, 3.0)
+    entry = ModelEntry("A", "seed", "first of the pair", str(model), digest(model), 0, 3.0)
     text = TextEntry("file", "text.jsonl", 2, 16)
     file = StudyFile(SCHEMA, "?", title, 24, 3, (entry,), (), text, (), {"seed": 0}, {})
     write_json(folder / "study" / "study.json", file)

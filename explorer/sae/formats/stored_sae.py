@@ -13,7 +13,7 @@ from torch import Tensor
 
 from explorer.errors import InputError
 from explorer.models import residual_index
-from explorer.sae.sae import SAE
+from explorer.sae.sae import ARCHITECTURES, SAE
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class StoredSAE:
     """A dictionary as its file has it."""
 
     architecture: str
-    """What the file says that it is, in this project's words."""
+    """What the file says that it is: one of `ARCHITECTURES`, or what cannot be carried."""
     k: Any
     """What the file says for k."""
     tensors: dict[str, Tensor]
@@ -39,11 +39,16 @@ class StoredSAE:
         b_dec is subtracted on input afterwards; where the file does not, b_enc takes up b_dec @ W_enc:
         the same function.
         """
+        architecture = next((a for a in ARCHITECTURES if a == self.architecture), None)
+        if architecture is None:
+            raise InputError(
+                f"dictionary architecture '{self.architecture}' is not supported: {', '.join(ARCHITECTURES)}"
+            )
         if missing := [n for n in ("W_enc", "b_enc", "W_dec", "b_dec") if n not in self.tensors]:
             raise InputError(f"'{path}' lacks {', '.join(missing)}: export it again")
-        if self.architecture == "topk" and not (isinstance(self.k, int) and self.k > 0):
+        if architecture == "topk" and not (isinstance(self.k, int) and self.k > 0):
             raise InputError(f"'{path}' is a topk dictionary without k: add k to its settings, or export it again")
-        if self.architecture == "jumprelu" and "threshold" not in self.tensors:
+        if architecture == "jumprelu" and "threshold" not in self.tensors:
             raise InputError(f"'{path}' is a jumprelu dictionary without a threshold: export it again")
         tensors = {name: t.double() for name, t in self.tensors.items()}
         _check_shapes(path, tensors)
@@ -55,15 +60,15 @@ class StoredSAE:
             tensors["W_dec"] = tensors["W_dec"] / norm.clamp_min(1e-12)[:, None]
         if not self.centred:
             tensors["b_enc"] = tensors["b_enc"] + tensors["b_dec"] @ tensors["W_enc"]
-        threshold = tensors["threshold"].float() if self.architecture == "jumprelu" else None
-        k = self.k if self.architecture == "topk" else None
+        threshold = tensors["threshold"].float() if architecture == "jumprelu" else None
+        k = self.k if architecture == "topk" else None
         if self.site and residual_index(self.site) is None:
             raise InputError(
                 f"'{path}' reads '{self.site}', which is no site of the residual stream: give a dictionary of "
                 "blocks.N.hook_resid_pre or blocks.N.hook_resid_post"
             )
         w_enc, b_enc, w_dec, b_dec = (tensors[n].float() for n in ("W_enc", "b_enc", "W_dec", "b_dec"))
-        return SAE(self.architecture, k, w_enc, b_enc, w_dec, b_dec, self.site, threshold)
+        return SAE(architecture, k, w_enc, b_enc, w_dec, b_dec, self.site, threshold)
 
 
 class SAEFormat(NamedTuple):

@@ -17,13 +17,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.models import LanguageModel, Site, load_model
-from explorer.sae import Part, SAERecipe, SAETrainer, shuffled_batches
+from explorer.sae import Architecture, Part, SAERecipe, SAETrainer, shuffled_batches
 from explorer.sae.formats import save_sae
 from explorer.text.dyck import language as dyck
 from explorer.training.pretraining import ModelRecipe, Schedule
 
 INDEPENDENT = 100
 """Added to the seeds of cohort B, so that no initial weights are those of cohort A."""
+ENDINGS: dict[Architecture, str] = {"topk": "", "standard": ".relu"}
+"""What the name of a dictionary's folder ends with, after its site."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,9 @@ class DyckWorkshop:
         """A model's folder."""
         return self.out / "models" / name
 
-    def sae_folder(self, name: str, site: Site, architecture: str) -> Path:
+    def sae_folder(self, name: str, site: Site, architecture: Architecture) -> Path:
         """A dictionary's folder."""
-        return self.out / "dictionaries" / name / (site.name if architecture == "topk" else f"{site.name}.relu")
+        return self.out / "dictionaries" / name / f"{site.name}{ENDINGS[architecture]}"
 
 
 def initial_seed(name: str) -> int:
@@ -121,7 +123,7 @@ def make_dictionaries(workshop: DyckWorkshop, name: str) -> None:
     workshop.log(f"{name}: {len(wanted)} dictionaries trained")
 
 
-def _architecture(recipe: SAERecipe) -> str:
+def _architecture(recipe: SAERecipe) -> Architecture:
     return "standard" if recipe.k is None else "topk"
 
 

@@ -13,7 +13,7 @@ from explorer.pipeline import Yardstick, library_versions, measure_study, write_
 from explorer.study import SCHEMA, DictionaryEntry, PairEntry, Study, StudyFile, open_study
 from explorer.text import TextEntry
 from explorer.text.dyck import Dyck3, language as dyck
-from explorer.training.dyck.recipe import DyckWorkshop
+from explorer.training.dyck.recipe import ENDINGS, DyckWorkshop
 from explorer.training.tales import HELD_OUT, model_entry
 
 LOSS_DOCUMENTS = 1000
@@ -68,7 +68,7 @@ def study_file(workshop: DyckWorkshop) -> StudyFile:
     dictionaries = tuple(
         DictionaryEntry(name, folder.name.removesuffix(".relu"), folder.relative_to(out).as_posix(), 0, 0, 0, kind)
         for name in recipe.names
-        for kind, ending in (("topk", ""), ("standard", ".relu"))
+        for kind, ending in ENDINGS.items()
         for folder in sorted((out / "dictionaries" / name).glob(f"*{ending}"))
         if not folder.name.endswith(".partial") and folder.name.endswith(".relu") == bool(ending)
     )

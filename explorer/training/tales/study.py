@@ -10,7 +10,7 @@ import msgspec
 
 from explorer.models import digest
 from explorer.pipeline import Yardstick, library_versions, measure_study, write_layouts
-from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, Study, StudyFile, open_study
+from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, ModelKind, PairEntry, Study, StudyFile, open_study
 from explorer.text import TextEntry
 from explorer.text.tales import Tales, stories as tales
 from explorer.training.tales.models import document_loss
@@ -65,7 +65,7 @@ def tales_file(workshop: Workshop, names: list[str]) -> StudyFile:
     )
 
 
-def model_entry(out: Path, name: str, kind: str, title: str) -> ModelEntry:
+def model_entry(out: Path, name: str, kind: ModelKind, title: str) -> ModelEntry:
     """A model in models/<name>, its loss not known yet."""
     return ModelEntry(name, kind, title, f"models/{name}", digest(out / "models" / name), 0, float("nan"))
 
