@@ -31,7 +31,7 @@ STATE_SHAPES = [
 """The modules whose arguments and results are checked at every call: types by beartype, shapes by jaxtyping."""
 # The tower: a whole number is a float to beartype, as it is to mypy.
 TOWER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-jaxtyping.install_import_hook(STATE_SHAPES if "EXPLORER_NOHOOK" not in os.environ else [], TOWER)
+jaxtyping.install_import_hook(STATE_SHAPES, TOWER)
 
 import numpy as np
 import pytest

@@ -26,7 +26,7 @@ def test_documents_are_functions_of_split_and_index() -> None:
     again = list(tales.documents("example", 20, 5000))
     assert again == SAMPLE[:20]
     assert tales.document("train", 5000).text != SAMPLE[0].text
-    code = "from explorer import tales; print(tales.document('example', 5003).text)"
+    code = "from explorer.text.tales import stories; print(stories.document('example', 5003).text)"
     for hash_seed in ("1", "2"):
         ran = subprocess.run(
             [sys.executable, "-c", code],

@@ -8,7 +8,7 @@ from explorer.number_text import UNDEFINED, percent
 from explorer.presentation.features.decoder_match import FAMILIES, counted
 
 if TYPE_CHECKING:
-    from explorer.alignment import DecoderStory, FamilyMatch, SiteMatch
+    from explorer.alignment import DecoderStory, Family, FamilyMatch, SiteMatch
 
 _SHARE: dict[str, Any] = {"type_config": {"type": "number", "format": "percent"}}
 _TWO: dict[str, Any] = {"type_config": {"type": "number", "format": "%.2f"}}
@@ -30,7 +30,7 @@ def _percent(share: float | None) -> str:
     return UNDEFINED if share is None else f"<b>{percent(share)}</b>".replace("\u00a0", "&nbsp;")
 
 
-def _kept(story: DecoderStory, family: str, site: SiteMatch) -> float:
+def _kept(story: DecoderStory, family: Family, site: SiteMatch) -> float:
     found = [d.kept for d in story.dictionaries_of(family, site.site) if d.start == 0 and d.kept is not None]
     return sum(found) / len(found)
 
