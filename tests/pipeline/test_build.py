@@ -22,6 +22,7 @@ from explorer.steering import dose_measure, strong_features as dose_features
 from explorer.study.study import Study, open_study
 from explorer.text.tales import contrasts, stories as tales
 from explorer.training.pretraining import ModelRecipe, Schedule
+from explorer.training.tales import study as tales_study
 from explorer.training.tales.dictionaries import activation_batches, make_dictionaries
 from explorer.training.tales.models import document_loss, make_models
 from explorer.training.tales.recipe import TalesRecipe, Workshop
@@ -58,7 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(twin_layout, "umap_layout", lambda directions: directions[:, :2].numpy())
         patch.setattr(contrasts, "PROMPTS", 8)
         patch.setattr(contrasts, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
-        patch.setattr(build, "ENTROPY_DOCUMENTS", 6)
+        patch.setattr(tales_study, "ENTROPY_DOCUMENTS", 6)
         patch.setattr(story_record, "SEEDS", range(1))
         patch.setattr(story_record, "DOSES", (0.3,))
         patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
