@@ -17,21 +17,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import random
-from pathlib import Path
 from typing import Any
 
 import jaxtyping
 
-PROJECT = Path(__file__).parent.parent
-STATE_SHAPES = [
-    ".".join(path.relative_to(PROJECT).with_suffix("").parts)
-    for path in sorted((PROJECT / "explorer").rglob("*.py"))
-    if "from jaxtyping import" in path.read_text(encoding="utf-8")
-]
+SHAPED = [f"explorer.alignment.{name}" for name in ("geodesic", "maps", "moments", "orthogonal", "ridge")]
+SHAPED += ["explorer.sae.sae", "explorer.sae.trainer"]
 """The modules whose arguments and results are checked at every call: types by beartype, shapes by jaxtyping."""
 # The tower: a whole number is a float to beartype, as it is to mypy.
 TOWER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-jaxtyping.install_import_hook(STATE_SHAPES, TOWER)
+jaxtyping.install_import_hook(SHAPED, TOWER)
 
 import numpy as np
 import pytest

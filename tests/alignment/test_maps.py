@@ -2,6 +2,7 @@
 
 import math
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -252,3 +253,8 @@ def test_haar_is_seeded_and_uniform_enough() -> None:
     assert (entries**4).mean() == pytest.approx(3 / (16 * 18), rel=0.05)
     determinants = [float(torch.linalg.det(haar(5, s))) for s in range(200)]
     assert 70 < sum(x > 0 for x in determinants) < 130
+
+
+def test_wrong_shapes_are_refused_while_tests_run() -> None:
+    with pytest.raises(jaxtyping.TypeCheckError):
+        orthogonal_factor(torch.zeros(3, 4))

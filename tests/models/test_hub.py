@@ -93,7 +93,7 @@ def little_hub(tokenizer: Any, tmp_path: Path) -> Iterator[LittleHub]:
 def ask(endpoint: str, home: Path, *ids: tuple[str, str | None]) -> tuple[list[str], str]:
     """What looking up each model gives in a fresh process (one line each), and what the process writes to stderr."""
     code = f"""
-from explorer.hub import model_folder
+from explorer.models import model_folder
 from explorer.errors import InputError
 for source, revision in {ids!r}:
     try:

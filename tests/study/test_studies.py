@@ -205,7 +205,7 @@ def _study(**changes: Any) -> Callable[[dict[str, bytes]], None]:
 
 
 def _model(**changes: str) -> Callable[[dict[str, bytes]], None]:
-    entry = {"name": "A", "kind": "x", "title": "", "path": "models/A", "sha256": "", "seed": 0, "loss": 1.0}
+    entry = {"name": "A", "kind": "seed", "title": "", "path": "models/A", "sha256": "", "seed": 0, "loss": 1.0}
     return _study(models=[{**entry, **changes}])
 
 
