@@ -9,10 +9,14 @@ from .feature_tables import (
     read_optional as read_optional,
 )
 from .library import (
+    SHIPPED as SHIPPED,
     OwnStudy as OwnStudy,
     adopt as adopt,
+    open_study as open_study,
     own_names as own_names,
     own_studies as own_studies,
+    shipped_studies as shipped_studies,
+    study_folder as study_folder,
     unfinished_folder as unfinished_folder,
 )
 from .pair_tensors import save_tensors as save_tensors
@@ -28,19 +32,15 @@ from .recordings import (
     spoken as spoken,
 )
 from .responses import NAME as NAME
-from .shipped import shipped_pair as shipped_pair
-from .study import (
+from .schema import (
     SCHEMA as SCHEMA,
-    SHIPPED as SHIPPED,
     DictionaryEntry as DictionaryEntry,
     ModelEntry as ModelEntry,
     ModelKind as ModelKind,
     PairEntry as PairEntry,
-    Study as Study,
     StudyFile as StudyFile,
-    open_study as open_study,
-    shipped_studies as shipped_studies,
-    study_folder as study_folder,
 )
+from .shipped import shipped_pair as shipped_pair
+from .study import Study as Study
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector
 from .training_rows import FILE as FILE, TrainingRow as TrainingRow, read_training_table as read_training_table

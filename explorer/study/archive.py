@@ -15,8 +15,8 @@ from typing import IO, TYPE_CHECKING
 
 from explorer.errors import InputError
 from explorer.files import encode
-from explorer.study.library import OwnStudy, adopt, unfinished_folder
-from explorer.study.study import StudyFile, open_study
+from explorer.study.library import OwnStudy, adopt, open_study, unfinished_folder
+from explorer.study.schema import StudyFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,6 +1,7 @@
-"""The user's own studies: folders in the cache directory, made by a check or imported; listed, renamed, deleted.
+"""Which studies there are: those that come with the project, and the user's own; opened, listed, renamed, deleted.
 
-Each holds what a check writes: `study/`, and beside it the report, the table and the rotations.
+The user's own are folders in the cache directory, made by a check or imported. Each holds what a check writes:
+`study/`, and beside it the report, the table and the rotations.
 """
 
 from __future__ import annotations
@@ -12,10 +13,17 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
+from explorer import PROJECT
+from explorer.cache import cache_folder
 from explorer.errors import InputError
 from explorer.files import write_json
-from explorer.study.study import open_study, shipped_studies, studies_folder
+from explorer.study.schema import SCHEMA, StudyFile
+from explorer.study.study import Study
+from explorer.text import CORPORA
 
+SHIPPED = PROJECT / "assets"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 """What a study of one's own may be called: it is a folder's name and a word in links."""
 
@@ -42,6 +50,41 @@ class OwnStudy:
     """Bytes of its folder."""
     whole: bool
     """Whether it can be opened."""
+
+
+def open_study(where: str | Path) -> Study:
+    """A study from its folder, or by the name of a shipped one or of one's own. Raises InputError."""
+    folder = study_folder(where)
+    path = folder / "study.json"
+    if not path.is_file():
+        names = ", ".join(shipped_studies()) or "none"
+        raise InputError(f"there is no study '{where}': give a folder with a study.json, or a shipped study ({names})")
+    try:
+        raw = path.read_bytes()
+        schema = msgspec.json.decode(raw).get("schema")
+        if schema != SCHEMA:
+            raise InputError(f"study '{where}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
+        return Study(folder.resolve(), msgspec.json.decode(raw, type=StudyFile))
+    except (msgspec.DecodeError, AttributeError, OSError) as error:
+        raise InputError(f"'{path}' is damaged: {error}") from error
+
+
+def study_folder(where: str | Path) -> Path:
+    """The folder that a study's name or folder stands for; the path itself where there is no study."""
+    places = (Path(where).expanduser(), SHIPPED / str(where), studies_folder() / str(where) / "study")
+    return next((place for place in places if (place / "study.json").is_file()), places[0])
+
+
+def shipped_studies() -> list[str]:
+    """Names of the studies that come with the project, in the order of their corpora; pages open the first."""
+    order = {kind: i for i, kind in enumerate(CORPORA)}
+    names = (p.parent.name for p in SHIPPED.glob("*/study.json"))
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
+def studies_folder() -> Path:
+    """Where the user's own studies lie, each in a folder of its name; it may not exist yet."""
+    return cache_folder() / "studies"
 
 
 def own_studies() -> list[OwnStudy]:

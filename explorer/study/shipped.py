@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from explorer.study.study import SHIPPED
+from explorer.study.library import SHIPPED
 from explorer.text import DEFAULT
 
 

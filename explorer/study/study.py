@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from explorer import PROJECT
 from explorer.alignment import PairResult, decode_result
-from explorer.cache import cache_folder
 from explorer.errors import InputError
 from explorer.models import Site, all_sites, parse_site
 from explorer.sae import Architecture
-from explorer.text import CORPORA, Corpus, TextEntry, open_corpus
+from explorer.study.schema import DictionaryEntry, ModelEntry, StudyFile
+from explorer.text import Corpus, open_corpus
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,91 +26,6 @@ if TYPE_CHECKING:
     from explorer.sae import SAE
     from explorer.steering import DoseResponse
     from explorer.text import Chunks
-
-SCHEMA = 1
-SHIPPED = PROJECT / "assets"
-ModelKind = Literal["seed", "early", "untrained", "twin"]
-"""A trained model; one stopped early; one not trained at all; one rotated by a known Q."""
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """One model of a study."""
-
-    name: str
-    """What the study calls it, e.g. seed1."""
-    kind: ModelKind
-    """What it is to the others."""
-    title: str
-    """A short phrase for people."""
-    path: str
-    """Folder, relative to the study or absolute; for a twin, the folder of the model that it rotates."""
-    sha256: str
-    """Hash of the folder's config and weights."""
-    seed: int
-    """Seed of the initial weights and of the order of the text; for a twin, the seed of its rotation."""
-    loss: float
-    """Loss on the held-out documents, nats per token."""
-
-
-@dataclass(frozen=True)
-class DictionaryEntry:
-    """One dictionary (SAE) of a study."""
-
-    model: str
-    """Name of the model whose rows it reads."""
-    site: str
-    """Name of the site."""
-    path: str
-    """SAELens folder, relative to the study."""
-    ev: float
-    """EV on its own model's test rows."""
-    l0: float
-    """Mean number of active features on test rows."""
-    alive: float
-    """Share of features that fire at least once on the test rows."""
-    architecture: Architecture = "topk"
-    """Which activation it has. A site may have both: the first listed is the one that pages show."""
-
-
-@dataclass(frozen=True)
-class PairEntry:
-    """A measured pair."""
-
-    source: str
-    """Name of the source model."""
-    target: str
-    """Name of the target model."""
-
-
-@dataclass(frozen=True)
-class StudyFile:
-    """What study.json holds."""
-
-    schema: int
-    """Version of this format."""
-    name: str
-    """Short name."""
-    title: str
-    """One line for people."""
-    d_model: int
-    """Width of every model's residual stream."""
-    n_layers: int
-    """Blocks of every model."""
-    models: tuple[ModelEntry, ...]
-    """The models."""
-    dictionaries: tuple[DictionaryEntry, ...]
-    """Their dictionaries."""
-    text: TextEntry
-    """The text."""
-    pairs: tuple[PairEntry, ...]
-    """The pairs measured."""
-    recipe: dict[str, object]
-    """Everything that decided how it was made."""
-    versions: dict[str, str]
-    """Versions of the libraries that made it."""
-    sites: tuple[int, ...] | None = None
-    """Indices of the sites measured; None means all."""
 
 
 @dataclass(frozen=True)
@@ -273,38 +187,3 @@ class Study:
             return msgspec.json.decode(path.read_bytes(), type=DecoderStory)
         except msgspec.DecodeError as error:
             raise InputError(f"'{path}' is damaged: {error}; remove it and train the study again") from error
-
-
-def open_study(where: str | Path) -> Study:
-    """A study from its folder, or by the name of a shipped one or of one's own. Raises InputError."""
-    folder = study_folder(where)
-    path = folder / "study.json"
-    if not path.is_file():
-        names = ", ".join(shipped_studies()) or "none"
-        raise InputError(f"there is no study '{where}': give a folder with a study.json, or a shipped study ({names})")
-    try:
-        raw = path.read_bytes()
-        schema = msgspec.json.decode(raw).get("schema")
-        if schema != SCHEMA:
-            raise InputError(f"study '{where}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
-        return Study(folder.resolve(), msgspec.json.decode(raw, type=StudyFile))
-    except (msgspec.DecodeError, AttributeError, OSError) as error:
-        raise InputError(f"'{path}' is damaged: {error}") from error
-
-
-def study_folder(where: str | Path) -> Path:
-    """The folder that a study's name or folder stands for; the path itself where there is no study."""
-    places = (Path(where).expanduser(), SHIPPED / str(where), studies_folder() / str(where) / "study")
-    return next((place for place in places if (place / "study.json").is_file()), places[0])
-
-
-def shipped_studies() -> list[str]:
-    """Names of the studies that come with the project, in the order of their corpora; pages open the first."""
-    order = {kind: i for i, kind in enumerate(CORPORA)}
-    names = (p.parent.name for p in SHIPPED.glob("*/study.json"))
-    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
-
-
-def studies_folder() -> Path:
-    """Where the user's own studies lie, each in a folder of its name; it may not exist yet."""
-    return cache_folder() / "studies"

@@ -30,8 +30,8 @@ from explorer.report import html as report_html
 from explorer.report.make import make_report, sites_csv
 from explorer.report.schema import Circumstances, ModelFacts, Models
 from explorer.steering import arms
+from explorer.study.library import open_study, shipped_studies
 from explorer.study.pair_tensors import load_maps, save_tensors
-from explorer.study.study import open_study, shipped_studies
 
 CHUNKS = tiny.chunks(70)
 RUNGS = ["identity", "translation", "permutation", "orthogonal", "orthogonal_scale", "affine"]

@@ -18,7 +18,8 @@ from explorer.alignment.verdict import FAVOURABLE, NEXT, WORST_FIRST, exit_code,
 from explorer.cache import Cache
 from explorer.metrics import Estimate
 from explorer.models.language_model import LanguageModel
-from explorer.study.study import Study, open_study
+from explorer.study.library import open_study
+from explorer.study.study import Study
 
 DOCUMENTS = 110
 

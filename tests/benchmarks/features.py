@@ -32,7 +32,8 @@ def make(folder: Path) -> Any:
     from explorer.pipeline import study_measurement as build
     from explorer.sae.formats.saelens import save_sae
     from explorer.sae.sae import SAE
-    from explorer.study.study import SCHEMA, PairEntry, StudyFile, open_study
+    from explorer.study.library import open_study
+    from explorer.study.schema import SCHEMA, PairEntry, StudyFile
     from explorer.text import documents as study_text, file_corpus
     from explorer.text.tales import stories as tales
     from explorer.training.pretraining import ModelRecipe
@@ -124,7 +125,7 @@ def show(folder: Path, fitted: Any) -> None:
     from explorer.features import feature_table as atlas
     from explorer.features.contexts import top_contexts
     from explorer.study.feature_tables import READINGS, read_optional
-    from explorer.study.study import open_study
+    from explorer.study.library import open_study
 
     study = open_study(folder)
     site = study.sites[len(study.sites) // 2]

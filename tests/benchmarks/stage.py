@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from explorer.narrative.rehearsal import FLAGS, PATIENCE, app, find_browser
 from explorer.narrative.scenes import scenes_of
 from explorer.narrative.story import open_story
-from explorer.study.study import open_study
+from explorer.study.library import open_study
 
 ROUNDS = 2
 WATCH = """(selector) => { window.step = new Promise(done => {

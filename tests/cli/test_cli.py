@@ -8,7 +8,7 @@ import pytest
 
 from explorer import __version__
 from explorer.cli import command_line as cli
-from explorer.study import study
+from explorer.study import library
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_studies_are_listed(
 ) -> None:
     from test_study import example, write
 
-    monkeypatch.setattr(study, "SHIPPED", tmp_path)
+    monkeypatch.setattr(library, "SHIPPED", tmp_path)
     write(tmp_path / "tales", example())
     monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
-    mine = write(study.studies_folder() / "my-pair" / "study", example())
+    mine = write(library.studies_folder() / "my-pair" / "study", example())
     assert cli.main(["studies"]) == 0
     shipped, own = capsys.readouterr().out.splitlines()
     assert shipped == f"tales\tA study of mine\t{tmp_path / 'tales'}"

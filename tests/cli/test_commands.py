@@ -21,7 +21,7 @@ from explorer.models.sites import all_sites
 from explorer.sae.formats.saelens import save_sae
 from explorer.steering.arms import ARMS
 from explorer.study.pair_tensors import save_tensors
-from explorer.study.study import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile
+from explorer.study.schema import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile
 from explorer.text.documents import TextEntry
 
 D, LAYERS = tiny.SHAPE["hidden_size"], tiny.SHAPE["num_hidden_layers"]
@@ -174,7 +174,7 @@ def test_the_carried_dictionary_is_the_map_around_it_in_saelens(
         TopKSAEConfig,
     )
 
-    from explorer.study.study import open_study
+    from explorer.study.library import open_study
 
     options: dict[str, Any] = {"d_in": D, "d_sae": 60, "apply_b_dec_to_input": centred, "dtype": "float32"}
     source = {

@@ -60,6 +60,7 @@ def test_rotated_twins_fall_on_their_originals(layout: pd.DataFrame) -> None:
     assert (a[["raw_x", "raw_y"]].to_numpy() == places).all()
 
 
+@pytest.mark.slow
 def test_without_a_dictionary_of_the_target_only_a_has_a_map() -> None:
     a, _, q = planted()
     found = twin_layout.site_layout(SITE, sae(a), None, q, [[]] * 40)
@@ -131,6 +132,7 @@ def table() -> pd.DataFrame:
     return made.rename_axis("feature")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", COLOURINGS)
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_the_maps_carry_every_feature_with_its_number(
@@ -150,6 +152,7 @@ def test_the_maps_carry_every_feature_with_its_number(
     assert len(figure.frames) == STEPS + 1 and "&lt;ship&gt;" in figure.data[0].text[0]
 
 
+@pytest.mark.slow
 def test_b_takes_its_r_from_its_match(layout: pd.DataFrame, table: pd.DataFrame) -> None:
     b = other_side(table, layout, None)
     for feature, other in table["one_to_one"].items():

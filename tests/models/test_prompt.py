@@ -11,7 +11,7 @@ from explorer.errors import InputError
 from explorer.models.prompts import MAX_SPECIAL_TOKENS, check_prompt, spelled, unread
 from explorer.models.tokens import special_tokens
 from explorer.palette import LIGHT
-from explorer.study.study import SHIPPED
+from explorer.study.library import SHIPPED
 from explorer.ui.steering.lanes import _lane, _outlined
 
 END = "<|endoftext|>"

@@ -18,7 +18,8 @@ from explorer.alignment.results import PairResult
 from explorer.narrative import claim_rules as rules
 from explorer.narrative.claim_study import ClaimStudy
 from explorer.narrative.claims import CLAIMS, TOY, Agreement, Reading, read_claims, read_on, summary
-from explorer.study.study import Study, open_study, shipped_studies
+from explorer.study.library import open_study, shipped_studies
+from explorer.study.study import Study
 from explorer.ui.claims.claims import poly_command
 
 APP = str(Path(__file__).resolve().parents[2] / "explorer" / "app.py")

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from explorer.alignment.decoder_match_results import DecoderStory, FamilyMatch, MatchedDictionary, SiteMatch
 from explorer.features.decoder_matching import decoder_match
 from explorer.files import encode
-from explorer.study.study import SHIPPED, shipped_studies
+from explorer.study.library import SHIPPED, shipped_studies
 
 pytestmark = pytest.mark.skipif("tales" not in shipped_studies(), reason="the shipped study is not made yet")
 SITE = "blocks.0.hook_resid_pre"
@@ -76,7 +76,7 @@ def test_a_study_without_the_story_says_so(study: Path) -> None:
 
 def test_the_shipped_story_is_of_the_shipped_models() -> None:
     from explorer.sae.formats.registry import load_sae
-    from explorer.study.study import open_study
+    from explorer.study.library import open_study
 
     study = open_study("tales")
     story = study.decoder_story()

@@ -8,7 +8,8 @@ import pytest
 
 from explorer.narrative import rehearsal as preflight
 from explorer.narrative.rehearsal import Check
-from explorer.study.study import SHIPPED, Study, open_study
+from explorer.study.library import SHIPPED, open_study
+from explorer.study.study import Study
 
 
 @pytest.fixture()

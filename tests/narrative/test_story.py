@@ -18,8 +18,9 @@ from explorer.palette import DARK
 from explorer.pipeline.recording import READABLE, RecordingTrial, plainest
 from explorer.presentation.story import stage as figures_stage
 from explorer.steering.dose_response import Regime, TransferVerdict
+from explorer.study.library import open_study, shipped_studies
 from explorer.study.recordings import RecordedRun, Recording, spoken
-from explorer.study.study import Study, open_study, shipped_studies
+from explorer.study.study import Study
 from explorer.ui.story.stage import FIGURES
 
 

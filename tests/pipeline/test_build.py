@@ -19,7 +19,8 @@ from explorer.models.logit_lens import PROMOTED
 from explorer.pipeline import recording as story_record
 from explorer.sae.trainer import SAERecipe
 from explorer.steering import dose_measure, strong_features as dose_features
-from explorer.study.study import Study, open_study
+from explorer.study.library import open_study
+from explorer.study.study import Study
 from explorer.text.tales import contrasts, stories as tales
 from explorer.training.pretraining import ModelRecipe, Schedule
 from explorer.training.tales import study as tales_study

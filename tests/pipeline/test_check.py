@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from explorer.alignment.results import VERDICTS
 from explorer.cli import command_line as cli
 from explorer.sae import fit as sae_fit
-from explorer.study.study import open_study
+from explorer.study.library import open_study
 from explorer.text.tales import contrasts, stories as tales
 
 FEW = ["--tokens", "9000", "--context", "32", "--device", "cpu"]

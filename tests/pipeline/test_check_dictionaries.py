@@ -23,7 +23,7 @@ from explorer.features.correspondence import nearest_partners
 from explorer.models.hooks import residuals
 from explorer.sae.formats.saelens import save_sae
 from explorer.sae.sae import SAE
-from explorer.study.study import open_study
+from explorer.study.library import open_study
 from explorer.text.tales import contrasts, stories as tales
 
 FORMATS = ("saelens", "sparsify", "dictionary_learning", "plain")

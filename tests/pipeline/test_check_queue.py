@@ -14,8 +14,8 @@ from explorer.files import write_json
 from explorer.jobs import JobState, Progress
 from explorer.pipeline.check_queue import CheckJob, CheckQueue, time_left
 from explorer.progress import Report
-from explorer.study.library import own_names
-from explorer.study.study import SCHEMA, StudyFile, studies_folder
+from explorer.study.library import own_names, studies_folder
+from explorer.study.schema import SCHEMA, StudyFile
 from explorer.text.documents import TextEntry
 
 

@@ -13,7 +13,8 @@ from explorer.progress import Report, silent
 from explorer.report.make import _steering
 from explorer.steering.dose_measure import OwnContrast, own_contrasts
 from explorer.steering.dose_response import DoseResponse
-from explorer.study.study import Study, open_study
+from explorer.study.library import open_study
+from explorer.study.study import Study
 from explorer.text.tales import contrasts
 
 DOCUMENTS = 400

@@ -6,7 +6,7 @@ import re
 
 from explorer.cli.command_line import _parser
 from explorer.presentation import readme
-from explorer.study.study import open_study
+from explorer.study.library import open_study
 
 
 def test_tables_are_the_studys_numbers() -> None:

@@ -17,7 +17,7 @@ from explorer.presentation.rotation import (
     questions as figures_rotation,
     sites as figures,
 )
-from explorer.study.study import open_study, shipped_studies
+from explorer.study.library import open_study, shipped_studies
 from explorer.study.training_rows import TrainingRow
 
 

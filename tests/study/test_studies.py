@@ -19,8 +19,8 @@ from explorer.models.language_model import digest
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.study import library as studies
 from explorer.study.archive import archive_size, export_study, import_study
-from explorer.study.library import own_names, own_studies, own_study
-from explorer.study.study import SCHEMA, SHIPPED, ModelEntry, StudyFile, open_study, studies_folder
+from explorer.study.library import SHIPPED, open_study, own_names, own_studies, own_study, studies_folder
+from explorer.study.schema import SCHEMA, ModelEntry, StudyFile
 from explorer.text.documents import TextEntry
 from explorer.text.file_corpus import write_texts
 

@@ -9,14 +9,16 @@ import pytest
 
 from explorer.errors import InputError
 from explorer.files import encode, write_bytes
-from explorer.study import study
-from explorer.study.study import DictionaryEntry, ModelEntry, PairEntry, Study, StudyFile, open_study
+from explorer.study import library
+from explorer.study.library import open_study
+from explorer.study.schema import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile
+from explorer.study.study import Study
 from explorer.text.documents import TextEntry
 
 
 def example() -> StudyFile:
     return StudyFile(
-        schema=study.SCHEMA,
+        schema=SCHEMA,
         name="mine",
         title="A study of mine",
         d_model=24,
@@ -54,11 +56,11 @@ def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_names_open_shipped_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "SHIPPED", tmp_path)
+    monkeypatch.setattr(library, "SHIPPED", tmp_path)
     write(tmp_path / "tales", example())
     write(tmp_path / "dyck3", example())
     (tmp_path / "no-study").mkdir()
-    assert study.shipped_studies() == ["tales", "dyck3"]
+    assert library.shipped_studies() == ["tales", "dyck3"]
     assert open_study("tales").folder == tmp_path / "tales"
     with pytest.raises(InputError, match=r"no study 'tails': give a folder with a study.json, or .* \(tales, dyck3\)"):
         open_study("tails")

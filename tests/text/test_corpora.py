@@ -19,7 +19,7 @@ from explorer.steering.dose_measure import Steered
 from explorer.steering.dose_response import DOSES
 from explorer.steering.token_classes import typical_tokens
 from explorer.steering.vectors import contrast_vector
-from explorer.study.study import open_study
+from explorer.study.library import open_study
 from explorer.text.chunks import chunk_documents
 from explorer.text.contrast import Contrast, ReadyContrast
 from explorer.text.corpora import CORPORA, open_corpus

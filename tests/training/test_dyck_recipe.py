@@ -13,7 +13,8 @@ from explorer.models.language_model import load_model
 from explorer.pipeline import recording as story_record
 from explorer.sae.trainer import SAERecipe
 from explorer.steering import dose_measure
-from explorer.study.study import Study, open_study
+from explorer.study.library import open_study
+from explorer.study.study import Study
 from explorer.text.chunks import chunk_documents
 from explorer.text.dyck import contrasts as dyck_contrasts, language as dyck
 from explorer.training.dyck import study as dyck_study

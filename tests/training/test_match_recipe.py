@@ -20,8 +20,10 @@ from explorer.models.language_model import digest
 from explorer.sae.formats.registry import load_sae
 from explorer.sae.formats.saelens import save_sae
 from explorer.sae.trainer import SAERecipe
+from explorer.study.library import open_study
 from explorer.study.pair_tensors import save_tensors
-from explorer.study.study import SCHEMA, DictionaryEntry, ModelEntry, Study, StudyFile, open_study
+from explorer.study.schema import SCHEMA, DictionaryEntry, ModelEntry, StudyFile
+from explorer.study.study import Study
 from explorer.text.documents import TextEntry
 from explorer.training import decoder_match as match_recipe
 from explorer.training.decoder_match import Bench, MatchRecipe, collect, starting_rows, train_relu

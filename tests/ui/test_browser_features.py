@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 from test_browser import SLOW, address, browser, settled, visit
 
-from explorer.study.study import shipped_studies
+from explorer.study.library import shipped_studies
 
 __all__ = ["address", "browser"]
 pytestmark = [

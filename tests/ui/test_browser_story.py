@@ -17,7 +17,7 @@ from test_browser import ROOT, SLOW, app, browser as browser
 
 from explorer.narrative.scenes import scenes_of
 from explorer.narrative.story import Story, open_story
-from explorer.study.study import SHIPPED, open_study, studies_folder
+from explorer.study.library import SHIPPED, open_study, studies_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")

@@ -32,9 +32,8 @@ from explorer.presentation.rotation import questions as figures_rotation, sites 
 from explorer.progress import Report
 from explorer.report import outputs as study_outputs
 from explorer.study.archive import export_study, import_study
-from explorer.study.library import OwnStudy, adopt, own_names, unfinished_folder
+from explorer.study.library import OwnStudy, adopt, open_study, own_names, unfinished_folder
 from explorer.study.shipped import shipped_pair
-from explorer.study.study import open_study
 from explorer.text.tales import stories as tales
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer.features import feature_table as atlas, stars, umap_layout as twin_layout
-from explorer.study.study import open_study, shipped_studies
+from explorer.study.library import open_study, shipped_studies
 
 ROOT = Path(__file__).resolve().parents[2]
 

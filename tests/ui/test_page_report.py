@@ -21,8 +21,7 @@ from explorer.alignment.map_registry import arms, rungs, seams
 from explorer.pipeline import run_check as checking
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.sae import fit as sae_fit
-from explorer.study.library import adopt, unfinished_folder
-from explorer.study.study import open_study
+from explorer.study.library import adopt, open_study, unfinished_folder
 from explorer.text.tales import contrasts, stories as tales
 from explorer.ui.rotation.questions import ANSWERS
 

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.map_registry import arms
 from explorer.jobs import MEASURERS
-from explorer.study.study import Study, open_study
+from explorer.study.library import open_study
+from explorer.study.study import Study
 
 APP = str(Path(__file__).resolve().parents[2] / "explorer" / "app.py")
 

@@ -15,8 +15,9 @@ from explorer.palette import LIGHT
 from explorer.presentation.figure_data import COLUMNS, figure_csv
 from explorer.presentation.handout_page import HandoutPart, handout
 from explorer.presentation.rotation import dial_figure as figures_dial, sites as figures
+from explorer.study.library import open_study
 from explorer.study.provenance_note import provenance
-from explorer.study.study import Study, open_study
+from explorer.study.study import Study
 
 
 @pytest.fixture(scope="module")

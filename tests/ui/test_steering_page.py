@@ -23,7 +23,7 @@ from explorer.models.sites import all_sites
 from explorer.steering.dose_response import DoseResponse
 from explorer.steering.lanes import NORM_DOCUMENTS
 from explorer.study.pair_tensors import save_tensors
-from explorer.study.study import SCHEMA, ModelEntry, PairEntry, StudyFile
+from explorer.study.schema import SCHEMA, ModelEntry, PairEntry, StudyFile
 from explorer.text.documents import TextEntry
 from explorer.text.tales import contrasts
 
@@ -71,7 +71,7 @@ def shipped(assets: Path) -> Iterator[None]:
     import streamlit as st
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("explorer.study.study.SHIPPED", assets)
+        patch.setattr("explorer.study.library.SHIPPED", assets)
         st.cache_resource.clear()
         st.cache_data.clear()
         yield

@@ -1,0 +1,95 @@
+"""The dictionaries of a check: trained, loaded, or none; each written into the study as a SAELens folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from explorer.cache import Cache
+from explorer.errors import InputError
+from explorer.models import Site, first_middle_last, residual_index
+from explorer.pipeline.check_options import CheckOptions
+from explorer.pipeline.progress import CheckPlan
+
+if TYPE_CHECKING:
+    from explorer.models import LanguageModel
+    from explorer.sae import SAE
+    from explorer.study import DictionaryEntry, Study
+    from explorer.text import Chunks
+
+
+def dictionary_entries(
+    study: Study,
+    model: LanguageModel,
+    sha: str,
+    chunks: Chunks,
+    options: CheckOptions,
+    cache: Cache,
+    plan: CheckPlan,
+) -> list[DictionaryEntry]:
+    """The study's entries for the dictionaries of one model, whose hash is `sha`; `cache` keeps what is trained."""
+    import torch
+
+    from explorer.sae.formats import save_sae
+    from explorer.study import DictionaryEntry
+
+    wish = options.sae if model.name == "A" else options.sae_target
+    found: dict[Site, SAE] = {}
+    if wish == "train":
+        sites = first_middle_last(study.sites)
+        found = {site: _trained(model, sha, site, chunks, options, cache, plan) for site in sites}
+    elif wish != "none":
+        found = _loaded(wish, model, study.sites)
+    entries = []
+    for site, sae in found.items():
+        path = f"dictionaries/{model.name}/{site.name}"
+        if not (study.folder / path).exists():
+            title = study.model_entry(model.name).title
+            save_sae(sae, study.folder / path, title, options.context, torch.float32)
+        entries.append(DictionaryEntry(model.name, site.name, path, 0, 0, 0))
+    return entries
+
+
+def _trained(
+    model: LanguageModel,
+    sha: str,
+    site: Site,
+    chunks: Chunks,
+    options: CheckOptions,
+    cache: Cache,
+    plan: CheckPlan,
+) -> SAE:
+    from explorer.alignment import chunks_digest
+    from explorer.sae import ROWS, SAE, check_recipe, fit_dictionary
+
+    recipe = check_recipe(model.d_model)
+    key = {
+        "source": sha,
+        "text": chunks_digest(chunks),
+        "site": site.name,
+        "recipe": asdict(recipe),
+        "rows": ROWS,
+        "seed": options.seed,
+        "massive": options.massive,
+    }
+
+    def report(step: str, share: float) -> None:
+        plan(step if model.name == "A" else f"{step} of B", share)
+
+    def make() -> dict[str, Any]:
+        sae = fit_dictionary(model, site, chunks, recipe, options.seed, report, options.massive)
+        return {name: getattr(sae, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+
+    return SAE("topk", recipe.k, **cache.tensors("dictionaries", key, make), site=site.name)
+
+
+def _loaded(path: str, model: LanguageModel, sites: list[Site]) -> dict[Site, SAE]:
+    from explorer.sae.formats import at_site, load_saes
+
+    found: dict[Site, SAE] = {}
+    for sae in load_saes(path):
+        if not sae.site and len(sites) != 1:
+            raise InputError(f"'{path}' does not say at which site it was trained: choose one with --sites")
+        wanted = sites[0] if not sae.site else next((s for s in sites if s.index == residual_index(sae.site)), sites[0])
+        found[wanted] = at_site(sae, wanted, model.d_model, path)
+    return found

@@ -1,0 +1,93 @@
+"""What study.json holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from explorer.sae import Architecture
+from explorer.text import TextEntry
+
+SCHEMA = 1
+ModelKind = Literal["seed", "early", "untrained", "twin"]
+"""A trained model; one stopped early; one not trained at all; one rotated by a known Q."""
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model of a study."""
+
+    name: str
+    """What the study calls it, e.g. seed1."""
+    kind: ModelKind
+    """What it is to the others."""
+    title: str
+    """A short phrase for people."""
+    path: str
+    """Folder, relative to the study or absolute; for a twin, the folder of the model that it rotates."""
+    sha256: str
+    """Hash of the folder's config and weights."""
+    seed: int
+    """Seed of the initial weights and of the order of the text; for a twin, the seed of its rotation."""
+    loss: float
+    """Loss on the held-out documents, nats per token."""
+
+
+@dataclass(frozen=True)
+class DictionaryEntry:
+    """One dictionary (SAE) of a study."""
+
+    model: str
+    """Name of the model whose rows it reads."""
+    site: str
+    """Name of the site."""
+    path: str
+    """SAELens folder, relative to the study."""
+    ev: float
+    """EV on its own model's test rows."""
+    l0: float
+    """Mean number of active features on test rows."""
+    alive: float
+    """Share of features that fire at least once on the test rows."""
+    architecture: Architecture = "topk"
+    """Which activation it has. A site may have both: the first listed is the one that pages show."""
+
+
+@dataclass(frozen=True)
+class PairEntry:
+    """A measured pair."""
+
+    source: str
+    """Name of the source model."""
+    target: str
+    """Name of the target model."""
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """What study.json holds."""
+
+    schema: int
+    """Version of this format."""
+    name: str
+    """Short name."""
+    title: str
+    """One line for people."""
+    d_model: int
+    """Width of every model's residual stream."""
+    n_layers: int
+    """Blocks of every model."""
+    models: tuple[ModelEntry, ...]
+    """The models."""
+    dictionaries: tuple[DictionaryEntry, ...]
+    """Their dictionaries."""
+    text: TextEntry
+    """The text."""
+    pairs: tuple[PairEntry, ...]
+    """The pairs measured."""
+    recipe: dict[str, object]
+    """Everything that decided how it was made."""
+    versions: dict[str, str]
+    """Versions of the libraries that made it."""
+    sites: tuple[int, ...] | None = None
+    """Indices of the sites measured; None means all."""
