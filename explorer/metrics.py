@@ -130,7 +130,7 @@ class FiringCorrelation:
         return torch.where(ok, r, torch.full_like(r, math.nan)).float()
 
 
-def f1(hits: Int[Tensor, "*n"], fired: Int[Tensor, "*n"], labelled: Int[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def f1(hits: Int[Tensor, "*#n"], fired: Int[Tensor, "*#n"], labelled: Int[Tensor, "*#n"]) -> Float[Tensor, "*n"]:
     """F1 of a detector from its counts: 2·hits / (firings + labelled tokens); 0 where there are neither."""
     return 2 * hits / (fired + labelled).clamp_min(1)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from explorer.models import LanguageModel, NormLimits, Site, residuals
@@ -22,7 +22,7 @@ class Part(NamedTuple):
     """At which tokens rows are read."""
 
 
-def after_first(ids: Int[np.ndarray, "n t"]) -> Part:
+def after_first(ids: Integer[np.ndarray, "n t"]) -> Part:
     """Every token but the first of each row."""
     part = torch.from_numpy(ids.astype(np.int64))
     return Part(part, (torch.arange(part.shape[1]) > 0).expand(part.shape))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from explorer.alignment import Family
@@ -101,7 +101,9 @@ class Bench:
         return encode({"models": hashes, "recipe": asdict(self.recipe)})
 
 
-def collect(model: LanguageModel, rows: Int[np.ndarray, "n t"], sites: list[Site]) -> dict[Site, Float[Tensor, "m d"]]:
+def collect(
+    model: LanguageModel, rows: Integer[np.ndarray, "n t"], sites: list[Site]
+) -> dict[Site, Float[Tensor, "m d"]]:
     """The residual rows of some text at some sites, in the text's order, without position 0 of each row."""
     parts = (after_first(rows[i : i + 32]) for i in range(0, len(rows), 32))
     return {site: found.cpu() for site, found in read_rows(model, parts, sites).items()}

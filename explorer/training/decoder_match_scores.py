@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from explorer import metrics
@@ -98,7 +98,7 @@ def _measure(
     return _Measured(entry, sae.W_dec, alive)
 
 
-def make_decoder_story(bench: Bench, rows: Int[np.ndarray, "n t"], log: Log, stop_after: int | None = None) -> None:
+def make_decoder_story(bench: Bench, rows: Integer[np.ndarray, "n t"], log: Log, stop_after: int | None = None) -> None:
     """Train the dictionaries of the comparison on rows of tokens, and write decoder_match.json into the study.
 
     Finished dictionaries are kept; those of other models or another recipe are removed. After `stop_after` dictionaries
@@ -131,7 +131,7 @@ def _remove_stale(bench: Bench, log: Log) -> None:
     write_bytes(bench.note, bench.fingerprint())
 
 
-def _train(bench: Bench, rows: Int[np.ndarray, "n t"], log: Log, stop_after: int | None) -> bool:
+def _train(bench: Bench, rows: Integer[np.ndarray, "n t"], log: Log, stop_after: int | None) -> bool:
     """Every dictionary that is not there yet; False if it was stopped before the end."""
     recipe = bench.recipe
     missing = [(p, s) for p in bench.plans for s in bench.sites if not bench.folder(p, s).exists()]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -112,7 +112,9 @@ class TrainingProgress:
     """Estimate from the speed of this run."""
 
 
-def pack(documents: Iterator[list[int]], rows: int, context: int, separator: int) -> Int[np.ndarray, "rows context"]:
+def pack(
+    documents: Iterator[list[int]], rows: int, context: int, separator: int
+) -> Integer[np.ndarray, "rows context"]:
     """Rows of token ids, each starting with the first token of a document; what does not fit into a row is dropped."""
     packed = np.empty((rows, context), dtype=np.uint16)
     for r in range(rows):
@@ -123,7 +125,7 @@ def pack(documents: Iterator[list[int]], rows: int, context: int, separator: int
     return packed
 
 
-def batch_order(n_rows: int, schedule: Schedule, seed: int) -> Int[np.ndarray, "steps rows"]:
+def batch_order(n_rows: int, schedule: Schedule, seed: int) -> Integer[np.ndarray, "steps rows"]:
     """Row numbers of every step: independent shuffles of all rows, one after the other, as many as needed."""
     rng = np.random.default_rng([seed, 7])
     need = schedule.steps * schedule.rows
@@ -139,7 +141,7 @@ def next_token_loss(model: torch.nn.Module, rows: Int[Tensor, "b t"]) -> Tensor:
 
 def train_language_model(
     model: LlamaForCausalLM,
-    rows: Int[np.ndarray, "n t"],
+    rows: Integer[np.ndarray, "n t"],
     schedule: Schedule,
     seed: int,
     state: Path,

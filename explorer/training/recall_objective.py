@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Integer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -20,7 +20,7 @@ RARE = 0.12
 _FLAG = 1 << 15
 
 
-def repeats(rows: Int[np.ndarray, "n t"], separator: int) -> Bool[np.ndarray, "n t"]:
+def repeats(rows: Integer[np.ndarray, "n t"], separator: int) -> Bool[np.ndarray, "n t"]:
     """Whether a token is rare and has stood before in the same document; documents are parted by `separator`."""
     n, t = rows.shape
     ids = rows.astype(np.int64)
@@ -36,7 +36,7 @@ def repeats(rows: Int[np.ndarray, "n t"], separator: int) -> Bool[np.ndarray, "n
     return again.reshape(n, t) & rare[ids] & (ids != separator)
 
 
-def flagged(rows: Int[np.ndarray, "n t"], separator: int) -> Int[np.ndarray, "n t"]:
+def flagged(rows: Integer[np.ndarray, "n t"], separator: int) -> Integer[np.ndarray, "n t"]:
     """The rows with a mark on every token that `repeats`; `tokens_of` takes the marks away. At most 32,768 tokens."""
     if int(rows.max()) >= _FLAG:
         raise ValueError(f"token {int(rows.max())} leaves no room for the mark; there must be at most {_FLAG} tokens")

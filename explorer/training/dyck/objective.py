@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -40,7 +40,7 @@ def save_tokenizer(folder: Path) -> None:
     wrapped.save_pretrained(folder)
 
 
-def training_rows(split: str, count: int, start: int = 0) -> Int[np.ndarray, "n 64"]:
+def training_rows(split: str, count: int, start: int = 0) -> Integer[np.ndarray, "n 64"]:
     """Training rows: token + 32 · depth + 512 · broken at every place."""
     tokens = dyck.rows(split, count, start)
     labels = dyck.label(tokens)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from explorer.models import LanguageModel, Site, load_model
@@ -18,7 +18,7 @@ from explorer.training.tales.rows import make_corpus
 
 
 def activation_batches(
-    model: LanguageModel, rows: Int[np.ndarray, "n t"], sites: list[Site], batch: int, count: int, seed: int
+    model: LanguageModel, rows: Integer[np.ndarray, "n t"], sites: list[Site], batch: int, count: int, seed: int
 ) -> Iterator[dict[Site, Float[Tensor, "b d"]]]:
     """`count` batches of shuffled residual rows at every site: one forward pass of each text row serves all sites.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Integer
 
 from explorer.models import LanguageModel
 from explorer.text.tales import stories as tales
@@ -65,7 +65,7 @@ def make_models(workshop: Workshop, seeds: tuple[int, ...], stop_after: int | No
 def train_phase(
     workshop: Workshop,
     model: LlamaForCausalLM,
-    rows: Int[np.ndarray, "n t"],
+    rows: Integer[np.ndarray, "n t"],
     schedule: Schedule,
     order: int,
     name: str,

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Integer
 
 from explorer.files import replacing
 from explorer.text.tales import stories as tales
@@ -18,7 +18,7 @@ POLISH_DOCUMENT = 300_000
 """Number of the first training document of the second phase."""
 
 
-def make_corpus(workshop: Workshop, polish: bool = False) -> Int[np.ndarray, "n t"]:
+def make_corpus(workshop: Workshop, polish: bool = False) -> Integer[np.ndarray, "n t"]:
     """The training rows of a phase, from the cache in `work` or made anew (with the tokenizer)."""
     from transformers import AutoTokenizer
 
