@@ -144,3 +144,20 @@ def test_padding_on_the_right_changes_no_real_row(loaded: LanguageModel) -> None
     np.testing.assert_allclose(
         residuals(loaded, padded, sites)[sites[0]][:, :15], residuals(loaded, ids, sites)[sites[0]][:, :15], atol=1e-4
     )
+
+
+def test_a_new_family_is_a_tiny_configuration(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "stablelm" not in FAMILIES, "a family that no other test knows"
+    monkeypatch.setitem(tiny.SETTINGS, "stablelm", tiny.GATED)
+    made = load_model(tiny.save("stablelm", tokenizer, tmp_path))
+    ids = tiny.chunks(2).ids
+    with torch.no_grad():
+        told = made.network(input_ids=ids, output_hidden_states=True)
+    found = residuals(made, ids, made.sites)
+    for site in made.sites[:-1]:
+        np.testing.assert_allclose(found[site], told.hidden_states[site.index], atol=1e-5)
+    unembedding = made.network.get_output_embeddings()
+    np.testing.assert_allclose(unembedding(made.final_norm(found[made.sites[-1]])), told.logits, atol=1e-3)
+    push = torch.randn(made.d_model)
+    with edit_residual(made, made.sites[1], lambda x: x + push), torch.no_grad():
+        assert float((made.network(input_ids=ids).logits - told.logits).abs().max()) > 0.01

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from explorer.errors import InputError
 from explorer.models.sites import Site, residual_index
+from explorer.sae.formats import registry
 from explorer.sae.formats.registry import at_site, load_sae, load_saes
 from explorer.sae.formats.saelens import save_sae
+from explorer.sae.formats.stored_sae import StoredSAE, folder_format
 
 D, F = 12, 40
 
@@ -318,3 +320,23 @@ def test_the_old_way_of_writing_topk_is_understood(tmp_path: Path) -> None:
     edit(tmp_path / "s", architecture="standard", activation_fn_str="topk", activation_fn_kwargs={"k": 5}, k=...)
     x = torch.randn(50, sae.d_in)
     assert torch.equal(load_sae(tmp_path / "s")(x), sae(x))
+
+
+def test_a_new_format_is_one_module_and_its_place_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) -> StoredSAE:
+        tied = tensors["rows"]
+        found = {"W_enc": tied.T, "W_dec": tied, "b_enc": tensors["push"], "b_dec": torch.zeros(D)}
+        return StoredSAE("standard", None, found, settings["where"])
+
+    names = ("toy.json", "toy.safetensors")
+    rows, push, x = torch.randn(F, D), torch.randn(F), torch.randn(50, D)
+    folder = write(tmp_path / "toy", {"where": "blocks.1.hook_resid_post"}, {"rows": rows, "push": push}, names)
+    with pytest.raises(InputError, match="no dictionary folder"):
+        load_sae(folder)
+    monkeypatch.setattr(registry, "FORMATS", (*registry.FORMATS, folder_format("toy", *names, read)))
+    ours = load_sae(folder)
+    np.testing.assert_allclose(ours(x), torch.relu(x @ rows.T + push) @ rows, atol=1e-4)
+    assert at_site(ours, Site(2, 3), D, folder).site == Site(2, 3).name
+    assert [s.architecture for s in load_saes(folder)] == ["standard"]
+    with pytest.raises(InputError, match=r"toy\.json with toy\.safetensors \(toy\)"):
+        load_sae(tmp_path)
