@@ -136,7 +136,7 @@ class DoseResponse:
         return float(low), float(high)
 
 
-def usable_doses(rises: Sequence[Sequence[float]]) -> tuple[bool, ...]:
+def usable_doses(rises: Sequence[Sequence[float] | Float[Array, " doses"]]) -> tuple[bool, ...]:
     """Doses from 0 outwards, on each side, until one at which some arm's loss rise exceeds `MAX_LOSS_RISE`."""
     fine = [all(rise[i] <= MAX_LOSS_RISE for rise in rises) for i in range(len(DOSES))]
     return tuple(
