@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer.narrative.claims import read_claims
-from explorer.study.study import open_study
+from explorer.study.library import open_study
 from explorer.ui import pages
 from explorer.ui.pages import PAGES, Page
 
