@@ -28,16 +28,12 @@ SHAPED += ["explorer.sae.sae", "explorer.sae.trainer"]
 TOWER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 jaxtyping.install_import_hook(SHAPED, TOWER)
 
-import numpy as np
 import pytest
-import tiny
-import torch
 from hypothesis import settings
 from playwright.sync_api import expect
 from xdist.scheduler import LoadScopeScheduling
 
-from explorer.text.tales import stories as tales
-from explorer.training.tokenizer import train_tokenizer
+# What is slow to import is imported where it is used: the process that hands out the tests needs none of it.
 
 settings.register_profile("explorer", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("explorer")
@@ -68,6 +64,9 @@ class Files(LoadScopeScheduling):
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """The same random numbers in every test, whatever ran before it."""
+    import numpy as np
+    import torch
+
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -85,7 +84,11 @@ def no_components() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A byte-level BPE tokenizer of `tiny.VOCABULARY` tokens, trained on a few tales."""
+    import tiny
     from transformers import AutoTokenizer
+
+    from explorer.text.tales import stories as tales
+    from explorer.training.tokenizer import train_tokenizer
 
     folder = tmp_path_factory.mktemp("tokenizer")
     train_tokenizer((d.text for d in tales.documents("example", 40)), tiny.VOCABULARY, folder)

@@ -11,6 +11,7 @@ from explorer.alignment.haar_test import angles, haar_test, reference, shape
 from explorer.alignment.orthogonal import haar
 
 
+@pytest.mark.slow
 def test_true_haar_draws_are_rejected_about_as_often_as_the_level_says() -> None:
     p = np.array([haar_test(haar(24, 9000 + i))[0].p for i in range(500)])
     assert 0.03 <= (p < 0.05).mean() <= 0.07

@@ -147,6 +147,7 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, t
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_checking_an_id_without_a_network_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]

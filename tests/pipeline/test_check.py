@@ -271,6 +271,7 @@ def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys:
     assert cli.main(["compare", str(out / "b"), str(out)]) == 2
 
 
+@pytest.mark.slow
 def test_steps_are_named_and_never_go_back(place: Path) -> None:
     from explorer.pipeline.check_options import CheckOptions, Checkpoint
     from explorer.pipeline.progress import WEIGHTS
@@ -285,6 +286,7 @@ def test_steps_are_named_and_never_go_back(place: Path) -> None:
     assert strange == {"done"}, "lines of the log are no steps"
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from explorer.pipeline.check_options import CheckOptions, Checkpoint
     from explorer.pipeline.run_check import check
@@ -336,6 +338,7 @@ def test_a_check_that_waits_for_the_same_one_can_be_cancelled(place: Path) -> No
     assert not (place / "never").exists()
 
 
+@pytest.mark.slow
 def test_massive_rows_are_put_back_when_asked(place: Path, tokenizer: Any) -> None:
     network = tiny.network("llama", 0)
     with torch.no_grad():

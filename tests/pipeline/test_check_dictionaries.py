@@ -133,7 +133,10 @@ def test_with_a_dictionary_on_both_sides_the_decoders_are_compared(place: Path) 
     assert f"its nearest of B, mean): after 1 {site['decoder_cosine']:.2f}." in html
 
 
-@pytest.mark.parametrize("family", sorted(tiny.SETTINGS))
+OTHERS = sorted(set(tiny.SETTINGS) - {"llama", "gpt2"})
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", *(pytest.param(f, marks=pytest.mark.slow) for f in OTHERS)])
 def test_a_pair_of_every_family_is_measured_and_judged(family: str, tokenizer: Any, place: Path) -> None:
     a, b = tiny.model(family, tokenizer), tiny.model(family, tokenizer, seed=1, name="B")
     chunks, sites = tiny.chunks(40), [a.sites[1], a.sites[-1]]

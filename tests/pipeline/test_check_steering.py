@@ -82,6 +82,7 @@ def test_only_models_that_know_the_text_are_steered(study: Study) -> None:
     assert knows_text(replace(pair, sites=tuple(replace(s, stitch=None) for s in pair.sites)))
 
 
+@pytest.mark.slow
 def test_reading_contrasts_can_be_cancelled(study: Study) -> None:
     def cancel(_step: str, _share: float) -> None:
         raise Cancelled

@@ -126,6 +126,7 @@ def features() -> Tensor:
     return made / made.norm(dim=1, keepdim=True)
 
 
+@pytest.mark.slow
 def test_topk_training_finds_planted_features(features: Tensor) -> None:
     sae = train(
         SAERecipe(width=48, k=3, batch=256, learning_rate=5e-3, dead_after=50, k_auxiliary=16), features, 600, 0

@@ -134,6 +134,7 @@ def test_broken_text_leaves_no_dose_and_no_verdict() -> None:
     assert not any(found.usable) and found.verdict == TransferVerdict.NOT_APPLICABLE and found.transfer is None
 
 
+@pytest.mark.slow
 def test_on_the_twin_every_vector_transfers_whole(llama: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     from test_sae import random_sae
 

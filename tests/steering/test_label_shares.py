@@ -17,6 +17,7 @@ from explorer.text.tales.contrasts import plan
 from explorer.text.tales.corpus import Tales, label_of, label_reader
 
 
+@pytest.mark.slow
 def test_genres_are_read_from_words() -> None:
     reader = label_reader("genre")
     assert set(reader.values) == set(tales.genres()) and reader.accuracy > 0.95
@@ -34,6 +35,7 @@ def test_every_contrast_changes_one_label(name: str) -> None:
     assert all(dict(plan(name).negative)[k] == v for k, v in fixed)
 
 
+@pytest.mark.slow
 def test_shares_count_what_is_written(tokenizer: Any) -> None:
     model, site = tiny.model("llama", tokenizer), Site(1, 3)
     prompts = held_out_prompts(Tales("held-out", 40, Path()), tokenizer)[slice(0, 3)]

@@ -139,6 +139,7 @@ def test_stop_writes_at_most_the_token_that_is_being_made(monkeypatch: pytest.Mo
     assert 0 < len(made) <= before + 1
 
 
+@pytest.mark.slow
 def test_jobs_at_the_same_time_write_what_each_writes_alone(twins: Steering) -> None:
     def lanes(seed: int) -> list[Lane]:
         torch.manual_seed(seed)
@@ -153,6 +154,7 @@ def test_jobs_at_the_same_time_write_what_each_writes_alone(twins: Steering) -> 
     assert tiny.hooks(twins.source) == tiny.hooks(twins.target) == 0
 
 
+@pytest.mark.slow
 def test_ten_sessions_on_one_model_write_what_each_writes_alone(twins: Steering) -> None:
     def lanes(seed: int) -> list[Lane]:
         torch.manual_seed(seed)

@@ -55,6 +55,7 @@ def test_probabilities_of_a_length_sum_to_one(length: int) -> None:
     assert math.fsum(math.exp(dyck.log_probability_of_length(b)) for b in bodies) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_generator_has_the_probability_that_it_claims() -> None:
     rows = dyck.sample(np.random.default_rng(5), 200_000)
     short = [dyck.decode(row)[1:] for row in rows if (row > 0).sum() == 3]

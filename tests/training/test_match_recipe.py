@@ -75,6 +75,7 @@ def files(bench: Bench) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in found if p.is_file()}
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_is_the_same(made: Any, tmp_path: Path, tokenizer: Any) -> None:
     import shutil
 
@@ -95,6 +96,7 @@ def test_interrupted_and_resumed_is_the_same(made: Any, tmp_path: Path, tokenize
     assert sum("already trained" in line for line in log) == 2 and files(other) == files(bench)
 
 
+@pytest.mark.slow
 def test_another_recipe_or_model_starts_anew(made: Any, tmp_path: Path, tokenizer: Any) -> None:
     import shutil
 
@@ -132,6 +134,7 @@ def test_equal_starts_are_equal_in_weights_and_batches() -> None:
     assert not torch.equal(start, starting_rows(recipe, 24, 1))
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_model(made: Any) -> None:
     bench, _ = made
     model, sites = bench.study.load_model("seed1"), bench.sites
@@ -141,6 +144,7 @@ def test_rows_are_those_of_the_model(made: Any) -> None:
     np.testing.assert_allclose(found[sites[1]][23], direct[1, 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_story_is_what_the_files_say(made: Any) -> None:
     bench, _ = made
     study, story = bench.study, bench.study.decoder_story()
@@ -181,6 +185,7 @@ def test_the_story_is_what_the_files_say(made: Any) -> None:
     assert by_start["relu_sparse", "seed0", 0].l0 < by_start["relu", "seed0", 0].l0
 
 
+@pytest.mark.slow
 def test_a_damaged_story_and_a_pair_that_is_not_measured_are_one_line(made: Any, tmp_path: Path) -> None:
     import shutil
 
