@@ -198,7 +198,7 @@ def test_steered_text_streams_and_stops(browser: Browser, address: str) -> None:
         lanes = page.locator(".lanes .lane")
         grown = "n => [...document.querySelectorAll('.lanes .lane')].every(l => l.textContent.length > n)"
         page.wait_for_function(grown, arg=80, timeout=SLOW)
-        page.get_by_role("button", name="Stop").click(timeout=SLOW)
+        page.locator(".st-key-stop button").click(timeout=SLOW)
         stopped = held(page)
         page.wait_for_timeout(1500)
         assert lanes.all_text_contents() == stopped, "text went on after Stop"

@@ -27,14 +27,14 @@ def test_lanes_stream_stop_and_continue(browser: Browser, address: str) -> None:
         settled(page)
         page.get_by_role("button", name="Generate").click(timeout=SLOW)
         page.wait_for_function(GROWN, arg=60, timeout=SLOW)
-        page.get_by_role("button", name="Stop").click(timeout=SLOW)
+        page.locator(".st-key-stop button").click(timeout=SLOW)
         stopped = held(page)
         page.wait_for_timeout(1500)
         assert texts(page) == stopped, "text went on after Stop"
         assert all(t.startswith("The <b>fox</b> *sat*") for t in stopped), "a prompt is text, not HTML or Markdown"
         page.get_by_role("button", name="Continue").click(timeout=SLOW)
         page.wait_for_function(GROWN, arg=max(map(len, stopped)) + 20, timeout=SLOW)
-        page.get_by_role("button", name="Stop").click(timeout=SLOW)
+        page.locator(".st-key-stop button").click(timeout=SLOW)
         gone_on = held(page)
         assert all(after.startswith(before) for before, after in zip(stopped, gone_on, strict=True))
         tinted = page.locator(".lanes .lane[data-lane=rotated] span[title*='KL from unsteered']")
