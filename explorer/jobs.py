@@ -46,6 +46,11 @@ class JobState(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
 
+    @property
+    def busy(self) -> bool:
+        """Whether more is to come by itself."""
+        return self in (JobState.WAITING, JobState.RUNNING)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -69,7 +74,7 @@ class Progress:
     @property
     def busy(self) -> bool:
         """Whether more is to come by itself."""
-        return self.state in (JobState.WAITING, JobState.RUNNING)
+        return self.state.busy
 
 
 class Cancelled(BaseException):
@@ -161,7 +166,7 @@ class Job(Generic[T]):
     @property
     def busy(self) -> bool:
         """Whether more is to come by itself, without looking."""
-        return self._state in (JobState.WAITING, JobState.RUNNING)
+        return self._state.busy
 
     @property
     def alive(self) -> bool:

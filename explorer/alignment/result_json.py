@@ -10,6 +10,7 @@ import msgspec
 
 from explorer.alignment.map_results import Ladder, StitchScores
 from explorer.alignment.results import PairResult
+from explorer.files import encode
 
 
 def encode_result(result: PairResult) -> bytes:
@@ -20,7 +21,7 @@ def encode_result(result: PairResult) -> bytes:
         rest = dict(place)
         place.clear()
         place |= inner | rest
-    return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
+    return encode(plain)
 
 
 def decode_result(data: bytes) -> PairResult:

@@ -14,7 +14,7 @@ import msgspec
 from explorer.files import write_bytes
 from explorer.models import LanguageModel
 from explorer.steering import Measurer
-from explorer.study import NAME, Study, open_study, shipped_studies
+from explorer.study import RESPONSES, Study, open_study, shipped_studies
 
 CHUNKS = 400
 """Documents that are read for norms and for features' native directions."""
@@ -25,7 +25,7 @@ def measure_responses(study: Study, log: Callable[[str], None], models: dict[str
 
     `models` are those in memory; more are loaded as they are needed.
     """
-    wanted = [p for p in study.file.pairs if not (study.pair_path(p.source, p.target) / NAME).exists()]
+    wanted = [p for p in study.file.pairs if not (study.pair_path(p.source, p.target) / RESPONSES).exists()]
     if not study.corpus.contrasts() or not wanted:
         return
     models = {} if models is None else models
@@ -46,7 +46,7 @@ def measure_responses(study: Study, log: Callable[[str], None], models: dict[str
         began = time.monotonic()
         fitted = study.maps(pair.source, pair.target)
         found = measurer.pair(model(pair.source), model(pair.target), fitted, dictionaries[pair.source])
-        write_bytes(study.pair_path(pair.source, pair.target) / NAME, msgspec.json.encode(found))
+        write_bytes(study.pair_path(pair.source, pair.target) / RESPONSES, msgspec.json.encode(found))
         seconds = time.monotonic() - began
         log(f"steering {pair.source} → {pair.target}: {len(found)} vectors and sites, {seconds:.0f} s")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from explorer.progress import Report
 
-"""Takes a step's name and the share of the whole that is done. It may raise, to cancel."""
-
 WEIGHTS = {
     "reading the models": 3.0,
     "dictionary at": 60.0,

@@ -23,7 +23,7 @@ from explorer.pipeline.recording import record_study
 from explorer.progress import Report, silent
 from explorer.sae import SAE
 from explorer.steering import DoseResponse, own_contrasts
-from explorer.study import NAME, DictionaryEntry, Study, StudyFile, open_study, save_tensors
+from explorer.study import RESPONSES, DictionaryEntry, Study, StudyFile, open_study, save_tensors
 from explorer.text import LabelMatrix, label_tokens
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "numpy", "scipy", "umap-learn", "safetensors")
@@ -137,7 +137,7 @@ class _Builder:
         The file written last says that the pair is finished.
         """
         folder = self.study.pair_path(source, target)
-        if (folder / (NAME if self.brief else "result.json")).exists():
+        if (folder / (RESPONSES if self.brief else "result.json")).exists():
             return
         measured = self.measured(source, target)
         a, b, own = self.model(source), self.model(target), self.dictionaries(source)
@@ -148,7 +148,7 @@ class _Builder:
             write_pair(folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels)
         write_bytes(folder / "result.json", encode_result(measured.result))
         if self.brief:
-            write_json(folder / NAME, self.responses(source, target, measured))
+            write_json(folder / RESPONSES, self.responses(source, target, measured))
 
     def measured(self, source: str, target: str) -> Pair:
         """A pair, measured with all its controls."""

@@ -6,7 +6,6 @@ from .arms import (
     LANES as LANES,
     RECORDED as RECORDED,
     Arm as Arm,
-    carry as carry,
 )
 from .decoding import MAX_NEW_TOKENS as MAX_NEW_TOKENS, Positions as Positions, Sampling as Sampling
 from .dose_measure import (
@@ -57,6 +56,7 @@ from .vector_spec import (
     parse_weighted as parse_weighted,
 )
 from .vectors import (
+    carry as carry,
     contrast_vector as contrast_vector,
     feature_vector as feature_vector,
     median_norm as median_norm,

@@ -17,13 +17,13 @@ from explorer.alignment import SiteMaps, haar
 from explorer.models import LanguageModel, Site
 from explorer.progress import Report, counted, silent
 from explorer.sae import SAE
-from explorer.steering.arms import CARRIED, COMPARED, Arm, carry, unit
+from explorer.steering.arms import CARRIED, COMPARED, Arm
 from explorer.steering.dose_response import DOSES, ArmReadings, DoseResponse, dose_response
 from explorer.steering.held_out_prompts import held_out_prompts
 from explorer.steering.steered_prompts import SteeredPrompts, SteeredScores
 from explorer.steering.strong_features import StrongFeature, native_vectors, strong_features
 from explorer.steering.token_classes import TokenClasses, typical_tokens
-from explorer.steering.vectors import contrast_vector, median_norm
+from explorer.steering.vectors import carry, contrast_vector, median_norm, unit
 from explorer.text import Chunks, Corpus, ReadyContrast
 
 RANDOM_DIRECTIONS = 20

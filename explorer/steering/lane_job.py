@@ -62,7 +62,7 @@ class Snapshot:
     @property
     def busy(self) -> bool:
         """Whether more is to come by itself."""
-        return self.state in (JobState.WAITING, JobState.RUNNING)
+        return self.state.busy
 
 
 class LaneJob:

@@ -12,10 +12,11 @@ from torch import Tensor
 from explorer.alignment import SiteMaps
 from explorer.errors import InputError
 from explorer.models import LanguageModel, Site, logit_effect
-from explorer.steering.arms import Arm, carry
+from explorer.steering.arms import Arm
 from explorer.steering.decoding import Positions
 from explorer.steering.generation import Lane
 from explorer.steering.token_classes import TokenClasses, read_effect
+from explorer.steering.vectors import carry
 from explorer.text import chunk_documents
 
 MAX_DOSE = 0.8

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from explorer.models import LanguageModel, Site, residuals
 from explorer.sae import SAE
-from explorer.steering.arms import unit
 from explorer.steering.held_out_prompts import held_out_prompts
 from explorer.steering.steered_prompts import SteeredPrompts
 from explorer.steering.token_classes import TokenClasses
-from explorer.steering.vectors import median_norm
+from explorer.steering.vectors import median_norm, unit
 from explorer.text import Chunks, Corpus
 
 DOSE = 0.2

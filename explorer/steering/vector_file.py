@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.steering.arms import unit
+from explorer.steering.vectors import unit
 
 SUFFIXES = (".npy", ".safetensors", ".gguf")
 LARGEST = 50 * 2**20

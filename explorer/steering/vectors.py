@@ -9,11 +9,38 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from explorer.alignment import SiteMaps, maps
 from explorer.errors import InputError
 from explorer.models import LanguageModel, Site, residuals
 from explorer.sae import SAE
-from explorer.steering.arms import unit
+from explorer.steering.arms import Arm
 from explorer.text import Chunks, Contrast, chunk_documents
+
+
+def unit(v: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
+    """v / ‖v‖. Raises InputError for a zero or non-finite vector."""
+    norm = float(v.norm())
+    if not 1e-12 < norm < float("inf"):
+        raise InputError("the steering vector is zero or not finite: choose another feature or other prompts")
+    return v / norm
+
+
+def carry(
+    v: Float[Tensor, " d"], arm: Arm, fitted: SiteMaps, native: Float[Tensor, " d"] | None = None, seed: int = 0
+) -> Float[Tensor, " d"]:
+    """The vector with which an arm steers the target, for a vector v of the source; as long as v, but for native.
+
+    Raises InputError for the native arm without a native vector.
+    """
+    if arm == "none":
+        raise InputError("the arm 'none' steers nothing and carries no vector")
+    if arm == "native":
+        if native is None:
+            raise InputError("this vector was loaded from a file: the target has no native counterpart for it")
+        return native
+    if arm == "random":
+        return unit(maps.haar(len(v), 10_000 + seed)[0].float()) * v.norm()
+    return fitted[arm].direction(v)
 
 
 @torch.inference_mode()

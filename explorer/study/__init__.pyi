@@ -31,7 +31,7 @@ from .recordings import (
     read_recording as read_recording,
     spoken as spoken,
 )
-from .responses import NAME as NAME
+from .responses import RESPONSES as RESPONSES
 from .schema import (
     SCHEMA as SCHEMA,
     DictionaryEntry as DictionaryEntry,

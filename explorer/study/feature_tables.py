@@ -10,11 +10,8 @@ if TYPE_CHECKING:
 
     from explorer.models import Site
 
-
 CORRESPONDENCE, READINGS, LAYOUT = "features.parquet", "readings.parquet", "layout.parquet"
 """Files of a pair's folder. The first is needed; pages do without the others."""
-
-
 HALF = ("x", "y", "raw_x", "raw_y")
 """Columns of a layout: three digits are enough for them."""
 

@@ -14,7 +14,6 @@ from explorer.study.study import Study
 if TYPE_CHECKING:
     from explorer.models import Site
 
-
 RECORDING, CORRELATION = "story.json", "story.safetensors"
 
 

@@ -9,12 +9,13 @@ import msgspec
 from explorer.errors import InputError
 from explorer.steering import DoseResponse
 
-NAME = "steering.json"
+RESPONSES = "steering.json"
+"""File of a pair's folder that holds them."""
 
 
 def load_responses(folder: Path) -> list[DoseResponse]:
     """The responses of a pair's folder; none where they were not measured. Raises InputError for a damaged file."""
-    path = folder / NAME
+    path = folder / RESPONSES
     if not path.is_file():
         return []
     try:

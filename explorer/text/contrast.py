@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from explorer.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,15 @@ class Contrast:
     """The same for the negative texts."""
     outcome: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     """Token ids whose probability is to rise and to fall; None for those typical of each class of texts."""
+
+
+R = TypeVar("R", bound=ReadyContrast)
+
+
+def find_contrast(ready: Sequence[R], name: str) -> R:
+    """The ready contrast of a name. Raises InputError with the names there are."""
+    found = next((contrast for contrast in ready if contrast.name == name), None)
+    if found is None:
+        names = ", ".join(contrast.name for contrast in ready) or "none in this study"
+        raise InputError(f"no ready contrast '{name}': there are {names}")
+    return found

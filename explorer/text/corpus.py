@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from explorer.errors import InputError
+from explorer.text.contrast import Contrast, ReadyContrast, find_contrast
 
 if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
 
-    from explorer.text.contrast import Contrast, ReadyContrast
     from explorer.text.label_reader import LabelReader
 
 HELD_OUT = "held-out"
@@ -112,8 +111,7 @@ class Corpus(ABC):
     @classmethod
     def check_contrast(cls, name: str) -> None:
         """Raise InputError with the names there are if there is no such ready contrast."""
-        if name not in (names := [c.name for c in cls.contrasts()]):
-            raise InputError(f"no ready contrast '{name}': there are {', '.join(names) or 'none in this study'}")
+        find_contrast(cls.contrasts(), name)
 
     @classmethod
     def read_class(cls, contrast: str) -> ReadClass | None:

@@ -21,6 +21,7 @@ from explorer.sae.trainer import SAERecipe
 from explorer.steering import dose_measure, strong_features as dose_features
 from explorer.study.library import open_study
 from explorer.study.study import Study
+from explorer.text.corpus import HELD_OUT
 from explorer.text.tales import contrasts, stories as tales
 from explorer.training.pretraining import ModelRecipe, Schedule
 from explorer.training.tales import study as tales_study
@@ -28,7 +29,7 @@ from explorer.training.tales.dictionaries import activation_batches, make_dictio
 from explorer.training.tales.models import document_loss, make_models
 from explorer.training.tales.recipe import TalesRecipe, Workshop
 from explorer.training.tales.rows import make_corpus
-from explorer.training.tales.study import HELD_OUT, build_study
+from explorer.training.tales.study import build_study
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,6 @@ from explorer.alignment.twin import make_twin, twin_rotation
 from explorer.models.language_model import LanguageModel
 from explorer.models.sites import Site
 from explorer.steering import dose_measure
-from explorer.steering.arms import unit
 from explorer.steering.dose_measure import Measurer
 from explorer.steering.dose_response import (
     DOSES,
@@ -28,7 +27,7 @@ from explorer.steering.held_out_prompts import PROMPTS, held_out_prompts
 from explorer.steering.steered_prompts import SteeredPrompts
 from explorer.steering.strong_features import StrongFeature, moved_tokens, native_vectors, strongest
 from explorer.steering.token_classes import TokenClasses, read_effect
-from explorer.steering.vectors import native_feature_vector
+from explorer.steering.vectors import native_feature_vector, unit
 from explorer.text.chunks import chunk_documents
 from explorer.text.corpus import LabelHead
 from explorer.text.tales import stories as tales

@@ -16,9 +16,9 @@ from explorer.models.language_model import LanguageModel
 from explorer.models.prompts import check_prompt
 from explorer.models.sites import Site
 from explorer.steering import generation, vectors as steering
-from explorer.steering.arms import carry, unit
 from explorer.steering.decoding import Positions, Sampling
 from explorer.steering.generation import Lane, generate, stream
+from explorer.steering.vectors import carry, unit
 from explorer.text.contrast import Contrast
 
 FAMILIES = ("llama", "qwen2", "mistral", "gemma", "gpt2", "gpt_neox")

@@ -20,12 +20,12 @@ from explorer.jobs import JobState, Queue
 from explorer.models.sites import Site
 from explorer.presentation.steering import captions as steering_sentences
 from explorer.steering import lane_job, lanes as live
-from explorer.steering.arms import unit
 from explorer.steering.decoding import Positions, Sampling
 from explorer.steering.generation import Lane, LaneToken, generate, stream
 from explorer.steering.lane_job import LaneJob
 from explorer.steering.lanes import Steering, build_lanes
 from explorer.steering.vector_spec import VectorSpec, parse_vector
+from explorer.steering.vectors import unit
 
 PROMPT = "Once there was a gardener"
 ARMS = ("none", "raw", "rotated", "affine", "shuffled", "translated", "random")

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save
 
 from explorer.errors import InputError
-from explorer.steering.arms import unit
 from explorer.steering.vector_file import load_vector, read_vector
+from explorer.steering.vectors import unit
 
 D = 16
 

@@ -11,20 +11,10 @@ from pathlib import Path
 
 from explorer.errors import InputError
 from explorer.models import Site, residual_index
-from explorer.sae.formats import (
-    dictionary_learning as sae_format_dictionary_learning,
-    plain_safetensors as sae_format_safetensors,
-    saelens as sae_format_saelens,
-    sparsify as sae_format_sparsify,
-)
+from explorer.sae.formats import dictionary_learning, plain_safetensors, saelens, sparsify
 from explorer.sae.sae import SAE
 
-FORMATS = (
-    sae_format_saelens.FORMAT,
-    sae_format_sparsify.FORMAT,
-    sae_format_dictionary_learning.FORMAT,
-    sae_format_safetensors.FORMAT,
-)
+FORMATS = (saelens.FORMAT, sparsify.FORMAT, dictionary_learning.FORMAT, plain_safetensors.FORMAT)
 """Every format that is read. The first that a path has is taken."""
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 

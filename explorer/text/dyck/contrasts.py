@@ -14,8 +14,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Bool, Int
 
-from explorer.errors import InputError
-from explorer.text.contrast import Contrast, ReadyContrast
+from explorer.text.contrast import Contrast, ReadyContrast, find_contrast
 from explorer.text.dyck import language as dyck
 from explorer.text.dyck.heads import COPY, DEPTH, VALIDITY
 
@@ -74,9 +73,7 @@ PLANS = (
 @cache
 def ready_contrast(name: str) -> Contrast:
     """A ready contrast. Raises InputError."""
-    plan = next((p for p in PLANS if p.name == name), None)
-    if plan is None:
-        raise InputError(f"no ready contrast '{name}': there are {', '.join(p.name for p in PLANS)}")
+    plan = find_contrast(PLANS, name)
     tokens = dyck.rows("example", DOCUMENTS)
     labels = dyck.label(tokens)
     texts = tuple(dyck.decode(row) for row in tokens)

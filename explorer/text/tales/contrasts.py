@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from explorer.errors import InputError
-from explorer.text.contrast import Contrast, ReadyContrast
+from explorer.text.contrast import Contrast, ReadyContrast, find_contrast
 from explorer.text.tales import stories as tales
 
 PROMPTS = 64
@@ -49,10 +48,7 @@ PLANS = (
 
 def plan(name: str) -> ContrastPlan:
     """A ready contrast's plan by name. Raises InputError with the names there are."""
-    for candidate in PLANS:
-        if candidate.name == name:
-            return candidate
-    raise InputError(f"no ready contrast '{name}': there are {', '.join(p.name for p in PLANS)}")
+    return find_contrast(PLANS, name)
 
 
 @cache

@@ -11,10 +11,10 @@ import torch
 from explorer.models import LanguageModel
 from explorer.pipeline import Yardstick, library_versions, measure_study, write_layouts
 from explorer.study import SCHEMA, DictionaryEntry, PairEntry, Study, StudyFile, open_study
-from explorer.text import TextEntry
+from explorer.text import HELD_OUT, TextEntry
 from explorer.text.dyck import Dyck3, language as dyck
 from explorer.training.dyck.recipe import ENDINGS, DyckWorkshop
-from explorer.training.tales import HELD_OUT, model_entry
+from explorer.training.tales import model_entry
 
 LOSS_DOCUMENTS = 1000
 TITLE = (

@@ -2,4 +2,4 @@ from .dictionaries import activation_batches as activation_batches, make_diction
 from .models import document_loss as document_loss, make_models as make_models, train_phase as train_phase
 from .recipe import Log as Log, TalesRecipe as TalesRecipe, Workshop as Workshop
 from .rows import make_corpus as make_corpus
-from .study import HELD_OUT as HELD_OUT, build_study as build_study, model_entry as model_entry
+from .study import build_study as build_study, model_entry as model_entry

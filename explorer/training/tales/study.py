@@ -11,13 +11,10 @@ import msgspec
 from explorer.models import digest
 from explorer.pipeline import Yardstick, library_versions, measure_study, write_layouts
 from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, ModelKind, PairEntry, Study, StudyFile, open_study
-from explorer.text import TextEntry
+from explorer.text import HELD_OUT, TextEntry
 from explorer.text.tales import Tales, stories as tales
 from explorer.training.tales.models import document_loss
 from explorer.training.tales.recipe import Workshop
-
-HELD_OUT = "held-out"
-
 
 ENTROPY_DOCUMENTS = 240
 
