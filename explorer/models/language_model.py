@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from explorer.errors import InputError
 from explorer.models.hub import model_folder
+from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class LanguageModel:
     def n_layers(self) -> int:
         """Number of blocks."""
         return len(self.blocks)
+
+    @property
+    def positions(self) -> int | None:
+        """How many positions it can read; None without a limit (see `positions_of`)."""
+        return positions_of(self.network.config.get_text_config().to_dict())
 
     @property
     def device(self) -> torch.device:

@@ -29,8 +29,8 @@ class ModelShape:
     """Tokens of its vocabulary: the unembedding costs 2·d·v operations a token."""
     parameters: int
     """All parameters, embeddings included."""
-    longest: int | None
-    """Positions that it can read; None where it does not say."""
+    positions: int | None
+    """Positions that it can read; None where it does not say, or has no limit."""
 
 
 def read_shape(place: str, revision: str | None = None) -> ModelShape | None:
@@ -86,5 +86,21 @@ def shape_of(config: Mapping[str, Any]) -> ModelShape | None:
     block = 2 * d * heads * head + 2 * d * keys * head + (3 if gated else 2) * d * wide
     # transformers ties by default in the families that leave the key out.
     embeddings = vocabulary * d * (1 if config.get("tie_word_embeddings", True) else 2)
-    longest = number("max_position_embeddings", "n_positions") or None
-    return ModelShape(d, layers, layers * block, vocabulary, layers * block + embeddings, longest)
+    return ModelShape(d, layers, layers * block, vocabulary, layers * block + embeddings, positions_of(config))
+
+
+def positions_of(config: Mapping[str, Any]) -> int | None:
+    """How many positions a model reads by its config: rows of its table of positions, or what its rotary angles were
+    trained for. None where positions are only distances (ALiBi), or where the config does not say.
+
+    Not a limit: an OPT's two rows of padding, a sliding window of attention, and the n_ctx and seq_length that some
+    families keep from their training.
+    """
+    inner = config.get("text_config")
+    c: Mapping[str, Any] = inner if isinstance(inner, Mapping) else config
+    if c.get("model_type") == "bloom" or c.get("alibi") is True:
+        return None
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+        if isinstance(found := c.get(name), int) and found > 0:
+            return found
+    return None

@@ -162,9 +162,9 @@ def _check_shapes(shapes: Sequence[ModelShape | None], context: int) -> None:
             raise InputError(
                 f"not assessable: the depths differ (A {a.n_layers}, B {b.n_layers} blocks); give models of one shape"
             )
-    longest = min((s.longest for s in shapes if s is not None and s.longest is not None), default=None)
-    if longest is not None and context > longest:
-        raise InputError(f"Context: {context} tokens are more than these models can read; give at most {longest}")
+    positions = min((s.positions for s in shapes if s is not None and s.positions is not None), default=None)
+    if positions is not None and context > positions:
+        raise InputError(f"Context: {context} tokens are more than these models can read; give at most {positions}")
 
 
 def _sites(text: str, shape: ModelShape | None) -> str:
