@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from explorer.errors import InputError
+from explorer.errors import InputError, in_words, out_of_memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -259,11 +259,10 @@ class Job(Generic[T]):
             pass
         except InputError as error:
             self._end(JobState.FAILED, str(error))
-        except MemoryError:
-            self._end(JobState.FAILED, "this machine has too little memory for this work")
         except Exception as error:  # a person must see that it failed, whatever it was
             logging.getLogger(__name__).exception("a job failed")
-            self._end(JobState.FAILED, self._failure.format(error=type(error).__name__))
+            told = self._failure.format(error=type(error).__name__)
+            self._end(JobState.FAILED, in_words(error) if out_of_memory(error) else told)
         finally:
             use_cores(PAGE_CORES)
             with self._queue._changed:

@@ -6,9 +6,9 @@ import argparse
 import shlex
 import sys
 import time
-from pathlib import Path
 
-from explorer.errors import InputError
+from explorer.cli.output import output_folder
+from explorer.errors import in_words
 
 HELP = "measure a pair of checkpoints and write a report"
 
@@ -43,9 +43,9 @@ def run(options: argparse.Namespace) -> int:
     from explorer.pipeline import CheckOptions, Checkpoint, check
     from explorer.report import Checked, folder_names, write_overview
 
-    out = Path(options.out).expanduser()
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out '{out}' is a file: name a folder")
+    names = folder_names(options.targets)
+    out = output_folder(options.out)
+    folders = [output_folder(out / name) for name in names] if len(names) > 1 else [out]
     choose_device(options.device)
     chosen = CheckOptions(
         text=options.text,
@@ -62,15 +62,14 @@ def run(options: argparse.Namespace) -> int:
     source = Checkpoint(options.source, options.revision_source)
     command = "python -m explorer " + shlex.join(options.arguments)
     found: list[Checked] = []
-    for target, name in zip(options.targets, folder_names(options.targets), strict=True):
-        folder = out / name if len(options.targets) > 1 else out
+    for target, name, folder in zip(options.targets, names, folders, strict=True):
         progress = ProgressLine(target if len(options.targets) > 1 else "")
         try:
             made = check(source, Checkpoint(target, options.revision_target), folder, chosen, command, progress)
-        except InputError as error:
+        except Exception as error:  # of several targets the others are checked all the same
             if len(options.targets) == 1:
                 raise
-            found.append(Checked(target, name, None, " ".join(str(error).split())))
+            found.append(Checked(target, name, None, in_words(error)))
             print(f"error: {target}: {found[-1].error}", file=sys.stderr)
         else:
             found.append(Checked(target, name, made, None))

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from explorer import __version__
-from explorer.errors import InputError
+from explorer.errors import InputError, in_words
 
 COMMANDS = ("app", "check", "compare", "transfer", "steer", "train", "studies", "preflight")
 """Each is the module explorer/cli/NAME.py with HELP (one line), add_options(parser) and run(options) → exit code.
@@ -36,22 +36,33 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; its exit code, or 2 for bad input (one line on stderr)."""
+    """Run a command; its exit code, or 2 for bad input or a fault of this program (one line on stderr)."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:
-        options = _parser().parse_args(arguments)
-        options.arguments = sys.argv[1:] if arguments is None else arguments
+        given = sys.argv[1:] if arguments is None else arguments
+        _check_utf8(given)
+        options = _parser().parse_args(given)
+        options.arguments = given
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code: int = import_module(f"explorer.cli.{options.command or 'app'}").run(options)
-    except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except Exception as error:  # whatever it was, a person gets one line
+        print(f"error: {in_words(error)}", file=sys.stderr)
+        return 2
     return code
+
+
+def _check_utf8(arguments: Sequence[str]) -> None:
+    """Raise InputError for an argument of bytes that are no UTF-8: no report could hold the command."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"the argument {argument[:60]!r} is not UTF-8: write or rename it in UTF-8") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explorer.cli.output import output_folder
 from explorer.errors import InputError
 from explorer.models import choose_device
 from explorer.text.dyck import Dyck3
@@ -133,7 +134,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train; the log also goes to work/train-PID.log in the study's folder."""
     study = STUDIES[options.study]
-    out = Path(options.out or options.study).expanduser().resolve()
+    out = output_folder(options.out or options.study).resolve()
     seeds = parse_seeds(study.seeds if options.seeds is None else options.seeds)
     device = choose_device(options.device)
     if complaint := study.complaint(seeds, options.models_only):
@@ -142,8 +143,6 @@ def run(options: argparse.Namespace) -> int:
         able = ", ".join(name for name, other in STUDIES.items() if other.takes_text)
         raise InputError(f"--text goes with the recipe '{able}': {options.study} is a language of its own")
     text = _read_text(options.text) if options.text else None
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out '{out}' is a file: name a folder")
     if out.exists() and any(out.iterdir()) and not options.resume:
         raise InputError(f"--out '{out}' is not empty: add --resume to go on with it, or name another folder")
     if text is None and has_own_text(out):

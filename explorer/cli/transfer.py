@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from explorer.cli.output import output_folder
 from explorer.errors import InputError
 
 HELP = "rotate a dictionary of the source for the target (SAELens format)"
@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> int:
     from explorer.sae.formats import at_site, load_sae, save_sae
     from explorer.study import open_study
 
+    out = output_folder(options.out)
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"--out '{out}' is not an empty folder: name another")
     study = open_study(options.study)
     site = study.site(options.site)
     rotated = study.site_maps(options.source, options.target, site)["rotated"]
-    out = Path(options.out).expanduser()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"--out '{out}' is not an empty folder: name another")
     sae = at_site(load_sae(options.sae), site, study.file.d_model, options.sae)
     carried = sae.rotated_for_target(rotated.matrix, rotated.mean_source, rotated.mean_target)
     save_sae(carried, out, options.target, study.file.text.context, torch.float32)

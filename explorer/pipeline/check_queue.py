@@ -98,10 +98,6 @@ def _fill(job: Job[str], work: Work, wish: str) -> str:
     try:
         work(folder, job.report)
         return job.finish(lambda: adopt(folder, wish).name)
-    except MemoryError as error:
-        raise InputError(
-            "this machine has too little memory for these models: try a smaller pair, or fewer tokens"
-        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -1,5 +1,6 @@
 """The command line: bad input is one line on stderr and exit 2, and writes nothing."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from explorer import __version__
 from explorer.cli import command_line as cli
+from explorer.errors import InputError
 from explorer.study import library
 
 
@@ -91,3 +93,77 @@ def test_the_module_runs() -> None:
     command = [sys.executable, "-m", "explorer", "--version"]
     ran = subprocess.run(command, cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == __version__
+
+
+def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line with which a call is refused."""
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: ")
+    return err
+
+
+def test_a_fault_of_the_program_is_one_line_that_says_where(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> list[str]:
+        raise KeyError("offset_mapping\nand more")
+
+    monkeypatch.setattr("explorer.study.shipped_studies", broken)
+    line = told(["studies"], capsys)
+    assert re.search(r"a fault of this program \(explorer/cli/studies.py:\d+\), please report it: KeyError: ", line)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "too little memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "too little memory"),
+        (OSError(28, "No space left on device", "/full/report.json"), "'/full/report.json': No space left on device"),
+        (InputError("two\nlines"), "error: two lines"),
+    ],
+)
+def test_what_the_machine_lacks_is_said_in_words(
+    error: Exception, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> list[str]:
+        raise error
+
+    monkeypatch.setattr("explorer.study.shipped_studies", broken)
+    line = told(["studies"], capsys)
+    assert words in line
+    assert "fault of this program" not in line
+
+
+CALLS = {
+    "check": ["check", "nowhere", "nothing"],
+    "several": ["check", "nowhere", "nothing", "nil"],
+    "transfer": ["transfer", "none", "--site", "1", "--source", "a", "--target", "b", "--sae", "c"],
+    "train": ["train", "tales"],
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("place", ["file", "file/below", "link", "x" * 300, "/proc/nobody/out", "~nobody-at-all/out"])
+def test_where_nothing_can_be_written_is_found_before_any_work(
+    call: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    out = place if place[0] in "/~" else str(tmp_path / place)
+    line = told([*CALLS[call], "--out", out], capsys)
+    assert "--out" in line
+    assert "name a" in line
+    assert (tmp_path / "file").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_each_of_several_targets_needs_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nil").write_text("mine")
+    assert "'" + str(tmp_path / "nil") + "' is a file" in told([*CALLS["several"], "--out", str(tmp_path)], capsys)
+
+
+def test_an_argument_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = told(["check", "a\udcff", "b", "--out", str(tmp_path / "out")], capsys)
+    assert r"the argument 'a\udcff' is not UTF-8" in line
