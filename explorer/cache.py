@@ -20,7 +20,7 @@ from explorer.files import write_bytes, write_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-METHOD = 1
+METHOD = 2
 """Raised whenever a measurement changes, so that old results are not found any more."""
 
 T = TypeVar("T")

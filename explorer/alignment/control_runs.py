@@ -1,8 +1,7 @@
-"""Controls that belong to a source and to the shape of its targets: untrained targets, and the source rotated by Q."""
+"""Controls of a pair: its source against untrained targets, and against itself rotated by Q."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ import torch
 
 from explorer.alignment import maps
 from explorer.alignment.first_pass import plain_moments
+from explorer.alignment.fresh_models import untrained_target, weights_digest
 from explorer.alignment.moments import Moments
 from explorer.alignment.orthogonal import haar, orthogonal_factor
 from explorer.alignment.pairing import paired_rows
@@ -18,39 +18,25 @@ from explorer.alignment.results import PositiveControl
 from explorer.alignment.site_maps import LEAST_ROWS_PER_DIMENSION
 from explorer.alignment.twin import FAMILIES, make_twin
 from explorer.cache import Cache
-from explorer.models import MASSIVE, LanguageModel, NormLimits, Site, find_blocks
+from explorer.models import MASSIVE, LanguageModel, NormLimits, Site
 from explorer.progress import Report
 from explorer.text import Chunks, sample
 
 UNTRAINED_SEEDS = 3
 CONTROL_EV = 0.99
 _PARTS = ("n", "sum_source", "sum_target", "source_source", "target_target", "target_source")
-_SILENT = ("_name_or_path", "architectures", "dtype", "tie_word_embeddings", "transformers_version")
-"""Settings that change nothing in the blocks."""
 
 Splits = tuple[Moments, Moments, Moments]
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What every pair of one source and one shape of target shares."""
+    """What a pair is judged by."""
 
     untrained: Mapping[str, Sequence[Splits]]
     """Fit, validation and test moments of the source against each fresh initialisation, by site name."""
     positive: PositiveControl
     """The source against itself, rotated."""
-
-
-def fresh_model(like: LanguageModel, seed: int) -> LanguageModel:
-    """A fresh initialisation of a model's config, with its tokenizer; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        config = copy.deepcopy(like.network.config)
-        # Only the residual stream is read: a second embedding would take memory, and random numbers, for nothing.
-        config.tie_word_embeddings = True
-        network = type(like.network)(config)
-    network.float().eval().requires_grad_(False).to(like.device)
-    return LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network))
 
 
 def chunks_digest(chunks: Chunks) -> str:
@@ -66,30 +52,34 @@ def controls(
     target: LanguageModel,
     chunks: Chunks,
     sites: Sequence[Site],
-    source_digest: str,
+    digests: tuple[str, str],
     report: Report,
     cache: Cache,
     massive: float = MASSIVE,
 ) -> Controls:
-    """The controls of a source; from the cache where another target of the same config has been measured."""
+    """The controls of a pair, from the cache where they were measured before.
+
+    `digests` are those of the models' files; a model without files ("") is known by its weights.
+    """
+    known = (digests[0] or weights_digest(source), digests[1] or weights_digest(target))
     key = {
-        "source": source_digest,
-        "config": {k: str(v) for k, v in sorted(target.network.config.to_dict().items()) if k not in _SILENT},
+        "source": known[0],
+        "target": known[1],
         "text": chunks_digest(chunks),
         "sites": [s.name for s in sites],
         "massive": massive,
     }
     untrained: dict[str, list[Splits]] = {s.name: [] for s in sites}
-    for seed in range(UNTRAINED_SEEDS):
+    for number in range(UNTRAINED_SEEDS):
 
-        def make(seed: int = seed) -> dict[str, torch.Tensor]:
+        def make(number: int = number) -> dict[str, torch.Tensor]:
             found = plain_moments(
                 source,
-                fresh_model(target, seed),
+                untrained_target(source, target, known, number),
                 chunks,
                 sites,
                 report,
-                f"null: untrained target {seed + 1} of {UNTRAINED_SEEDS}",
+                f"null: untrained target {number + 1} of {UNTRAINED_SEEDS}",
                 massive,
             )
             return {
@@ -99,14 +89,14 @@ def controls(
                 for part in _PARTS
             }
 
-        tensors = cache.tensors("untrained", {**key, "seed": seed}, make)
+        tensors = cache.tensors("untrained", {**key, "number": number}, make)
         for site in sites:
             loaded = [[tensors[f"{site.name}|{split}|{part}"] for part in _PARTS] for split in range(3)]
             a, b, c = (Moments(int(n), *sums) for n, *sums in loaded)
             untrained[site.name].append((a, b, c))
     positive = cache.value(
         "positive",
-        {k: v for k, v in key.items() if k != "config"},
+        {k: v for k, v in key.items() if k != "target"},
         PositiveControl,
         lambda: positive_control(source, chunks, sites, report, massive=massive),
     )

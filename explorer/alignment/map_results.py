@@ -43,7 +43,8 @@ class Nulls:
     shuffled: tuple[float, ...]
     """Gate. Fitted to deranged pairings: 19 cyclic shifts of the chunks at equal position."""
     untrained: tuple[float, ...]
-    """Gate. The target replaced by fresh initialisations of its config (3 seeds); empty where it was not run."""
+    """Gate. The target replaced by fresh initialisations of its config (3 seeds, drawn from a hash of both models);
+    empty where it was not run."""
     haar: tuple[float, ...]
     """No gate. Haar-random rotations with the true means."""
     pca_signs: tuple[float, ...]

@@ -6,12 +6,15 @@ First rule that holds wins. L and U are the ends of the 95 % interval of the doc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from explorer.alignment.results import PositiveControl, SiteResult, Verdict, VerdictName
 from explorer.metrics import Estimate
 
+SATURATED = 0.5
+"""EV of an affine map's gate null above which a site cannot be judged: half of the positive control's, which is 1."""
 NULL_MARGIN = 0.02
 """What an affine map must gain over its largest gate null."""
 MOSTLY, NEARLY_ALL = 0.8, 0.95
@@ -64,6 +67,16 @@ def _recovery(ce: Recovered) -> str:
 
 Reasons = tuple[str, ...]
 """Why a rule holds: the numbers and the thresholds that decided."""
+
+
+def _saturated(site: SiteResult) -> Reasons | None:
+    null = site.nulls_affine.gate
+    if not null > SATURATED:
+        return None
+    return (
+        f"the largest gate null of the affine map is {null:.3f}, above {SATURATED}: on this text wrong pairs or an "
+        "untrained target already explain most of the source's rows",
+    )
 
 
 def _not_aligned(site: SiteResult) -> Reasons | None:
@@ -156,6 +169,7 @@ class Rule(NamedTuple):
 
 
 RULES = (
+    Rule("not assessable", _saturated, "give more text, with more different documents, and check again."),
     Rule(
         "not aligned",
         _not_aligned,
@@ -191,10 +205,7 @@ RULES = (
 )
 """The rules for a site, in the order in which they are tried; the last always holds."""
 
-NEXT: dict[VerdictName, str] = {
-    "not assessable": "give what is missing, and check again.",
-    **{rule.verdict: rule.next for rule in RULES},
-}
+NEXT: dict[VerdictName, str] = {rule.verdict: rule.next for rule in RULES}
 """What to try next, by verdict."""
 
 
@@ -205,7 +216,7 @@ def site_verdict(site: SiteResult) -> Verdict:
 
 
 def pair_verdict(sites: Sequence[SiteResult], control: PositiveControl) -> Verdict:
-    """The least favourable site's verdict; the embedding is left out unless it is the only site."""
+    """The least favourable site's verdict, of those that can be judged; the embedding counts if it is the only one."""
     if not control.passed:
         worst = min(control.ev)
         return Verdict(
@@ -214,12 +225,20 @@ def pair_verdict(sites: Sequence[SiteResult], control: PositiveControl) -> Verdi
             "report this: the measurement itself does not work on this source.",
         )
     counted = [s for s in sites if s.site != "blocks.0.hook_resid_pre"] or list(sites)
-    verdicts = [(s, s.verdict) for s in counted if s.verdict is not None]
+    judged = [(s, s.verdict) for s in counted if s.verdict is not None]
+    verdicts = [(s, v) for s, v in judged if v.verdict != "not assessable"]
+    if not verdicts:
+        site, first = judged[0]
+        return replace(first, reasons=(f"no site can be judged; at {site.label} {first.reasons[0]}",))
     site, worst_verdict = min(verdicts, key=lambda found: WORST_FIRST.index(found[1].verdict))
     count = sum(v.verdict == worst_verdict.verdict for _, v in verdicts)
     head = f"decided at the site {site.label}: {worst_verdict.reasons[0]}"
     others = f"{count} of {len(verdicts)} sites counted are '{worst_verdict.verdict}'"
-    skipped = () if len(counted) == len(sites) else ("the embedding (site input) is measured but does not count",)
+    skipped: Reasons = (
+        () if len(counted) == len(sites) else ("the embedding (site input) is measured but does not count",)
+    )
+    if left_out := [s.label for s, v in judged if v.verdict == "not assessable"]:
+        skipped += (f"not assessable, and so not counted: {', '.join(left_out)}",)
     return Verdict(worst_verdict.verdict, (head, *worst_verdict.reasons[1:], others, *skipped), worst_verdict.next)
 
 

@@ -156,7 +156,7 @@ class _Builder:
         a, b = self.model(source), self.model(target)
         own = {s.name: sae for s, sae in self.dictionaries(source).items()}
         hashes = (self.study.model_entry(source).sha256, self.study.model_entry(target).sha256)
-        shared = controls(a, b, self.chunks, self.study.sites, hashes[0], self.report, user_cache(), self.massive)
+        shared = controls(a, b, self.chunks, self.study.sites, hashes, self.report, user_cache(), self.massive)
         # A study of many pairs would fill the cache; a check may be stopped and taken up again.
         cache = user_cache() if self.brief else Cache(None)
         return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache, self.massive)

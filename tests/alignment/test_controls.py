@@ -11,13 +11,15 @@ import torch
 from scipy.linalg import orthogonal_procrustes
 
 from explorer import metrics
-from explorer.alignment import control_runs as controls_module, nulls, stitching as stitch
-from explorer.alignment.control_runs import controls, fresh_model, positive_control
+from explorer.alignment import control_runs as controls_module, fresh_models, nulls, stitching as stitch
+from explorer.alignment.control_runs import UNTRAINED_SEEDS, controls, positive_control
+from explorer.alignment.fresh_models import fresh_model, related, untrained_target
 from explorer.alignment.moments import Moments
 from explorer.alignment.orthogonal import haar, orthogonal_factor
 from explorer.alignment.pair import Pair, bootstrap_units, measure_pair
 from explorer.alignment.results import Verdict
 from explorer.cache import Cache
+from explorer.errors import InputError
 from explorer.models.hooks import residuals
 from explorer.models.language_model import LanguageModel
 from explorer.text.chunks import shuffle
@@ -36,7 +38,7 @@ def measured(tokenizer: Any) -> tuple[LanguageModel, LanguageModel, Pair]:
     a, b = tiny.model("llama", tokenizer), tiny.model("llama", tokenizer, seed=1, name="B")
     # Tokens come again and again, so that there is a mean of each to speak of.
     few = replace(CHUNKS, ids=CHUNKS.ids % 60 + 1)
-    shared = controls(a, b, few, a.sites, "a", silent, Cache(None))
+    shared = controls(a, b, few, a.sites, ("", ""), silent, Cache(None))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stitch, "TOKENS", 200)
         return a, b, measure_pair(a, b, few, a.sites, {}, controls=shared)
@@ -155,7 +157,7 @@ def test_a_failed_control_makes_the_pair_not_assessable(tokenizer: Any, monkeypa
         broken.setattr(controls_module, "orthogonal_factor", lambda m: torch.eye(len(m), dtype=torch.float64))
         failed = positive_control(a, CHUNKS, [a.sites[1]], silent)
     assert not failed.passed
-    shared = replace(controls(a, b, CHUNKS, [a.sites[1]], "a", silent, Cache(None)), positive=failed)
+    shared = replace(controls(a, b, CHUNKS, [a.sites[1]], ("", ""), silent, Cache(None)), positive=failed)
     monkeypatch.setattr(stitch, "TOKENS", 200)
     verdict = measure_pair(a, b, CHUNKS, [a.sites[1]], {}, controls=shared).result.verdict
     assert isinstance(verdict, Verdict)
@@ -170,6 +172,67 @@ def test_fresh_models_differ_by_seed_and_leave_the_random_state_alone(tokenizer:
     weights = [m.network.get_input_embeddings().weight for m in (one, same, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def seeds(source: LanguageModel, target: LanguageModel, digests: tuple[str, str] = ("x", "y")) -> list[int]:
+    """Of the untrained targets of a pair."""
+    nulls = (untrained_target(source, target, digests, number) for number in range(UNTRAINED_SEEDS))
+    return [int(null.name.rpartition(" ")[2]) for null in nulls]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_untrained_target_is_where_a_model_began(seed: int, tokenizer: Any) -> None:
+    model = fresh_model(tiny.model("llama", tokenizer), seed)
+    drawn = seeds(model, model)
+    assert not {seed, *range(100)} & set(drawn)
+    assert not any(related(fresh_model(model, other), model) for other in drawn)
+    assert related(fresh_model(model, seed), model)
+    # A model that began where the first of them does: only that one is drawn again.
+    began, moved = fresh_model(model, drawn[0]), fresh_model(model, 7)
+    for weight, start in zip(moved.network.parameters(), began.network.parameters(), strict=True):
+        if weight.ndim > 1:
+            weight.copy_(start + 2 * start.std() * torch.randn_like(weight))
+    for pair in ((moved, model), (model, moved)):
+        again = seeds(*pair)
+        assert again[0] != drawn[0]
+        assert again[1:] == drawn[1:]
+
+
+def test_untrained_targets_follow_the_digests_of_both_models(tokenizer: Any) -> None:
+    model = tiny.model("llama", tokenizer)
+    drawn = [seed for digests in (("x", "y"), ("x", "z"), ("w", "y")) for seed in seeds(model, model, digests)]
+    assert len(set(drawn)) == 9
+
+
+def test_a_longer_embedding_is_compared_on_the_shared_rows(tokenizer: Any) -> None:
+    fresh = fresh_model(tiny.model("llama", tokenizer), 5)
+    longer = tiny.model("llama", tokenizer, vocab_size=tiny.VOCABULARY + 1)
+    assert not related(fresh, longer)
+    longer.network.get_input_embeddings().weight[: tiny.VOCABULARY] = fresh.network.get_input_embeddings().weight
+    assert related(fresh, longer)
+
+
+def test_a_config_whose_initial_weights_are_not_random_is_not_assessable(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny.model("llama", tokenizer)
+    monkeypatch.setattr(fresh_models, "fresh_model", lambda like, _seed: like)
+    with pytest.raises(InputError, match="not assessable"):
+        untrained_target(model, model, ("x", "y"), 0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_an_untrained_model_against_itself_is_a_shared_basis(
+    seed: int, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fresh_model(tiny.model("llama", tokenizer), seed)
+    monkeypatch.setattr(stitch, "TOKENS", 200)
+    shared = controls(model, model, CHUNKS, model.sites[1:], ("", ""), silent, Cache(None))
+    found = measure_pair(model, model, CHUNKS, model.sites[1:], {}, controls=shared).result
+    for site in found.sites:
+        assert max(site.nulls_affine.untrained) < 0.5
+        assert site.verdict is not None
+        assert site.verdict.verdict != "not aligned"
 
 
 def test_stitching_equals_a_forward_pass_with_rows_replaced(

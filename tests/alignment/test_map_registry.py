@@ -54,7 +54,7 @@ def measured(tokenizer: Any) -> Iterator[Pair]:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     a, b = tiny.model("llama", tokenizer), tiny.model("llama", tokenizer, seed=1, name="B")
-    shared = controls(a, b, CHUNKS, a.sites[:2], "a", lambda _s, _p: None, Cache(None))
+    shared = controls(a, b, CHUNKS, a.sites[:2], ("", ""), lambda _s, _p: None, Cache(None))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stitch, "TOKENS", 200)
         patch.setitem(MAPS, "diagonal", DIAGONAL)

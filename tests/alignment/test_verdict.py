@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from explorer.alignment import stitching as stitch
-from explorer.alignment.control_runs import Controls, controls, fresh_model
+from explorer.alignment.control_runs import Controls, controls
+from explorer.alignment.fresh_models import fresh_model
 from explorer.alignment.orthogonal import haar
 from explorer.alignment.pair import measure_pair
 from explorer.alignment.results import VERDICTS, PairResult, PositiveControl, SiteResult
@@ -33,7 +34,7 @@ class Bench:
         self.chunks = self.study.chunks(DOCUMENTS)
         self.site = self.study.sites[len(self.study.sites) // 2]
         self.controls: Controls = controls(
-            self.source, self.source, self.chunks, [self.site], "", lambda _s, _p: None, Cache(None)
+            self.source, self.source, self.chunks, [self.site], ("", ""), lambda _s, _p: None, Cache(None)
         )
 
     def measure(self, target: LanguageModel) -> PairResult:
@@ -114,6 +115,18 @@ def test_a_trained_and_an_untrained_model_are_not_aligned(bench: Bench) -> None:
 
 
 @pytest.mark.slow
+def test_an_untrained_model_and_itself_are_not_called_apart_by_their_null(bench: Bench) -> None:
+    model = bench.study.load_model("step0")
+    shared = controls(model, model, bench.chunks, bench.study.sites, ("", ""), lambda _s, _p: None, Cache(None))
+    found = measure_pair(model, model, bench.chunks, bench.study.sites, {}, controls=shared).result
+    for site in found.sites[1:]:
+        assert max(site.nulls_affine.untrained) < 0.5
+        assert site.ladder["affine"].value == pytest.approx(1, abs=1e-3)
+        assert site.verdict is not None
+        assert site.verdict.verdict not in ("not aligned", "not assessable")
+
+
+@pytest.mark.slow
 def test_log_normal_stretching_is_affine_only(bench: Bench) -> None:
     with doubles.in_coordinates("B", stretched(bench.source.d_model, 2.0)):
         found = bench.measure(bench.copy())
@@ -182,7 +195,9 @@ def changed(site: SiteResult, **to: Any) -> SiteResult:
 
 
 RULES = [
-    ("not aligned", {"null_affine": 0.981}, {"null_affine": 0.97}),
+    ("not assessable", {"null_affine": 0.501}, {"null_affine": 0.499}),
+    ("not assessable", {"null_affine": 0.6, "rho": None}, {"rho": None}),
+    ("not aligned", {"affine": around(0.5), "null_affine": 0.476}, {"affine": around(0.5), "null_affine": 0.474}),
     ("not aligned", {"rho": None}, {}),
     ("geometric, not functional", {"ce": around(0.494)}, {"ce": around(0.496)}),
     ("geometric, not functional", {"ce": around(0.3), "rho": around(0.806)}, {"ce": around(0.3), "rho": around(0.804)}),
@@ -249,6 +264,11 @@ def test_the_pair_is_its_least_favourable_site_without_the_embedding(stored: Sit
     embedding = replace(good, site="blocks.0.hook_resid_pre", verdict=replace(good.verdict, verdict="not aligned"))
     assert pair_verdict([embedding, good], control).verdict == "rotation-equivalent"
     assert pair_verdict([embedding], control).verdict == "not aligned"
+    silent = replace(good, label="silent", verdict=replace(good.verdict, verdict="not assessable"))
+    found = pair_verdict([embedding, silent, good], control)
+    assert found.verdict == "rotation-equivalent"
+    assert "silent" in found.reasons[-1]
+    assert pair_verdict([embedding, silent], control).verdict == "not assessable"
     for worst, better in pairwise(WORST_FIRST):
         sites = [replace(good, verdict=replace(good.verdict, verdict=name)) for name in (better, worst, better)]
         assert pair_verdict(sites, control).verdict == worst

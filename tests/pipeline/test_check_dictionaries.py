@@ -140,7 +140,7 @@ OTHERS = sorted(set(tiny.SETTINGS) - {"llama", "gpt2"})
 def test_a_pair_of_every_family_is_measured_and_judged(family: str, tokenizer: Any, place: Path) -> None:
     a, b = tiny.model(family, tokenizer), tiny.model(family, tokenizer, seed=1, name="B")
     chunks, sites = tiny.chunks(40), [a.sites[1], a.sites[-1]]
-    shared = controls(a, b, chunks, sites, family, lambda _step, _share: None, Cache(None))
+    shared = controls(a, b, chunks, sites, ("", ""), lambda _step, _share: None, Cache(None))
     result = measure_pair(a, b, chunks, sites, {}, controls=shared).result
     assert shared.positive.passed
     assert shared.positive.kind == ("twin" if family in ("llama", "mistral", "qwen2") else shared.positive.kind)
