@@ -22,9 +22,9 @@ class Estimate:
     value: float
     """The number itself, on all test documents."""
     low: float
-    """2.5 % quantile over bootstrap draws of documents."""
+    """2.5 % quantile over bootstrap draws of documents; NaN where the sums of the documents were not kept."""
     high: float
-    """97.5 % quantile."""
+    """97.5 % quantile, likewise."""
 
 
 def explained_variance(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> float:
@@ -81,6 +81,21 @@ def interval(values: Float[np.ndarray, " n"]) -> Estimate:
     """The estimate whose first value is on all documents and whose others are bootstrap draws."""
     low, high = np.quantile(values[1:], [0.025, 0.975])
     return Estimate(float(values[0]), float(low), float(high))
+
+
+def restored(
+    ev: float | Float[np.ndarray, "*n"],
+    shuffled: float | Float[np.ndarray, "*n"],
+    ceiling: float | Float[np.ndarray, "*n"],
+) -> Float[np.ndarray, "*n"]:
+    """How much of a dictionary came back: (EV − EV_shuffled) / (ceiling − EV_shuffled), all of one reading.
+
+    0 is what an R of shuffled pairs gives, 1 what the dictionary does on its own model's rows; below 0 is worse than
+    shuffled pairs. NaN where the ceiling is not above the shuffled pairs.
+    """
+    ev, shuffled, ceiling = (np.asarray(x, dtype=np.float64) for x in (ev, shuffled, ceiling))
+    room = ceiling - shuffled
+    return np.asarray((ev - shuffled) / np.where(room > 0, room, np.nan))
 
 
 class FiringCorrelation:

@@ -32,7 +32,9 @@ def signed(value: float, digits: int = 2) -> str:
 
 
 def interval(e: Estimate) -> str:
-    """An estimate with its interval, e.g. 0.50 [0.40, 0.60]."""
+    """An estimate with its interval, e.g. 0.50 [0.40, 0.60]; the number alone where no interval is known."""
+    if e.low != e.low:
+        return number(e.value)
     return f"{number(e.value)} [{number(e.low)}, {number(e.high)}]"
 
 

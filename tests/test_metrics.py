@@ -45,6 +45,14 @@ def test_streaming_equals_plain(batch: int, documents: int, seed: int) -> None:
     assert found.low <= found.high
 
 
+def test_restored_is_nothing_at_shuffled_pairs_and_all_at_home() -> None:
+    assert metrics.restored(-0.4, -0.4, 0.9) == 0 and metrics.restored(0.9, -0.4, 0.9) == 1
+    assert metrics.restored(0.25, -0.4, 0.9) == pytest.approx(0.5) and metrics.restored(-1.05, -0.4, 0.9) < -0.49
+    assert np.isnan(metrics.restored(0.5, 0.9, 0.9)) and np.isnan(metrics.restored(0.5, 0.95, 0.9))
+    several = metrics.restored(np.array([0.0, 0.5]), np.array([0.0, 0.5]), np.array([1.0, 0.5]))
+    assert several[0] == 0 and np.isnan(several[1])
+
+
 def test_bootstrap_equals_resampling_rows_of_documents() -> None:
     documents, per = 12, 20
     x, noise = rows(documents * per, 3), rows(documents * per, 3, 1)

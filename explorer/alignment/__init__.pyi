@@ -14,6 +14,7 @@ from .decoder_match_results import (
     SiteMatch as SiteMatch,
 )
 from .dictionary_results import DialCurve as DialCurve, DictionaryScore as DictionaryScore
+from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
 from .map_registry import MAPS as MAPS, FitMoments as FitMoments, arms as arms, rungs as rungs, seams as seams
@@ -34,7 +35,7 @@ from .results import (
 )
 from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates
 from .rotation_results import RotationFacts as RotationFacts, Spectrum as Spectrum
-from .second_pass import Cloud as Cloud, FeatureFiring as FeatureFiring
+from .second_pass import Cloud as Cloud
 from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, SiteMaps as SiteMaps
 from .stitching import LOGITS as LOGITS, TOKENS as TOKENS
 from .token_means import LEAST_SEEN as LEAST_SEEN

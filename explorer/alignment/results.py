@@ -80,6 +80,8 @@ class SiteResult:
     """Stitching at this site; None where it was not run (a live refit)."""
     verdict: Verdict | None = None
     """None where the controls that it needs were not run."""
+    dictionary_name: str | None = None
+    """Which dictionary was scored (`SAE.name`); None without one, and in results from before it was recorded."""
 
 
 @dataclass(frozen=True)

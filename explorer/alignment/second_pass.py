@@ -11,11 +11,11 @@ from torch import Tensor
 from explorer import metrics
 from explorer.alignment import maps, nulls
 from explorer.alignment.control_runs import Controls
-from explorer.alignment.dictionary_results import DialCurve, DictionaryScore
+from explorer.alignment.dictionary_scorer import DIAL_ROWS, DIAL_STEPS, DictionaryScorer, FeatureFiring
 from explorer.alignment.first_pass import SiteMoments
 from explorer.alignment.geodesic import dial
 from explorer.alignment.haar_test import haar_test
-from explorer.alignment.map_registry import arms, rungs
+from explorer.alignment.map_registry import rungs
 from explorer.alignment.map_results import AffineNulls, FitCurve, Ladder, Nulls, Stitch, TokenFacts
 from explorer.alignment.moments import Moments
 from explorer.alignment.orthogonal import orthogonal_factor
@@ -27,8 +27,6 @@ from explorer.alignment.site_maps import SiteMaps
 from explorer.models import Site
 from explorer.sae import SAE
 
-DIAL_STEPS = 21
-DIAL_ROWS = 4096
 CLOUD_POINTS = 320
 ROUNDING = 1e-6
 """Share of the variance below which a residual is rounding."""
@@ -44,43 +42,11 @@ class Cloud:
     """f_t(x_B), projected, for every position of the dial."""
 
 
-@dataclass(frozen=True)
-class FeatureFiring:
-    """How the source's features fire on the target's rows under one map, on the test split."""
-
-    r: Float[Tensor, " f"]
-    """Pearson r with the firing on the source's own rows; NaN below 20 firings on either side."""
-    density: Float[Tensor, " f"]
-    """Share of rows on which each feature fires."""
-
-
-@dataclass
-class _DictionaryTally:
-    """What pass 2 accumulates for the source's dictionary under one map."""
-
-    paper: metrics.ExplainedVariance
-    faithful: metrics.ExplainedVariance
-    active: float = 0.0
-    rows: int = 0
-
-    def add(self, sae: SAE, read: Tensor, truth: Tensor, document: Tensor) -> Tensor:
-        activations = sae.encode(read)
-        rebuilt = sae.decode(activations)
-        self.paper.add(read, rebuilt, document)
-        self.faithful.add(truth, rebuilt, document)
-        self.active += float((activations > 0).sum())
-        self.rows += len(read)
-        return activations
-
-    def score(self) -> DictionaryScore:
-        return DictionaryScore(self.paper.estimate(), self.faithful.estimate(), self.active / max(1, self.rows))
-
-
 class SiteScorer:
     """Pass 2 at one site: EV of every map, the dictionary under every map, and firing correlations."""
 
     def __init__(self, fitted: SiteMaps, moments: SiteMoments, sae: SAE | None, n_documents: int, d: int) -> None:
-        self.fitted, self.moments, self.sae, self.rows, self.dropped = fitted, moments, sae, 0, moments.dropped
+        self.fitted, self.moments, self.rows, self.dropped = fitted, moments, 0, moments.dropped
         self.fit = moments.fit
         # All rungs score the same rows: one keeps their sums, the others only their own errors.
         own = metrics.ExplainedVariance(n_documents, d)
@@ -94,17 +60,8 @@ class SiteScorer:
         self.residual_matrix = orthogonal_factor(moments.tokens.residual_cross()).float()
         self.known = 0
         self.test = Moments.zero(d)
-        self.turn, self.grey = dial(fitted["special"]), dial(fitted["shuffled_special"])
         self.sample: list[tuple[Tensor, Tensor]] = []
-        if sae is not None:
-            # The faithful reading scores the source's rows too, whatever the map.
-            self.tallies = {
-                arm: _DictionaryTally(
-                    metrics.ExplainedVariance(n_documents, d), metrics.ExplainedVariance(n_documents, d, own)
-                )
-                for arm in ("ceiling", *arms())
-            }
-            self.firing = {arm: metrics.FiringCorrelation(sae.n_features, sae.n_features) for arm in arms()}
+        self.dictionary = None if sae is None else DictionaryScorer(sae, fitted, n_documents, own)
 
     def add(self, pair: PairedRows) -> None:
         """Score one batch."""
@@ -117,12 +74,8 @@ class SiteScorer:
             score.add(a, fitted(b), document)
         self.test.add(a, b)
         self._add_tokens(a, b, pair.ids[pair.keep], document)
-        if self.sae is None:
-            return
-        own = self.tallies["ceiling"].add(self.sae, a, a, document)
-        for arm in arms():
-            read = self.tallies[arm].add(self.sae, self.fitted[arm](b), a, document)
-            self.firing[arm].add(own, read)
+        if self.dictionary is not None:
+            self.dictionary.add(a, b, document)
 
     def _add_tokens(self, a: Tensor, b: Tensor, tokens: Tensor, document: Tensor) -> None:
         slot = self.moments.tokens.slots(tokens)
@@ -134,16 +87,12 @@ class SiteScorer:
         rest_a, rest_b = (x[known] - mean[slot[known]] for x, mean in zip((a, b), self.means, strict=True))
         self.residual.add(rest_a, rest_b @ self.residual_matrix, document[known])
 
-    def ladder(self, shuffled: tuple[float, ...]) -> tuple[Ladder, float]:
-        """The ladder of maps, and the direct EV that determinant +1 costs."""
+    def ladder(self, shuffled: tuple[float, ...]) -> Ladder:
+        """The ladder of maps."""
         found = {name: score.estimate() for name, (_, score) in self.rungs.items()}
         random = maps.linear_ev(self.fitted["random"].matrix, self.fit, self.test)
         mean = maps.linear_ev(torch.zeros_like(self.fit.cross), self.fit, self.test)
-        ladder = Ladder(found, shuffled=shuffled, random=random, mean=mean)
-        special, rotated = (
-            maps.linear_ev(m.matrix, self.fit, self.test) for m in (self.fitted["special"], self.fitted["rotated"])
-        )
-        return ladder, max(0.0, rotated - special)
+        return Ladder(found, shuffled=shuffled, random=random, mean=mean)
 
     def ratio(self, upper: str) -> metrics.Estimate | None:
         """EV of one rung over the affine's, on the same bootstrap draws; None where the affine map explains nothing."""
@@ -156,23 +105,13 @@ class SiteScorer:
         ridge = Ridge(fit, self.moments.validation)
         turned, stretched = nulls.shuffled_evs(self.moments.shuffled, fit, ridge, test)
         fresh = nulls.untrained_evs(controls.untrained[site.name] if controls else ())
-        ladder, cost = self.ladder(turned)
-        r = self.fitted["rotated"].matrix
-        haar, spectrum = haar_test(r)
-        facts = RotationFacts(
-            determinant=float(torch.linalg.det(r.double())),
-            frobenius_from_identity=metrics.frobenius_from_identity(r),
-            special_cost=cost,
-            identified_rank=nulls.identified(fit, self.moments.halves),
-            identity_share=nulls.identity_share(fit, r),
-            haar=haar,
-            spectrum=spectrum,
-        )
-        dictionary = firing = curve = None
-        if self.sae is not None:
-            dictionary = {arm: tally.score() for arm, tally in self.tallies.items()}
+        ladder = self.ladder(turned)
+        special, rotated = (maps.linear_ev(self.fitted[name].matrix, fit, test) for name in ("special", "rotated"))
+        scores = firing = curve = None
+        if self.dictionary is not None:
+            scores = self.dictionary.scores()
             firing = {arm: _median(found.r) for arm, found in self.features().items() if arm != "random"}
-            curve = self._dial(self.sae)
+            curve = self.dictionary.dial(*self._rows_sample(), (ladder["identity"].value, special))
         return SiteResult(
             site=site.name,
             label=site.label,
@@ -180,9 +119,10 @@ class SiteScorer:
             rows_test=self.rows,
             dropped=self.dropped,
             ladder=ladder,
-            dictionary=dictionary,
+            dictionary=scores,
+            dictionary_name=None if self.dictionary is None else self.dictionary.sae.name,
             dial=curve,
-            rotation=facts,
+            rotation=self._rotation(max(0.0, rotated - special)),
             firing=firing,
             rho=self.ratio("orthogonal"),
             rho_scale=self.ratio("orthogonal_scale"),
@@ -196,6 +136,19 @@ class SiteScorer:
             fit_curve=self._fit_curve(ladder),
             stitch=stitch,
             verdict=None,
+        )
+
+    def _rotation(self, special_cost: float) -> RotationFacts:
+        r = self.fitted["rotated"].matrix
+        haar, spectrum = haar_test(r)
+        return RotationFacts(
+            determinant=float(torch.linalg.det(r.double())),
+            frobenius_from_identity=metrics.frobenius_from_identity(r),
+            special_cost=special_cost,
+            identified_rank=nulls.identified(self.fit, self.moments.halves),
+            identity_share=nulls.identity_share(self.fit, r),
+            haar=haar,
+            spectrum=spectrum,
         )
 
     def _beyond_token(self) -> bool:
@@ -215,29 +168,11 @@ class SiteScorer:
 
     def features(self) -> dict[str, FeatureFiring]:
         """Firing of every feature under every map."""
-        if self.sae is None:
-            return {}
-        return {
-            arm: FeatureFiring(tally.correlation(), (tally.fired_right / tally.n).float())
-            for arm, tally in self.firing.items()
-        }
+        return {} if self.dictionary is None else self.dictionary.features()
 
     def _rows_sample(self) -> tuple[Tensor, Tensor]:
         a, b = (torch.cat(parts)[:DIAL_ROWS] for parts in zip(*self.sample, strict=True))
         return a, b
-
-    def _dial(self, sae: SAE) -> DialCurve:
-        a, b = self._rows_sample()
-        ts = [i / (DIAL_STEPS - 1) for i in range(DIAL_STEPS)]
-        reads = [self.turn(b, t) for t in ts]
-        greys = [self.grey(b, t) for t in ts]
-        return DialCurve(
-            tuple(ts),
-            tuple(metrics.explained_variance(x, sae(x)) for x in reads),
-            tuple(metrics.explained_variance(a, x) for x in reads),
-            tuple(metrics.explained_variance(x, sae(x)) for x in greys),
-            metrics.explained_variance(a, sae(a)),
-        )
 
     def cloud(self) -> Cloud:
         """A sample of both models' rows along the dial, in the plane of the source's first two principal directions."""
@@ -246,7 +181,8 @@ class SiteScorer:
         centre = a.mean(0)
         _, _, directions = torch.linalg.svd(a - centre, full_matrices=False)
         frame = directions[:2].T
-        steps = [(self.turn(b[chosen], i / (DIAL_STEPS - 1)) - centre) @ frame for i in range(DIAL_STEPS)]
+        turn = dial(self.fitted["special"])
+        steps = [(turn(b[chosen], i / (DIAL_STEPS - 1)) - centre) @ frame for i in range(DIAL_STEPS)]
         return Cloud((a[chosen] - centre) @ frame, torch.stack(steps))
 
 

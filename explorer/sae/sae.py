@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from typing import Literal, get_args
 
 import torch
@@ -13,6 +15,8 @@ from explorer.errors import InputError
 
 Architecture = Literal["topk", "standard", "jumprelu"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+KINDS: dict[Architecture, str] = {"topk": "TopK", "standard": "ReLU", "jumprelu": "JumpReLU"}
+"""How each is called."""
 GROUPS_OF = 8
 
 
@@ -68,6 +72,16 @@ class SAE:
     def n_features(self) -> int:
         """Number of dictionary features."""
         return self.W_enc.shape[1]
+
+    @cached_property
+    def name(self) -> str:
+        """What it is called wherever its scores stand: kind, size, and the first digits of a hash of its weights."""
+        digest = sha256()
+        for tensor in (self.W_enc, self.b_enc, self.W_dec, self.b_dec, self.threshold):
+            if tensor is not None:
+                digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        k = "" if self.k is None else f", k = {self.k}"
+        return f"{KINDS[self.architecture]} of {self.n_features:,} features{k}, {digest.hexdigest()[:6]}"
 
     def encode(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n f"]:
         """Feature activations of residual rows."""

@@ -96,13 +96,23 @@ def test_results_and_figures_without_the_rung_stay_as_they_are(measured: Pair) -
     assert "each axis stretched" not in {t.y[0] for t in figures.ladder(replace(site, ladder=older), LIGHT).data}
 
 
+def differences(written: Any, stored: Any) -> list[Any]:
+    """What a result says otherwise than its file; fields that the file is too old for are null, and no difference."""
+    if isinstance(written, dict) and isinstance(stored, dict):
+        missing = [key for key in set(written) ^ set(stored) if written.get(key, 0) is not None]
+        return missing + [d for key in set(written) & set(stored) for d in differences(written[key], stored[key])]
+    if isinstance(written, list) and isinstance(stored, list) and len(written) == len(stored):
+        return [d for pair in zip(written, stored, strict=True) for d in differences(*pair)]
+    return [] if written == stored else [(written, stored)]
+
+
 @pytest.mark.parametrize("name", shipped_studies())
 def test_shipped_results_and_maps_open_unchanged(name: str) -> None:
     study = open_study(name)
     for pair in study.file.pairs:
         data = (study.pair_path(pair.source, pair.target) / "result.json").read_bytes()
         result = decode_result(data)
-        assert json.loads(encode_result(result)) == json.loads(data)
+        assert not differences(json.loads(encode_result(result)), json.loads(data))
         (raw,) = (s for s in json.loads(data)["sites"] if s["site"] == study.sites[0].name)
         ladder = result.sites[0].ladder
         assert list(ladder.rungs) == RUNGS

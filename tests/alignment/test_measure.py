@@ -12,12 +12,17 @@ from scipy.special import log_softmax
 from test_sae import random_sae
 
 from explorer import metrics
+from explorer.alignment import dictionary_scorer
+from explorer.alignment.dictionary_results import DictionaryScore, dial_lines, restored
+from explorer.alignment.geodesic import dial
 from explorer.alignment.map_registry import arms
 from explorer.alignment.orthogonal import haar
 from explorer.alignment.pair import Pair, measure_pair
+from explorer.metrics import Estimate
 from explorer.models.hooks import residuals
 from explorer.models.language_model import LanguageModel
 from explorer.models.massive import BATCH
+from explorer.number_text import interval
 from explorer.sae.sae import SAE
 from explorer.text.chunks import shuffle
 
@@ -117,27 +122,125 @@ def test_the_dictionary_under_every_map(measured: tuple[LanguageModel, LanguageM
     )
 
 
+def test_what_comes_back_is_told_with_the_interval_of_the_same_draws(
+    measured: tuple[LanguageModel, LanguageModel, SAE, Pair],
+) -> None:
+    a, b, sae, pair = measured
+    found = pair.result.sites[2]
+    assert found.dictionary is not None and found.dictionary_name == sae.name
+    test_a, test_b = rows(a, "test", 2).double(), rows(b, "test", 2).double()
+    reads = {"ceiling": test_a} | {
+        arm: pair.maps[found.site][arm](test_b.float()).double() for arm in ("rotated", "affine", "shuffled")
+    }
+    _, document = CHUNKS.split("test").document.unique(return_inverse=True)
+    document = document.repeat_interleave(CHUNKS.ids.shape[1] - 1)
+    truths = {"faithful": dict.fromkeys(reads, test_a), "paper": reads}
+    weights = np.concatenate([np.ones((1, n := int(document.max()) + 1)), drawn(n)])
+
+    rebuilt = {arm: sae(read.float()).double() for arm, read in reads.items()}
+
+    def ev(arm: str, reading: str, weight: np.ndarray) -> float:
+        truth, w = truths[reading][arm], torch.from_numpy(weight)[document][:, None]
+        mean = (w * truth).sum(0) / w.sum()
+        return 1 - float((w * (truth - rebuilt[arm]) ** 2).sum() / (w * (truth - mean) ** 2).sum())
+
+    for reading in ("faithful", "paper"):
+        for arm in ("rotated", "affine"):
+            own, wrong, home = (
+                np.array([ev(x, reading, weight) for weight in weights]) for x in (arm, "shuffled", "ceiling")
+            )
+            values = (own - wrong) / (home - wrong)
+            bounds = np.quantile(values[1:], [0.025, 0.975]) if (home > wrong).all() else [np.nan, np.nan]
+            e = restored(found.dictionary, arm, reading)  # type: ignore[arg-type]
+            assert e is not None and (e.value, e.low, e.high) == pytest.approx(
+                (values[0], *bounds), rel=2e-3, nan_ok=True
+            )
+            assert np.isnan(e.low) == (reading == "paper"), "of this dictionary some draws leave no room in one reading"
+    zero, one = (restored(found.dictionary, arm) for arm in ("shuffled", "ceiling"))
+    assert zero is not None and (zero.low, zero.value, zero.high) == (0, 0, 0)
+    assert one is not None and (one.low, one.value, one.high) == (1, 1, 1)
+
+
+def drawn(documents: int) -> np.ndarray:
+    """The bootstrap's draws: how often each document counts."""
+    return np.random.default_rng(0).multinomial(documents, np.full(documents, 1 / documents), size=400)
+
+
+def test_older_scores_have_the_number_without_an_interval() -> None:
+    at = Estimate(0.5, 0.4, 0.6)
+    scores = {
+        arm: DictionaryScore(replace(at, value=paper), replace(at, value=faithful), 3.0)
+        for arm, paper, faithful in (("ceiling", 0.9, 0.9), ("shuffled", 0.4, -0.6), ("rotated", 0.65, 0.15))
+    }
+    for reading in ("faithful", "paper"):
+        e = restored(scores, "rotated", reading)  # type: ignore[arg-type]
+        assert e is not None and e.value == pytest.approx(0.5) and np.isnan([e.low, e.high]).all()
+        assert interval(e) == "0.50"
+    hopeless = {**scores, "shuffled": scores["ceiling"]}
+    assert restored(hopeless, "rotated") is None
+
+
 def test_the_dial_moves_between_translation_and_rotation(
     measured: tuple[LanguageModel, LanguageModel, SAE, Pair],
 ) -> None:
     a, b, sae, pair = measured
     found, fitted = pair.result.sites[2], pair.maps[measured[0].sites[2].name]
-    assert found.dial is not None
+    assert found.dial is not None and found.dictionary is not None
     test_a, test_b = rows(a, "test", 2), rows(b, "test", 2)
-    assert found.dial.direct[0] == pytest.approx(metrics.explained_variance(test_a, test_b), abs=1e-4)
-    assert found.dial.direct[-1] == pytest.approx(
-        metrics.explained_variance(test_a, fitted["special"](test_b)), abs=1e-3
+    turned, grey = fitted["special"](test_b), fitted["shuffled_special"](test_b)
+    ev = metrics.explained_variance
+    assert found.dial.faithful is not None and found.dial.shuffled_faithful is not None
+    for line, first, last in (
+        (found.dial.direct, ev(test_a, test_b), ev(test_a, turned)),
+        (found.dial.dictionary, ev(test_b, sae(test_b)), ev(turned, sae(turned))),
+        (found.dial.shuffled, ev(test_b, sae(test_b)), ev(grey, sae(grey))),
+        (found.dial.faithful, ev(test_a, sae(test_b)), ev(test_a, sae(turned))),
+        (found.dial.shuffled_faithful, ev(test_a, sae(test_b)), ev(test_a, sae(grey))),
+    ):
+        assert (line[0], line[-1]) == pytest.approx((first, last), rel=1e-4, abs=1e-5)
+    half = dial(fitted["special"])(test_b, 0.5)
+    assert found.dial.faithful[10] == pytest.approx(ev(test_a, sae(half)), rel=1e-4)
+    assert found.dial.ceiling == pytest.approx(ev(test_a, sae(test_a)), abs=1e-5)
+    assert found.dial.dictionary[0] == pytest.approx(found.dictionary["raw"].paper.value, abs=1e-9)
+    lines = dial_lines(found.dial, found.dictionary)
+    back = restored(found.dictionary, "raw")
+    assert (
+        back is not None and lines.true[0] == pytest.approx(back.value) and (lines.top, lines.scale) == (1, "restored")
     )
-    assert found.dial.ceiling == pytest.approx(metrics.explained_variance(test_a, sae(test_a)), abs=1e-4)
-    assert found.dial.dictionary[0] == pytest.approx(metrics.explained_variance(test_b, sae(test_b)), abs=1e-4)
-    turned = fitted["shuffled_special"](test_b)
-    assert found.dial.shuffled[-1] == pytest.approx(metrics.explained_variance(turned, sae(turned)), abs=1e-3)
-    cost = found.ladder["orthogonal"].value - metrics.explained_variance(test_a, fitted["special"](test_b))
+    older = replace(found.dial, faithful=None, shuffled_faithful=None)
+    assert dial_lines(older, found.dictionary).reading == "paper"
+    assert dial_lines(older, found.dictionary, "paper", "EV").true == found.dial.dictionary
+    cost = found.ladder["orthogonal"].value - ev(test_a, turned)
     assert found.rotation.special_cost == pytest.approx(max(cost, 0), abs=1e-4)
     determinants = {round(s.rotation.determinant, 3) for s in pair.result.sites}
     assert determinants <= {-1.0, 1.0}
     for site in pair.result.sites:
         assert (site.rotation.special_cost == 0) or site.rotation.determinant < 0
+
+
+def test_the_dial_of_a_part_of_the_rows_ends_where_all_of_them_do(
+    measured: tuple[LanguageModel, LanguageModel, SAE, Pair],
+) -> None:
+    a, b, sae, pair = measured
+    whole, fitted = pair.result.sites[2].dial, pair.maps[measured[0].sites[2].name]
+    assert whole is not None and whole.faithful is not None
+    test_a, test_b = rows(a, "test", 2), rows(b, "test", 2)
+    own = metrics.ExplainedVariance(1, a.d_model)
+    scorer = dictionary_scorer.DictionaryScorer(sae, fitted, 1, own)
+    document = torch.zeros(len(test_a), dtype=torch.long)
+    own.add(test_a, test_b, document)
+    scorer.add(test_a, test_b, document)
+    part = slice(0, 60)
+    found = scorer.dial(test_a[part], test_b[part], (whole.direct[0], whole.direct[-1]))
+    assert found.faithful is not None and found.shuffled_faithful is not None
+    plain = [metrics.explained_variance(test_a[part], sae(x)) for x in (test_b[part], fitted["special"](test_b[part]))]
+    assert abs(plain[0] - whole.faithful[0]) > 1e-3, "the part is not the whole"
+    for name in ("dictionary", "direct", "shuffled", "faithful", "shuffled_faithful"):
+        line, full = getattr(found, name), getattr(whole, name)
+        assert (line[0], line[-1]) == pytest.approx((full[0], full[-1]), rel=1e-5, abs=1e-6), name
+    middle = metrics.explained_variance(test_a[part], sae(dial(fitted["special"])(test_b[part], 0.25)))
+    shift = 0.75 * (whole.faithful[0] - plain[0]) + 0.25 * (whole.faithful[-1] - plain[1])
+    assert found.faithful[5] == pytest.approx(middle + shift, rel=1e-4)
 
 
 def test_function_numbers_equal_scipy(measured: tuple[LanguageModel, LanguageModel, SAE, Pair]) -> None:

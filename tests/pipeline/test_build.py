@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from explorer.alignment import pair as measure, second_pass as tally
+from explorer.alignment import dictionary_scorer as tally, pair as measure
 from explorer.alignment.map_registry import arms
 from explorer.alignment.twin import twin_rotation
 from explorer.features import umap_layout as twin_layout
