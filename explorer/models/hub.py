@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
@@ -40,16 +41,39 @@ def model_folder(source: str | Path, revision: str | None = None) -> Path:
 
 
 def check_folder(folder: Path, source: str) -> Path:
-    """The folder, if it may hold a model. Raises InputError with what it lacks."""
+    """The folder, if it may hold a model. Raises InputError with what it lacks, and for quantised weights."""
     if not (folder / "config.json").is_file():
         raise InputError(f"'{source}' holds no config.json: it is not a model folder")
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"'{source}' holds no .safetensors file: pickled weights are never loaded; convert them first")
+    _refuse_quantised(folder / "config.json", source)
     return folder
 
 
+def read_config(path: Path) -> dict[str, Any] | None:
+    """A config.json; None where there is none that can be read."""
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return config if isinstance(config, dict) else None
+
+
+def _refuse_quantised(config: Path, source: str) -> None:
+    """Raise InputError if a config says that weights are packed (GPTQ, AWQ, bitsandbytes, FP8, …)."""
+    found = read_config(config) or {}
+    inner = found.get("text_config")
+    for place in (found, inner if isinstance(inner, dict) else {}):
+        if how := place.get("quantization_config") or place.get("compression_config"):
+            method = how.get("quant_method") if isinstance(how, dict) else None
+            raise InputError(
+                f"'{source}' holds quantised weights ({method or 'quantization_config in config.json'}): only plain "
+                "ones are read; give the model that it was made from"
+            )
+
+
 def _fetch(repository: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -88,6 +112,8 @@ def _fetch(repository: str, revision: str | None) -> Path:
             "or convert it and give the folder"
         )
     try:
+        if "config.json" in wanted:  # before gigabytes are on their way
+            _refuse_quantised(Path(hf_hub_download(repository, "config.json", revision=revision)), repository)
         return check_folder(Path(snapshot_download(repository, revision=revision, allow_patterns=wanted)), repository)
     except InputError:
         raise

@@ -7,6 +7,7 @@ import hashlib
 import threading
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from explorer.errors import InputError
+from explorer.errors import InputError, out_of_memory
 from explorer.models.hub import model_folder
 from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
@@ -53,7 +54,7 @@ class LanguageModel:
         """Number of blocks."""
         return len(self.blocks)
 
-    @property
+    @cached_property
     def positions(self) -> int | None:
         """How many positions it can read; None without a limit (see `positions_of`)."""
         return positions_of(self.network.config.get_text_config().to_dict())
@@ -77,20 +78,42 @@ class LanguageModel:
     def logits(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
         """The logits at every position."""
         with self.forward_lock:
-            return self.network(input_ids=ids.to(self.device), use_cache=False).logits
+            return self.network(input_ids=self._input(ids), use_cache=False).logits
 
     @torch.inference_mode()
     def next_logits(self, ids: Int[Tensor, "b t"], cache: DynamicCache) -> Float[Tensor, "b v"]:
         """The logits after the last of `ids`, which follow what is in the cache and are added to it."""
         with self.forward_lock:
-            out = self.network(input_ids=ids.to(self.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+            given = self._input(ids, cache.get_seq_length())
+            out = self.network(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return out.logits[:, -1]
 
     @torch.inference_mode()
     def run_blocks(self, ids: Int[Tensor, "b t"]) -> None:
         """Run everything before the unembedding, for the hooks that are on the blocks."""
         with self.forward_lock:
-            self.network.base_model(input_ids=ids.to(self.device), use_cache=False)
+            self.network.base_model(input_ids=self._input(ids), use_cache=False)
+
+    def check_ids(self, ids: Int[Tensor, "b t"], before: int = 0) -> None:
+        """Raise InputError for ids that its embedding lacks, and for more tokens in a row than it reads.
+
+        `before`: how many tokens it has read already.
+        """
+        rows, positions = len(self.network.get_input_embeddings().get_parameter("weight")), self.positions
+        if positions is not None and before + ids.shape[1] > positions:
+            raise InputError(
+                f"{self.name} reads at most {positions} tokens in a row, not {before + ids.shape[1]}: give it fewer"
+            )
+        if ids.numel() and (worst := int(ids.max())) >= rows:
+            token = self.tokenizer.convert_ids_to_tokens(worst)
+            raise InputError(
+                f"the tokenizer of {self.name} makes token {worst} ('{token}') of the text, but "
+                f"the model's embedding has {rows} rows: give the tokenizer that it was trained with"
+            )
+
+    def _input(self, ids: Int[Tensor, "b t"], before: int = 0) -> Int[Tensor, "b t"]:
+        self.check_ids(ids, before)
+        return ids.to(self.device)
 
     def copy_network(self) -> PreTrainedModel:
         """A copy of the network, without the hooks of other threads."""
@@ -118,11 +141,13 @@ def find_blocks(network: PreTrainedModel) -> nn.ModuleList:
     """
     # Models that also see or hear keep their blocks in a part of their own.
     language = getattr(network.base_model, "language_model", network.base_model)
-    n_layers = network.config.get_text_config().num_hidden_layers
+    n_layers = getattr(network.config.get_text_config(), "num_hidden_layers", None)
     for module in language.modules():
         if isinstance(module, nn.ModuleList) and len(module) == n_layers:
             return module
-    raise InputError(f"{type(network).__name__}: found no list of {n_layers} blocks; this architecture cannot be read")
+    raise InputError(
+        f"{type(network).__name__}: found no list of {n_layers or 'its'} blocks; this architecture cannot be read"
+    )
 
 
 def load_model(source: str | Path, name: str | None = None, device: str = "cpu") -> LanguageModel:
@@ -131,7 +156,6 @@ def load_model(source: str | Path, name: str | None = None, device: str = "cpu")
     Raises InputError for a missing, incomplete, unreadable or non-finite model, for an architecture without a residual
     stream, and for a hub that cannot be reached.
     """
-    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -145,7 +169,9 @@ def load_model(source: str | Path, name: str | None = None, device: str = "cpu")
             network, loading = AutoModelForCausalLM.from_pretrained(
                 place, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
             )
-    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+    except Exception as error:  # each architecture raises what it likes at settings that it cannot use
+        if out_of_memory(error):
+            raise
         raise InputError(f"cannot load the model '{source}': {_first_line(error)}") from error
     if missing := sorted(loading["missing_keys"]):
         # transformers would fill them with random numbers.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from explorer.models.hub import HUB_ID
+from explorer.models.hub import HUB_ID, read_config
 from explorer.models.polypythias import VOCABULARY, known_size
 
 _UNGATED = ("gpt2", "gpt_neo", "gptj", "opt", "phi", "bloom", "starcoder2", "falcon", "mpt")
@@ -37,14 +36,17 @@ def read_shape(place: str, revision: str | None = None) -> ModelShape | None:
     """The shape of a folder's or hub model; None where it cannot be known without asking the hub."""
     folder = Path(place).expanduser()
     if folder.is_dir():
-        return _from_file(folder / "config.json")
+        return shape_of(read_config(folder / "config.json") or {})
     if not HUB_ID.fullmatch(place):
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    cached = try_to_load_from_cache(place, "config.json", revision=revision)
+    try:
+        cached = try_to_load_from_cache(place, "config.json", revision=revision)
+    except ValueError:  # an id that the hub cannot have, such as a/b--c
+        return None
     if isinstance(cached, str):
-        return _from_file(Path(cached))
+        return shape_of(read_config(Path(cached)) or {})
     size = known_size(place)
     if size is None:
         return None
@@ -53,14 +55,6 @@ def read_shape(place: str, revision: str | None = None) -> ModelShape | None:
         {"model_type": "gpt_neox", "hidden_size": d, "num_hidden_layers": size.n_layers, "intermediate_size": 4 * d,
          "vocab_size": VOCABULARY, "max_position_embeddings": 2048, "tie_word_embeddings": False}
     )  # fmt: skip
-
-
-def _from_file(path: Path) -> ModelShape | None:
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return shape_of(config) if isinstance(config, dict) else None
 
 
 def shape_of(config: Mapping[str, Any]) -> ModelShape | None:

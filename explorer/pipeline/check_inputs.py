@@ -75,6 +75,8 @@ def check_assessable(models: list[LanguageModel], documents: list[str], chunks: 
     from explorer.alignment import LEAST_ROWS_PER_DIMENSION, check_comparable
 
     a, b = models
+    for model in models:
+        model.check_ids(chunks.ids)
     check_comparable(a, b, chunks)
     if (
         a.tokenizer(documents, add_special_tokens=False)["input_ids"]

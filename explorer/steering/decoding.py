@@ -76,7 +76,7 @@ class Batch:
         """`prompt`: how many of the first tokens are the prompt; all of `ids` unless said."""
         from transformers import DynamicCache
 
-        self.limit = getattr(model.network.config, "max_position_embeddings", None)
+        self.limit = model.positions
         if self.limit is not None and ids.shape[1] > self.limit:
             raise InputError(f"{model.name} reads at most {self.limit} tokens, not {ids.shape[1]}: shorten the prompt")
         self.model, self.sites, self.positions = model, tuple(sites), positions

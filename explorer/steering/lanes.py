@@ -108,10 +108,9 @@ def lane_effects(
     found: dict[str, LaneEffect] = {}
     for base in plain.values():
         tokenizer = base.model.tokenizer
-        chunks = chunk_documents([prompt + texts[base.key]], tokenizer, EFFECT_TOKENS)[slice(0, 1)]
-        where = positions.mask(
-            torch.arange(EFFECT_TOKENS), len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        )
+        context = min(EFFECT_TOKENS, base.model.positions or EFFECT_TOKENS)
+        chunks = chunk_documents([prompt + texts[base.key]], tokenizer, context)[slice(0, 1)]
+        where = positions.mask(torch.arange(context), len(tokenizer(prompt, add_special_tokens=False)["input_ids"]))
         unsteered = read_effect(base.model, sites, None, chunks, typical)
         for lane in lanes:
             if lane.model is base.model and lane.vector is not None:

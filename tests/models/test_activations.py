@@ -76,7 +76,7 @@ def test_no_hook_is_left_behind(loaded: LanguageModel) -> None:
         with edit_residual(loaded, site, lambda x: x + 1):
             assert tiny.hooks(loaded) == 1
     with pytest.raises(IndexError):
-        residuals(loaded, torch.full((1, 4), tiny.VOCABULARY + 5), loaded.sites)
+        residuals(loaded, torch.full((1, 4), -5), loaded.sites)
     assert tiny.hooks(loaded) == 0
     with torch.no_grad():
         assert torch.equal(loaded.network(input_ids=ids).logits, before)

@@ -83,7 +83,12 @@ def little_hub(tokenizer: Any, tmp_path: Path) -> Iterator[LittleHub]:
     pickled.mkdir()
     (pickled / "config.json").write_bytes((good / "config.json").read_bytes())
     (pickled / "pytorch_model.bin").write_bytes(pickle.dumps({}))
-    server = LittleHub({"good": good, "pickled": pickled})
+    packed = tmp_path / "served" / "packed"
+    packed.mkdir()
+    config = json.loads((good / "config.json").read_text(encoding="utf-8"))
+    (packed / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "gptq"}}))
+    (packed / "model.safetensors").write_bytes(b"gigabytes")
+    server = LittleHub({"good": good, "pickled": pickled, "packed": packed})
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -111,9 +116,8 @@ for source, revision in {ids!r}:
 
 def test_models_come_from_the_hub_by_revision_and_then_from_its_cache(little_hub: LittleHub, tmp_path: Path) -> None:
     endpoint, home = f"http://127.0.0.1:{little_hub.server_port}", tmp_path / "home"
-    told, noise = ask(
-        endpoint, home, ("us/good", "step7"), ("us/good", "step8"), ("us/none", None), ("us/pickled", "step7")
-    )
+    wanted = [("us/good", "step7"), ("us/good", "step8"), ("us/none", None), ("us/pickled", "step7")]
+    told, noise = ask(endpoint, home, *wanted, ("us/packed", "step7"))
     folder = Path(told[0])
     assert load_model(folder).n_layers == 3
     assert told[1:] == [
@@ -121,7 +125,9 @@ def test_models_come_from_the_hub_by_revision_and_then_from_its_cache(little_hub
         "the hub has no model 'us/none', or it is private: check the id, or log in",
         "the hub model 'us/pickled' (revision step7) has no safetensors: pickled weights are never loaded; "
         "try another revision, or convert it and give the folder",
+        "'us/packed' holds quantised weights (gptq): only plain ones are read; give the model that it was made from",
     ]
+    assert not any("packed" in name and name.endswith(".safetensors") for name in little_hub.asked)
     assert noise == ""
     assert not any(name.endswith((".bin", ".py")) for name in little_hub.asked), "only what is needed is fetched"
     little_hub.shutdown()

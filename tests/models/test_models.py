@@ -15,8 +15,10 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto import CONFIG_MAPPING
 
 from explorer.errors import InputError
+from explorer.models.hooks import residuals
 from explorer.models.language_model import digest, load_model, same_ids
 from explorer.models.sites import all_sites, parse_site, parse_sites
+from explorer.steering.decoding import Batch
 from explorer.text.chunks import chunk_documents
 
 
@@ -29,6 +31,9 @@ def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> 
     tensors = load_file(folder / "model.safetensors")
     change(tensors)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+NONE = torch.zeros(0, 1, 24)
 
 
 def refusal(source: str | Path) -> str:
@@ -100,6 +105,52 @@ def test_missing_tensors_are_not_made_up(folder: Path) -> None:
 def test_non_finite_weights(folder: Path, value: float) -> None:
     rewrite(folder, lambda t: t["model.layers.1.mlp.up_proj.weight"].view(-1)[3:4].fill_(value))  # type: ignore[arg-type, return-value]
     assert "non-finite weights in model.layers.1.mlp.up_proj.weight" in refusal(folder)
+
+
+QUANTISED = {
+    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False},
+    "awq": {"quant_method": "awq", "bits": 4, "version": "gemm", "zero_point": True},
+    "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+    "fp8": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+    "quantization_config in config.json": {"load_in_8bit": True},
+}
+
+
+@pytest.mark.parametrize("method", QUANTISED)
+@pytest.mark.parametrize("inner", [False, True])
+def test_quantised_weights_are_refused_before_loading(method: str, inner: bool, folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    more: dict[str, Any] = {"quantization_config": QUANTISED[method]}
+    (folder / "config.json").write_text(json.dumps({**config, **({"text_config": more} if inner else more)}))
+    (folder / "model.safetensors").write_bytes(b"never read")
+    assert f"holds quantised weights ({method})" in refusal(folder)
+
+
+def test_settings_that_transformers_stumbles_over_are_one_line(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for wrong in ({"num_attention_heads": 0}, {"hidden_size": "wide"}, {"hidden_act": "nothing"}, {"vocab_size": -3}):
+        (folder / "config.json").write_text(json.dumps({**config, **wrong}))
+        assert "cannot load the model" in refusal(folder)
+
+
+def test_ids_that_the_embedding_lacks_are_named(tokenizer: Any, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tiny.save("gpt2", tokenizer, tmp_path / "model")
+    longer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    longer.add_tokens(["fox"])
+    longer.save_pretrained(tmp_path / "model")
+    model = load_model(tmp_path / "model")
+    known, unknown = (chunk_documents([f"Once there was a {word}."], model.tokenizer).ids for word in ("ship", "fox"))
+    assert model.logits(known).shape[-1] == tiny.VOCABULARY
+    site = model.sites[0]
+    for read in (
+        model.logits,
+        lambda ids: residuals(model, ids, [site]),
+        lambda ids: Batch(model, [], ids, NONE).logits(),
+    ):
+        with pytest.raises(InputError, match=r"makes token 320 \('fox'\) of the text, but .* has 320 rows"):
+            read(unknown)
 
 
 def test_missing_tokenizer(folder: Path) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache
 from transformers.models.auto import CONFIG_MAPPING
 
+from explorer.errors import InputError
+from explorer.models.hooks import residuals
 from explorer.models.language_model import LanguageModel, find_blocks
 from explorer.models.shape import positions_of
 
@@ -44,13 +46,30 @@ def test_a_table_of_positions_is_read_to_its_end_and_no_further(family: str) -> 
     ids = torch.randint(1, tiny.VOCABULARY, (1, N + 1))
     assert model.logits(ids[:, :N]).shape == (1, N, tiny.VOCABULARY)
     with pytest.raises((IndexError, RuntimeError)):
-        model.logits(ids)
+        model.network(input_ids=ids)
 
 
 @pytest.mark.parametrize("family", OTHERS)
 def test_rotary_models_say_what_they_were_trained_for_and_alibi_has_no_limit(family: str) -> None:
     positions, settings = OTHERS[family]
-    assert made(family, settings).positions == positions
+    model = made(family, settings)
+    assert model.positions == positions
+    assert model.network(input_ids=torch.ones(1, N + 1, dtype=torch.long)).logits.shape[1] == N + 1
+
+
+@pytest.mark.parametrize("family", ["gpt2", "opt", "gpt_neox", "mistral", "bloom"])
+def test_no_model_is_run_past_its_positions(family: str) -> None:
+    positions, settings = (N, TABLES[family]) if family in TABLES else OTHERS[family]
+    model, ids = made(family, settings), torch.ones(2, N + 1, dtype=torch.long)
+    cache = DynamicCache(config=model.network.config)
+    model.next_logits(ids[:, :N], cache)
+    reads = [lambda: model.logits(ids), lambda: residuals(model, ids, model.sites)]
+    for read in (*reads, lambda: model.next_logits(ids[:, N:], cache)):
+        if positions is None:
+            read()
+            continue
+        with pytest.raises(InputError, match="A reads at most 16 tokens in a row, not 17"):
+            read()
 
 
 def test_the_config_alone_says_the_same() -> None:
