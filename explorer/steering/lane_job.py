@@ -58,6 +58,8 @@ class Snapshot:
     """The tokens of each lane; empty where they are not watched."""
     ahead: int = 0
     """How many jobs must end before this one may begin."""
+    can_continue: bool = False
+    """Whether it has stopped or reached its length, and a lane has more to say."""
 
     @property
     def busy(self) -> bool:
@@ -103,8 +105,16 @@ class LaneJob:
         """What there is to show now. Never waits for the models."""
         # In this order: a job that is over writes nothing more.
         at = self._job.look()
-        now = self._now
-        return replace(now, state=at.state, ahead=at.ahead, message=at.message, seconds=now.seconds + at.seconds)
+        now, length = self._now, max(map(len, self._ids.values()), default=0)
+        over = at.state in (JobState.DONE, JobState.STOPPED)
+        return replace(
+            now,
+            state=at.state,
+            ahead=at.ahead,
+            message=at.message,
+            seconds=now.seconds + at.seconds,
+            can_continue=over and 0 < length < MAX_NEW_TOKENS and bool(self._open()),
+        )
 
     @property
     def running(self) -> bool:
@@ -116,22 +126,16 @@ class LaneJob:
         """Whether its thread still works."""
         return self._job.alive
 
-    @property
-    def can_continue(self) -> bool:
-        """Whether it has stopped or reached its length, and a lane has more to say."""
-        length = max(map(len, self._ids.values()), default=0)
-        over = self._job.state in (JobState.DONE, JobState.STOPPED)
-        return over and 0 < length < MAX_NEW_TOKENS and bool(self._open())
-
     def _open(self) -> list[Lane]:
         return [lane for lane in self._lanes if lane.key not in self._now.ended]
 
     def more(self) -> None:
         """Go on where the lanes stand: the same text as if they had never paused. Nothing happens while it runs."""
-        if not self.can_continue:
+        now = self.snapshot()
+        if not now.can_continue:
             return
         # What a stopped thread is still at is never written, so nobody has to wait for it.
-        self._now = replace(self._now, effects=MappingProxyType({}), seconds=self.snapshot().seconds)
+        self._now = replace(self._now, effects=MappingProxyType({}), seconds=now.seconds)
         length = max(map(len, self._ids.values()))
         self._job = self._begin(min(self._sampling.new_tokens, MAX_NEW_TOKENS - length))
 

@@ -189,7 +189,7 @@ def test_continue_writes_what_a_longer_run_would_have(twins: Steering, positions
         return made
 
     long, short = written(40), written(20)
-    assert short.can_continue and short.snapshot().texts != long.snapshot().texts
+    assert short.snapshot().can_continue and short.snapshot().texts != long.snapshot().texts
     short.more()
     assert short.running
     end = short.wait(30)
@@ -212,7 +212,7 @@ def test_a_stopped_job_goes_on_and_says_when_it_cannot(twins: Steering) -> None:
     assert end.tokens > shown.tokens
     failed = LaneJob(build_lanes(twins, ARMS, 0.6), twins.site, "", Sampling())
     failed.wait(10)
-    assert not failed.can_continue
+    assert not failed.snapshot().can_continue
     failed.more()
     assert failed.snapshot().state == JobState.FAILED
 

@@ -102,9 +102,13 @@ def plain(text: str) -> str:
 
 def settle(at: AppTest) -> AppTest:
     """Run until nothing is being written."""
-    busy = ("Writing", "Reading the prompt", "Waiting for")
-    if any(word in html(at) for word in busy):
-        until(lambda: not any(word in html(at.run()) for word in busy), 60, every=0.05)
+
+    def busy(words: str) -> bool:
+        return any(word in words for word in ("Writing", "Reading the prompt", "Waiting for"))
+
+    if busy(html(at)):
+        # One run, read once: the next run is further.
+        until(lambda: not busy(html(at.run())), 60, every=0.05)
     return at
 
 

@@ -64,11 +64,6 @@ class LaneDesk:
         """Whether text is being written."""
         return self.job is not None and self.job.running
 
-    @property
-    def can_continue(self) -> bool:
-        """Whether there is something to go on with."""
-        return self.job is not None and self.job.can_continue
-
     def snapshot(self) -> Snapshot | None:
         """What there is to show."""
         if self.error:
@@ -111,7 +106,9 @@ def _facts(view: View, request: Request, units: tuple[float, float]) -> str:
 def _draw(view: View, request: Request, facts: str) -> bool:
     mine = desk()
     consume("generate", partial(mine.start, request))
+    # Looked at once: what has ended since is shown by the next draw.
     snapshot = mine.snapshot()
+    busy, more = (snapshot.busy, snapshot.can_continue) if snapshot else (False, False)
     stale = mine.request is not None and mine.request != request
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         # Callbacks, and one rerun at the very end: what a fragment has not drawn when it reruns vanishes for a moment.
@@ -119,10 +116,8 @@ def _draw(view: View, request: Request, facts: str) -> bool:
             "Regenerate" if mine.job else "Generate", type="primary", key="generate", shortcut="Ctrl+Enter",
             on_click=note, args=("generate",),
         )  # fmt: skip
-        st.button("Stop", key="stop", shortcut="Esc", disabled=not mine.running, on_click=mine.stop)
-        st.button(
-            "Continue", key="continue", shortcut="Alt+M", disabled=stale or not mine.can_continue, on_click=mine.more
-        )
+        st.button("Stop", key="stop", shortcut="Esc", disabled=not busy, on_click=mine.stop)
+        st.button("Continue", key="continue", shortcut="Alt+M", disabled=stale or not more, on_click=mine.more)
         st.button("Fresh seed", key="fresh", shortcut="Alt+S", on_click=_fresh_seed)
         status = escape(steering_sentences.status(snapshot, stale))
         st.html(f"<p class='fact' role='status'>{status}</p><p class='fact quiet'>{escape(facts)}</p>", width="stretch")
@@ -139,7 +134,7 @@ def _draw(view: View, request: Request, facts: str) -> bool:
     if clicked("fresh"):
         # The seed is a field of the page: its request is made by a run of the whole page.
         st.rerun()
-    return snapshot is not None and snapshot.busy
+    return busy
 
 
 def _fresh_seed() -> None:
