@@ -63,6 +63,21 @@ def save(family: str, tokenizer: Any, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def with_bos(tokenizer: Any, folder: Path) -> Any:
+    """The same tokenizer, but that it puts token 0 before every text; also written into the folder."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    tokenizer.save_pretrained(folder)
+    made = AutoTokenizer.from_pretrained(folder)
+    before = made.convert_ids_to_tokens(0)
+    made.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{before} $A", pair=f"{before} $A {before} $B", special_tokens=[(before, 0)]
+    )
+    made.save_pretrained(folder)
+    return made
+
+
 def chunks(documents: int, per_document: int = 2, context: int = 24, seed: int = 0) -> Chunks:
     """Random tokens in documents of equal length."""
     generator = torch.Generator().manual_seed(seed)

@@ -86,7 +86,7 @@ class SiteResult:
 
 @dataclass(frozen=True)
 class FunctionResult:
-    """Whether two models compute the same function on the test tokens."""
+    """Whether two models compute the same function on the test tokens, among the tokens that both have a row for."""
 
     loss_source: float
     """Cross-entropy of the source, nats per token."""

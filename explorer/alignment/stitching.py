@@ -23,10 +23,14 @@ LOGITS = 2**25
 """Entries of a batch of logits (128 MiB)."""
 
 
+def shared_vocabulary(source: LanguageModel, target: LanguageModel) -> int:
+    """Tokens that both models have a row for: one may have rows of padding, or a token more, behind them."""
+    return min(source.vocabulary, target.vocabulary)
+
+
 def batch_size(model: LanguageModel, chunks: Chunks) -> int:
     """Chunks whose logits fit into memory beside each other."""
-    vocabulary = len(model.unembedding)
-    return max(1, min(BATCH, LOGITS // (vocabulary * chunks.ids.shape[1])))
+    return max(1, min(BATCH, LOGITS // (model.vocabulary * chunks.ids.shape[1])))
 
 
 def unigram(fit: Chunks, vocabulary: int) -> Float[Tensor, " v"]:
@@ -85,7 +89,8 @@ class Stitcher:
         # Evenly spaced, so that every part of the test text is there.
         self.sample = test[torch.linspace(0, len(test) - 1, count).round().long().unique()]
         self.source, self.target, self.n_documents, self.limits = source, target, n_documents, limits
-        self.unigram = unigram(fit, len(source.unembedding))
+        self.shared = shared_vocabulary(source, target)
+        self.unigram = unigram(fit, self.shared)
         self.size = batch_size(source, test)
         self.own: dict[tuple[str, int], Tensor] = {}
 
@@ -131,7 +136,7 @@ class Stitcher:
             return torch.where(keep[..., None].to(hidden.device), rows.to(hidden), hidden)
 
         with edit_residual(receiver, site, edit):
-            logits = receiver.logits(batch.ids)[:, :-1]
+            logits = receiver.logits(batch.ids)[:, :-1, : self.shared]
         predicted = batch.valid[:, 1:]
         truth = batch.ids[:, 1:][predicted]
         return torch.nn.functional.cross_entropy(logits[predicted.to(logits.device)].cpu(), truth, reduction="none")

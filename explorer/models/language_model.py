@@ -6,6 +6,7 @@ import copy
 import hashlib
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +74,11 @@ class LanguageModel:
     def unembedding(self) -> Float[Tensor, "v d"]:
         """The weights that turn a normalised row into logits, a row for each token."""
         return self.network.get_output_embeddings().weight.detach()
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the unembedding: token ids are below."""
+        return len(self.network.get_output_embeddings().weight)
 
     @torch.inference_mode()
     def logits(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
@@ -229,6 +235,9 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def same_ids(a: LanguageModel, b: LanguageModel, text: str) -> bool:
-    """Whether two models read a text as the same token ids (files may differ; ids may not)."""
-    return list(a.tokenizer(text)["input_ids"]) == list(b.tokenizer(text)["input_ids"])
+def same_ids(a: LanguageModel, b: LanguageModel, texts: Sequence[str]) -> bool:
+    """Whether two models read some texts as the same token ids: files, tokens that a tokenizer adds and rows that no
+    text uses may differ.
+    """
+    read_a, read_b = (list(m.tokenizer(list(texts), add_special_tokens=False)["input_ids"]) for m in (a, b))
+    return read_a == read_b

@@ -35,9 +35,9 @@ def norm_gain(model: LanguageModel) -> Float[Tensor, " d"]:
 def logit_effect(model: LanguageModel, directions: Float[Tensor, "n d"]) -> Float[Tensor, "n v"]:
     """What a direction adds to each token's logit through the final norm's gain and the unembedding, mean removed.
 
-    Direct path only, before the norm's data-dependent scale.
+    Direct path only, before the norm's data-dependent scale. Rows of padding, which are no token, are left out.
     """
-    effect = (directions * norm_gain(model)) @ model.unembedding.T
+    effect = (directions * norm_gain(model)) @ model.unembedding[: len(model.tokenizer)].T
     return effect - effect.mean(1, keepdim=True)
 
 

@@ -73,18 +73,16 @@ def _copy_model(place: Path, into: Path) -> None:
 def check_assessable(models: list[LanguageModel], documents: list[str], chunks: Chunks) -> None:
     """Rule 1 of the verdict, as far as it can be told before anything is measured. Raises InputError."""
     from explorer.alignment import LEAST_ROWS_PER_DIMENSION, check_comparable
+    from explorer.models import same_ids
 
     a, b = models
-    for model in models:
-        model.check_ids(chunks.ids)
-    check_comparable(a, b, chunks)
-    if (
-        a.tokenizer(documents, add_special_tokens=False)["input_ids"]
-        != (b.tokenizer(documents, add_special_tokens=False)["input_ids"])
-    ):
+    check_comparable(a, b)
+    if not same_ids(a, b, documents):
         raise InputError(
             "not assessable: the two models read this text as different token ids; a pair needs one tokenizer"
         )
+    for model in models:
+        model.check_ids(chunks.ids)
     rows = {split: int(chunks.split(split).scored.sum()) for split in ("fit", "validation", "test")}
     least = LEAST_ROWS_PER_DIMENSION * a.d_model
     if rows["fit"] < least or not rows["validation"] or not rows["test"]:

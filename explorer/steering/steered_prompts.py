@@ -73,7 +73,7 @@ class SteeredPrompts:
     def _members(classes: Sequence[TokenClasses], vocabulary: int) -> Float[Tensor, "v sides"]:
         """1 where a token belongs to a class: the positive ones first, then the negative ones."""
         members = torch.zeros(vocabulary, 2 * len(classes))
-        for i, c in enumerate(classes):
+        for i, c in enumerate(known.below(vocabulary) for known in classes):
             members[c.positive, i] = 1
             members[c.negative, len(classes) + i] = 1
         return members

@@ -25,6 +25,10 @@ class TokenClasses:
     negative: Int[Tensor, " n"]
     """Token ids most typical of the negative class."""
 
+    def below(self, vocabulary: int) -> TokenClasses:
+        """Without the tokens that a model of a smaller vocabulary never says: to it their probability is 0."""
+        return TokenClasses(*(ids[ids < vocabulary] for ids in (self.positive, self.negative)))
+
 
 @dataclass(frozen=True)
 class LogitDifference:
@@ -40,11 +44,10 @@ def typical_tokens(contrast: Contrast, model: LanguageModel, count: int = TYPICA
     """The tokens that the contrast names, or those with the largest smoothed log-odds between the two classes."""
     if contrast.outcome is not None:
         return TokenClasses(*(torch.tensor(ids) for ids in contrast.outcome))
-    size = model.network.config.vocab_size
     counts = []
     for texts in (contrast.positive, contrast.negative):
         ids = [i for row in model.tokenizer(list(texts), add_special_tokens=False)["input_ids"] for i in row]
-        counts.append(torch.bincount(torch.tensor(ids), minlength=size).double() + 2.0)
+        counts.append(torch.bincount(torch.tensor(ids), minlength=model.vocabulary).double() + 2.0)
     # Weighted by the square root of the count, so that frequent telling tokens go before rare ones.
     odds = (counts[0] / counts[0].sum()).log() - (counts[1] / counts[1].sum()).log()
     weighted = odds * (counts[0] + counts[1]).sqrt()
@@ -73,6 +76,7 @@ def read_effect(
         logits = model.logits(prompts.ids)[:, :-1]
     valid = prompts.valid[:, 1:]
     log_p = logits[valid].log_softmax(-1)
+    typical = typical.below(log_p.shape[-1])
     m = log_p[:, typical.positive].logsumexp(-1) - log_p[:, typical.negative].logsumexp(-1)
     loss = -log_p.gather(1, prompts.ids[:, 1:][valid][:, None]).mean()
     return LogitDifference(float(m.mean()), float(loss))

@@ -1,5 +1,6 @@
 """Corpus, labels, catalogue and correspondence: planted partners, contexts and labels checked directly."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,13 @@ def test_promoted_tokens_are_those_of_the_largest_logits(model: LanguageModel, s
     head = model.network.get_output_embeddings().weight
     v = head[33] / model.final_norm.weight  # type: ignore[operator]
     assert int(logit_effect(model, v[None]).argmax()) == int((head @ head[33]).argmax())
+
+
+def test_rows_of_padding_are_promoted_by_nothing(model: LanguageModel, sae: SAE) -> None:
+    padded = replace(model, network=model.copy_network())
+    padded.network.resize_token_embeddings(tiny.VOCABULARY + 9)
+    padded.network.get_output_embeddings().weight[tiny.VOCABULARY :] = 100 * sae.W_dec[:9]
+    assert promoted_tokens(padded, sae.W_dec[:5]) == promoted_tokens(model, sae.W_dec[:5])
 
 
 def test_planted_partners_are_found() -> None:

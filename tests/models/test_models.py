@@ -199,20 +199,21 @@ def test_the_digest_follows_weights_and_config(folder: Path) -> None:
     assert digest(folder) != first
 
 
-def test_same_ids_compares_tokens_not_files(tokenizer: Any, tmp_path: Path) -> None:
+def test_same_ids_compares_what_is_read_not_files(tokenizer: Any, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    from explorer.alignment.pair import measure_pair
     from explorer.training.tokenizer import train_tokenizer
 
-    train_tokenizer(["zebra zebra zoo"] * 9, 262, tmp_path)
+    train_tokenizer(["zebra zebra zoo"] * 9, 262, tmp_path / "zoo")
     a = tiny.model("llama", tokenizer)
-    assert same_ids(a, tiny.model("llama", tokenizer, seed=1), "Once there was a fox.")
-    other = tiny.model("llama", AutoTokenizer.from_pretrained(tmp_path))
-    assert not same_ids(a, other, "Once there was a fox.")
-    chunks = chunk_documents(["Once there was a fox."], tokenizer)
-    with pytest.raises(InputError, match="different token ids"):
-        measure_pair(a, other, chunks, a.sites, {})
+    text = ["a", "Once there was a fox."]
+    assert same_ids(a, tiny.model("llama", tokenizer, seed=1), text)
+    other = tiny.model("llama", AutoTokenizer.from_pretrained(tmp_path / "zoo"))
+    assert same_ids(a, other, text[:1]), "both begin with the bytes"
+    assert not same_ids(a, other, text)
+    begins = tiny.model("llama", tiny.with_bos(tokenizer, tmp_path / "begins"))
+    assert begins.tokenizer("fox")["input_ids"] == [0, *tokenizer("fox")["input_ids"]]
+    assert same_ids(a, begins, text)
 
 
 def test_sites_are_found_by_index_and_name() -> None:

@@ -11,6 +11,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
+from transformers import AutoTokenizer
 
 from explorer.alignment.results import VERDICTS
 from explorer.cli import command_line as cli
@@ -217,7 +218,6 @@ def test_a_text_of_ones_own_is_stored_in_the_study(place: Path) -> None:
         (["a", "b", "--text", "missing.txt"], "cannot read the text 'missing.txt'"),
         (["a", "b", "--sae", "missing"], "missing"),
         (["a", "wide"], "not assessable: widths differ"),
-        (["a", "words"], "not assessable: vocabularies differ"),
         (["a", "other"], "not assessable: .* token ids"),
         (["a", "broken"], "non-finite weights"),
         (["a", "b", "--device", "tpu"], "auto, cpu, cuda or mps"),
@@ -229,9 +229,6 @@ def test_what_cannot_be_assessed_is_one_line_and_writes_nothing(
     if arguments[1] == "wide" and not (place / "wide").exists():
         tiny.network("llama", hidden_size=32).save_pretrained(place / "wide")
         tokenizer.save_pretrained(place / "wide")
-    if arguments[1] == "words" and not (place / "words").exists():
-        tiny.network("llama", vocab_size=400).save_pretrained(place / "words")
-        tokenizer.save_pretrained(place / "words")
     if arguments[1] == "other" and not (place / "other").exists():
         from explorer.training.tokenizer import train_tokenizer
 
@@ -251,6 +248,33 @@ def test_what_cannot_be_assessed_is_one_line_and_writes_nothing(
     (line,) = told.err.splitlines()
     assert line.startswith("error: ")
     assert re.search(message, line), line
+
+
+@pytest.mark.parametrize("difference", ["bos", "pad", "rows"])
+def test_what_the_text_never_uses_keeps_no_pair_from_being_compared(
+    difference: str, place: Path, tokenizer: Any
+) -> None:
+    """One tokenizer that adds BOS and one that does not; one token more; rows of padding behind the tokens."""
+    if difference == "bos":
+        tiny.save("llama", tokenizer, place / "bos")
+        tiny.with_bos(tokenizer, place / "bos")
+    else:
+        network = tiny.network("llama")
+        network.resize_token_embeddings(tiny.VOCABULARY + {"pad": 1, "rows": 64}[difference])
+        network.save_pretrained(place / difference)
+        reads = AutoTokenizer.from_pretrained(place / "a")
+        reads.add_special_tokens({"pad_token": "[PAD]"} if difference == "pad" else {})
+        reads.save_pretrained(place / difference)
+    for number, pair in enumerate((("a", difference), (difference, "a"))):
+        out = place / f"{difference}{number}"
+        assert run(place, *pair, "--out", out, *plain(place), "--sites", "2") == 0
+        report = json.loads((out / "report.json").read_text())
+        assert report["verdict"] == "shared basis"
+        assert report["function"]["kl"] == pytest.approx(0, abs=1e-6)
+        assert report["function"]["top1_agreement"] == 1
+        assert report["function"]["loss_source"] == pytest.approx(report["function"]["loss_target"], rel=1e-6)
+        for scores in report["sites"][0]["stitch"].values():
+            assert scores["orthogonal"] == pytest.approx(1, abs=1e-3)
 
 
 def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from explorer.errors import InputError
 from explorer.models.language_model import LanguageModel
 from explorer.models.sites import Site
 from explorer.steering import token_classes as effect
+from explorer.steering.steered_prompts import SteeredPrompts
 from explorer.text.chunks import chunk_documents
 from explorer.text.contrast import Contrast
 from explorer.text.corpus import HELD_OUT
@@ -57,6 +58,21 @@ def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> No
     assert found.m == pytest.approx(np.mean(m), abs=1e-4)
     assert found.loss == pytest.approx(np.mean(loss), abs=1e-4)
     assert tiny.hooks(model) == 0
+
+
+def test_tokens_that_the_target_lacks_have_no_probability(model: LanguageModel) -> None:
+    prompts = chunk_documents(NEGATIVE[:3], model.tokenizer, 20)
+    known = effect.typical_tokens(CONTRAST, model, 5)
+    wider = effect.TokenClasses(
+        torch.cat([known.positive, torch.tensor([tiny.VOCABULARY])]),
+        torch.cat([torch.tensor([tiny.VOCABULARY + 7]), known.negative]),
+    )
+    v = torch.randn(model.d_model)
+    one, other = (effect.read_effect(model, Site(3, 3), v, prompts, c) for c in (known, wider))
+    assert one == other
+    read = SteeredPrompts(model, Site(1, 3), prompts).read(v[None], [known, wider])
+    assert torch.equal(read.m[:, 0], read.m[:, 1])
+    assert read.m.isfinite().all()
 
 
 @pytest.mark.parametrize("plan", contrasts.PLANS, ids=lambda p: p.name)
