@@ -17,13 +17,27 @@ from .dictionary_results import DialCurve as DialCurve, DictionaryScore as Dicti
 from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
-from .map_registry import MAPS as MAPS, FitMoments as FitMoments, arms as arms, rungs as rungs, seams as seams
-from .map_results import FitCurve as FitCurve, StitchScores as StitchScores
+from .map_registry import (
+    MAPS as MAPS,
+    FitMoments as FitMoments,
+    arms as arms,
+    rungs as rungs,
+    seams as seams,
+    shown as shown,
+)
+from .map_results import FitCurve as FitCurve, GateNulls as GateNulls, Nulls as Nulls, StitchScores as StitchScores
 from .maps import ResidualMap as ResidualMap
 from .moments import CrossMoments as CrossMoments, Moments as Moments
 from .nulls import DRAWS as DRAWS
 from .orthogonal import haar as haar
 from .pair import Pair as Pair, check_comparable as check_comparable, measure_pair as measure_pair
+from .pair_verdict import (
+    Decisive as Decisive,
+    deciding_site as deciding_site,
+    decisive as decisive,
+    exit_code as exit_code,
+    which_is_what as which_is_what,
+)
 from .pairing import paired_rows as paired_rows
 from .result_json import decode_result as decode_result, encode_result as encode_result
 from .results import (
@@ -42,11 +56,18 @@ from .token_means import LEAST_SEEN as LEAST_SEEN
 from .twin import make_twin as make_twin, twin_rotation as twin_rotation
 from .verdict import (
     CE_LEAST as CE_LEAST,
+    DRIFTED_SHARE as DRIFTED_SHARE,
+    DRIFTED_TRACE as DRIFTED_TRACE,
     EV_LEAST as EV_LEAST,
+    MEANING as MEANING,
     MOSTLY as MOSTLY,
     NEARLY_ALL as NEARLY_ALL,
     NULL_MARGIN as NULL_MARGIN,
+    ROTATION as ROTATION,
+    SCALE_TOLD as SCALE_TOLD,
+    SHARED_SHARE as SHARED_SHARE,
+    SHARED_TRACE as SHARED_TRACE,
     STRETCHED as STRETCHED,
-    exit_code as exit_code,
     recovered as recovered,
+    rotation_nulls as rotation_nulls,
 )

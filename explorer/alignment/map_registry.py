@@ -7,7 +7,7 @@ one function, which fits it, and one entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from explorer.alignment import maps
@@ -56,6 +56,8 @@ class MapEntry:
     """Name of its matrix in maps.safetensors; None for a map that is not stored."""
     like: str | None = None
     """Map whose matrix it has where its own tensor is missing from the file."""
+    is_shown: bool = True
+    """Whether figures and tables of a page have it; the report's files have every rung and seam."""
     is_drawn: bool = False
     """Whether it needs the two means and a seed only: it is not stored, but made again where files are read."""
     short: str = ""
@@ -87,6 +89,11 @@ _TABLE = (
         read="With only its mean moved",
     ),
     MapEntry(
+        "rescaled", lambda m: maps.identity_scale(m.fit), "translation with one scale",
+        "f(x) = s (x − μ_B) + μ_A: moves the mean, stretches all directions alike, turns nothing.", "translated",
+        rung="identity_scale", is_stitched=True, is_shown=False,
+    ),
+    MapEntry(
         "permutation", lambda m: maps.signed_permutation(m.fit), "signed permutation",
         "f(x) = (x − μ_B) P + μ_A: dimensions onto dimensions, with signs.", "translated",
         rung="permutation", is_orthogonal=True,
@@ -103,8 +110,9 @@ _TABLE = (
         is_orthogonal=True, tensor="R_special", like="rotated",
     ),
     MapEntry(
-        "orthogonal_scale", lambda m: maps.orthogonal_scale(m.fit), "R and one scale",
-        "f(x) = s (x − μ_B) R + μ_A: turns, and stretches all directions alike.", "rotated", rung="orthogonal_scale",
+        "orthogonal_scale", lambda m: maps.orthogonal_scale(m.fit), "R with one scale",
+        "f(x) = s (x − μ_B) R + μ_A: turns, and stretches all directions alike.", "rotated",
+        rung="orthogonal_scale", is_stitched=True,
     ),
     MapEntry(
         "affine", lambda m: maps.affine(m.fit, m.validation), "affine",
@@ -149,3 +157,8 @@ def seams() -> dict[str, MapEntry]:
     """The maps through which models are stitched, by their names in the scores; the controls first."""
     found = sorted((entry for entry in MAPS.values() if entry.is_stitched), key=lambda entry: not entry.is_control)
     return {entry.seam: entry for entry in found}
+
+
+def shown(entries: Mapping[str, MapEntry]) -> dict[str, MapEntry]:
+    """Those of some rungs or seams that figures have."""
+    return {name: entry for name, entry in entries.items() if entry.is_shown}

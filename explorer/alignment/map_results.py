@@ -53,12 +53,14 @@ class Nulls:
     @property
     def gate(self) -> float:
         """The largest of the gates: what a map must beat."""
-        return max(*self.shuffled, *self.untrained)
+        return max((*self.shuffled, *self.untrained))
 
 
 @dataclass(frozen=True)
-class AffineNulls:
-    """The two gates for the ridge-affine map, its strength chosen on the validation rows as for the true one."""
+class GateNulls:
+    """The two gates of one map: its EV on the true test pairs after a fit without a true pairing. The strength of an
+    affine map is chosen on the validation rows, the scale of a scaled one from the wrong pairs, as for the true map.
+    """
 
     shuffled: tuple[float, ...]
     """Fitted to the 19 deranged pairings."""
@@ -67,8 +69,8 @@ class AffineNulls:
 
     @property
     def gate(self) -> float:
-        """The largest of the gates: what the affine map must beat."""
-        return max(*self.shuffled, *self.untrained)
+        """The largest of the gates: what the map must beat."""
+        return max((*self.shuffled, *self.untrained))
 
 
 @dataclass(frozen=True)

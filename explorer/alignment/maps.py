@@ -76,12 +76,29 @@ def orthogonal(moments: Moments, special: bool = False) -> ResidualMap:
     return with_means(moments, r, r.T)
 
 
+def best_scale(r: Float[Tensor, "d d"], cross: Float[Tensor, "d d"], moments: Moments) -> float:
+    """The s that fits best in f(x) = s (x − μ_B) R + μ_A: tr(Rᵀ M) / ‖X̃_B‖²_F with M = `cross`; ΣS / ‖X̃_B‖²_F for the
+    best R.
+    """
+    return float((r.double() * cross).sum() / moments.covariance_target.trace())
+
+
+def with_scale(moments: Moments, r: Float[Tensor, "d d"]) -> ResidualMap:
+    """f(x) = s (x − μ_B) R + μ_A with the best s. Back it goes by the inverse, Rᵀ / s; where no s above 0 fits, by the
+    mean alone.
+    """
+    scale = best_scale(r, moments.cross, moments)
+    return with_means(moments, scale * r, r.T / scale if scale > 0 else torch.zeros_like(r))
+
+
 def orthogonal_scale(moments: Moments) -> ResidualMap:
-    """Orthogonal map times one scale s = ΣS / ‖X̃_B‖²_F, where ΣS = tr(Rᵀ M)."""
-    m = moments.cross
-    r = orthogonal_factor(m)
-    scale = (r * m).sum() / moments.covariance_target.trace()
-    return with_means(moments, scale * r, r.T)
+    """The orthogonal map times one scale."""
+    return with_scale(moments, orthogonal_factor(moments.cross))
+
+
+def identity_scale(moments: Moments) -> ResidualMap:
+    """f(x) = s (x − μ_B) + μ_A: moves the mean and stretches all directions alike, turns nothing."""
+    return with_scale(moments, torch.eye(len(moments.sum_source), dtype=torch.float64))
 
 
 def _squared_error(matrix: Tensor, fitted: Moments, scored: Moments) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -19,18 +20,38 @@ SAME = 0.9
 """|uᵢᵀ R₁ R₂ᵀ uᵢ| from which a direction counts as identified."""
 
 
-def shuffled_evs(
-    shuffled: Sequence[CrossMoments], fit: Moments, ridge: Ridge, test: Moments
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """EV on the true test pairs of the orthogonal and the affine map fitted to each wrong pairing (fit means kept)."""
-    turned, stretched = [], []
-    for wrong in shuffled:
-        if not wrong.n:
-            continue
-        turned.append(maps.linear_ev(orthogonal_factor(wrong.cross), fit, test))
-        # The wrong pairing lacks the rows that met their own document: bring M to the scale of all rows.
-        stretched.append(maps.linear_ev(ridge.best(wrong.cross * (fit.n / wrong.n)), fit, test))
-    return tuple(turned), tuple(stretched)
+class NullEvs(NamedTuple):
+    """EV on the true test pairs of three maps, one number a refit without a true pairing."""
+
+    orthogonal: tuple[float, ...]
+    """The orthogonal map."""
+    scaled: tuple[float, ...]
+    """The orthogonal map with one scale, both from the wrong pairs."""
+    affine: tuple[float, ...]
+    """The ridge-affine map."""
+
+
+def shuffled_evs(shuffled: Sequence[CrossMoments], fit: Moments, ridge: Ridge, test: Moments) -> NullEvs:
+    """Each map fitted to each wrong pairing (fit means kept)."""
+    # The wrong pairing lacks the rows that met their own document: M is brought to the scale of all rows.
+    crosses = [wrong.cross * (fit.n / wrong.n) for wrong in shuffled if wrong.n]
+    return _null_evs([_evs(m, fit, ridge.best(m), test) for m in crosses])
+
+
+def untrained_evs(found: Sequence[tuple[Moments, Moments, Moments]]) -> NullEvs:
+    """Each map fitted to fresh initialisations: (fit, validation, test) moments of each."""
+    return _null_evs([_evs(f.cross, f, Ridge(f, v).best(), t) for f, v, t in found])
+
+
+def _evs(cross: Float[Tensor, "d d"], fit: Moments, affine: Float[Tensor, "d d"], test: Moments) -> list[float]:
+    """EV of the R of a cross moment, of that R with one scale, and of a given affine map."""
+    r = orthogonal_factor(cross)
+    scaled = maps.best_scale(r, cross, fit) * r
+    return [maps.linear_ev(matrix, fit, test) for matrix in (r, scaled, affine)]
+
+
+def _null_evs(refits: Sequence[Sequence[float]]) -> NullEvs:
+    return NullEvs(*zip(*refits, strict=True)) if refits else NullEvs((), (), ())
 
 
 def haar_evs(fit: Moments, test: Moments) -> tuple[float, ...]:
@@ -73,10 +94,3 @@ def cross_site(
 ) -> tuple[tuple[float, ...], ...]:
     """EV at every site (column) of the R of every site (row), with the means of the site where it is used."""
     return tuple(tuple(maps.linear_ev(r, fit, test) for fit, test in zip(fits, tests, strict=True)) for r in rotations)
-
-
-def untrained_evs(found: Sequence[tuple[Moments, Moments, Moments]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """EV of the orthogonal and the affine map from fresh initialisations: (fit, validation, test) moments of each."""
-    turned = tuple(maps.linear_ev(orthogonal_factor(f.cross), f, t) for f, _, t in found)
-    stretched = tuple(maps.linear_ev(Ridge(f, v).best(), f, t) for f, v, t in found)
-    return turned, stretched

@@ -14,12 +14,13 @@ from explorer.alignment.first_pass import SiteMoments, collect_moments
 from explorer.alignment.map_results import Stitch
 from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
+from explorer.alignment.pair_verdict import pair_verdict
 from explorer.alignment.pairing import paired_rows
 from explorer.alignment.results import FunctionResult, PairResult, Rows, SiteResult
 from explorer.alignment.second_pass import Cloud, FeatureFiring, SiteScorer
 from explorer.alignment.site_maps import SiteMaps, fit_maps
 from explorer.alignment.stitching import Stitcher, batch_size, shared_vocabulary
-from explorer.alignment.verdict import pair_verdict, site_verdict
+from explorer.alignment.verdict import site_verdict
 from explorer.cache import Cache
 from explorer.errors import InputError
 from explorer.models import BATCH, MASSIVE, LanguageModel, NormLimits, Site

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from explorer.alignment.dictionary_results import DialCurve, DictionaryScore
-from explorer.alignment.map_results import AffineNulls, FitCurve, Ladder, Nulls, Stitch, TokenFacts
+from explorer.alignment.map_results import FitCurve, GateNulls, Ladder, Nulls, Stitch, TokenFacts
 from explorer.alignment.rotation_results import RotationFacts
 from explorer.metrics import Estimate
 
@@ -16,6 +16,7 @@ VerdictName = Literal[
     "not aligned",
     "geometric, not functional",
     "shared basis",
+    "same basis, drifted",
     "rotation-equivalent",
     "mostly rotation",
     "affine only",
@@ -72,10 +73,12 @@ class SiteResult:
     """What the token alone explains."""
     nulls: Nulls
     """Orthogonal maps without a true pairing."""
-    nulls_affine: AffineNulls
+    nulls_affine: GateNulls
     """Affine maps without a true pairing."""
     fit_curve: FitCurve
     """EV against the number of fit rows."""
+    nulls_scale: GateNulls | None = None
+    """Orthogonal maps with one scale, fitted without a true pairing; None in studies measured before they were."""
     stitch: Stitch | None = None
     """Stitching at this site; None where it was not run (a live refit)."""
     verdict: Verdict | None = None

@@ -65,3 +65,6 @@ class RotationFacts:
     """Whether R deviates from a Haar-random matrix."""
     spectrum: Spectrum
     """Its eigen-angles."""
+    scale: float | None = None
+    """s = ΣS / ‖X̃_B‖², by which the turned rows are multiplied to fit the source's best; below 1 also where the fit is
+    poor. None in studies measured before it was kept."""

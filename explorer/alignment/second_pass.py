@@ -16,7 +16,7 @@ from explorer.alignment.first_pass import SiteMoments
 from explorer.alignment.geodesic import dial
 from explorer.alignment.haar_test import haar_test
 from explorer.alignment.map_registry import rungs
-from explorer.alignment.map_results import AffineNulls, FitCurve, Ladder, Nulls, Stitch, TokenFacts
+from explorer.alignment.map_results import FitCurve, GateNulls, Ladder, Nulls, Stitch, TokenFacts
 from explorer.alignment.moments import Moments
 from explorer.alignment.orthogonal import orthogonal_factor
 from explorer.alignment.pairing import PairedRows
@@ -103,9 +103,9 @@ class SiteScorer:
         """Everything measured here; without `controls` the nulls of untrained targets are missing."""
         fit, test = self.fit, self.test
         ridge = Ridge(fit, self.moments.validation)
-        turned, stretched = nulls.shuffled_evs(self.moments.shuffled, fit, ridge, test)
+        wrong = nulls.shuffled_evs(self.moments.shuffled, fit, ridge, test)
         fresh = nulls.untrained_evs(controls.untrained[site.name] if controls else ())
-        ladder = self.ladder(turned)
+        ladder = self.ladder(wrong.orthogonal)
         special, rotated = (maps.linear_ev(self.fitted[name].matrix, fit, test) for name in ("special", "rotated"))
         scores = firing = curve = None
         if self.dictionary is not None:
@@ -131,8 +131,9 @@ class SiteScorer:
                 residual=self.residual.estimate() if self._beyond_token() else None,
                 share=self.known / max(1, self.rows),
             ),
-            nulls=Nulls(turned, fresh[0], nulls.haar_evs(fit, test), nulls.pca_sign_evs(fit, test)),
-            nulls_affine=AffineNulls(stretched, fresh[1]),
+            nulls=Nulls(wrong.orthogonal, fresh.orthogonal, nulls.haar_evs(fit, test), nulls.pca_sign_evs(fit, test)),
+            nulls_affine=GateNulls(wrong.affine, fresh.affine),
+            nulls_scale=GateNulls(wrong.scaled, fresh.scaled),
             fit_curve=self._fit_curve(ladder),
             stitch=stitch,
             verdict=None,
@@ -149,6 +150,7 @@ class SiteScorer:
             identity_share=nulls.identity_share(self.fit, r),
             haar=haar,
             spectrum=spectrum,
+            scale=maps.best_scale(r, self.fit.cross, self.fit),
         )
 
     def _beyond_token(self) -> bool:

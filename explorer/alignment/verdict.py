@@ -1,16 +1,19 @@
-"""The verdict on a site and on a pair: every threshold and every rule stand here, and nowhere else.
+"""The verdict on a site: every threshold and every rule stand here, and nowhere else.
 
 First rule that holds wins. L and U are the ends of the 95 % interval of the document bootstrap; maps are not refitted.
+The rotation of every rule is R with one scale s: EV, ρ, nulls and stitch are that map's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from explorer.alignment.results import PositiveControl, SiteResult, Verdict, VerdictName
+from explorer.alignment.dictionary_results import restored
+from explorer.alignment.map_registry import rungs
+from explorer.alignment.map_results import GateNulls, Nulls
+from explorer.alignment.results import SiteResult, Verdict, VerdictName
 from explorer.metrics import Estimate
 
 SATURATED = 0.5
@@ -20,27 +23,22 @@ NULL_MARGIN = 0.02
 MOSTLY, NEARLY_ALL = 0.8, 0.95
 """ρ from which a pair is mostly rotation, or rotation-equivalent."""
 EV_LEAST = 0.8
-"""EV of the orthogonal map for both."""
+"""EV of the rotation for both."""
 CE_LEAST, CE_HALF = 0.9, 0.5
 """CE recovered from which the function survives; below which it does not."""
-SHARED_TRANSLATION, SHARED_TRACE = 0.95, 0.9
-"""Shared basis: translation's share of the orthogonal EV, and tr(M)/ΣS."""
+SHARED_SHARE, SHARED_TRACE = 0.95, 0.9
+"""Shared basis: the share of the rotation's EV that is there without turning, and tr(M)/ΣS."""
+DRIFTED_SHARE, DRIFTED_TRACE = 0.85, 0.7
+"""Same basis, drifted: the same two."""
 STRETCHED = 0.5
-"""ρ_s below which a rotation with one scale is not the point."""
+"""ρ below which a rotation is not the point."""
+SCALE_TOLD = 0.05
+"""|s − 1| above which the scale is said."""
 
-FAVOURABLE: tuple[VerdictName, ...] = ("shared basis", "rotation-equivalent", "mostly rotation")
-"""Verdicts for which `check` exits with 0."""
-WORST_FIRST: tuple[VerdictName, ...] = (
-    "not aligned",
-    "inconclusive",
-    "affine only",
-    "geometric, not functional",
-    "partly rotation",
-    "mostly rotation",
-    "rotation-equivalent",
-    "shared basis",
-)
-"""A pair is called what its least favourable site is called."""
+ROTATION = "orthogonal_scale"
+"""The rung, and the seam, of the rotation that verdicts are about."""
+UNTURNED = ("translation", "identity_scale")
+"""The rungs and seams that turn nothing."""
 
 
 class Recovered(NamedTuple):
@@ -50,15 +48,28 @@ class Recovered(NamedTuple):
     where: str
 
 
-def recovered(site: SiteResult, seam: str) -> Recovered:
-    """CE recovered by what passes a seam, in the worse of the two directions."""
+def recovered(site: SiteResult, seam: str = ROTATION) -> Recovered:
+    """CE recovered by what passes a seam, in the worse of the two directions. Where R with one scale was not stitched,
+    in studies of earlier versions, R stands in.
+    """
     assert site.stitch is not None
     ways = (("source to target", site.stitch.source_to_target), ("target to source", site.stitch.target_to_source))
+    if seam == ROTATION and seam not in site.stitch.source_to_target.seams:
+        seam = "orthogonal"
     return min((Recovered(scores[seam], where) for where, scores in ways), key=lambda r: r.estimate.value)
+
+
+def rotation_nulls(site: SiteResult) -> GateNulls | Nulls:
+    """The gates of R with one scale; in studies from before it had any, those of R."""
+    return site.nulls_scale or site.nulls
 
 
 def _named(name: str, e: Estimate) -> str:
     return f"{name} {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
+
+
+def _ev(site: SiteResult, rung: str) -> str:
+    return _named(f"EV of {rungs()[rung].title}", site.ladder[rung])
 
 
 def _recovery(ce: Recovered) -> str:
@@ -80,15 +91,14 @@ def _saturated(site: SiteResult) -> Reasons | None:
 
 
 def _not_aligned(site: SiteResult) -> Reasons | None:
-    null, affine = site.nulls_affine.gate, site.ladder["affine"]
-    if not (site.rho is None or site.rho_scale is None or affine.low <= null + NULL_MARGIN):
+    null = site.nulls_affine.gate
+    if not (site.rho_scale is None or site.ladder["affine"].low <= null + NULL_MARGIN):
         return None
-    e = _named("EV affine", affine)
-    return (f"{e}: its lower bound is not above the largest gate null {null:.3f} + {NULL_MARGIN}",)
+    return (f"{_ev(site, 'affine')}: its lower bound is not above the largest gate null {null:.3f} + {NULL_MARGIN}",)
 
 
 def _geometric(site: SiteResult) -> Reasons | None:
-    ce, rho = recovered(site, "orthogonal"), _rho(site)
+    ce, rho = recovered(site), _rho(site)
     if not (rho.low >= MOSTLY and ce.estimate.high < CE_HALF):
         return None
     return (
@@ -98,20 +108,42 @@ def _geometric(site: SiteResult) -> Reasons | None:
 
 
 def _shared_basis(site: SiteResult) -> Reasons | None:
-    translation, share = site.ladder["translation"], site.rotation.identity_share
-    least = SHARED_TRANSLATION * site.ladder["orthogonal"].value
-    shift = recovered(site, "translation")
-    if not (translation.low >= least and share >= SHARED_TRACE and shift.estimate.value >= CE_LEAST):
+    least, share = SHARED_SHARE * site.ladder[ROTATION].value, site.rotation.identity_share
+    for rung in UNTURNED:
+        ce = recovered(site, rung)
+        if site.ladder[rung].low >= least and share >= SHARED_TRACE and ce.estimate.value >= CE_LEAST:
+            return (
+                f"{_ev(site, rung)}: lower bound ≥ {SHARED_SHARE} × that of R with one scale = {least:.3f}",
+                f"tr(M)/ΣS {share:.3f} ≥ {SHARED_TRACE}",
+                f"{_named(f'CE recovered without turning ({ce.where})', ce.estimate)} ≥ {CE_LEAST}",
+            )
+    return None
+
+
+def _drifted(site: SiteResult) -> Reasons | None:
+    rung, share = "translation", site.rotation.identity_share
+    least = DRIFTED_SHARE * site.ladder[ROTATION].value
+    if not (site.ladder[rung].low >= least and share >= DRIFTED_TRACE):
         return None
     return (
-        f"{_named('EV translation', translation)}: lower bound ≥ {SHARED_TRANSLATION} × EV orthogonal = {least:.3f}",
-        f"tr(M)/ΣS {share:.3f} ≥ {SHARED_TRACE}",
-        f"{_named(f'CE recovered without turning ({shift.where})', shift.estimate)} ≥ {CE_LEAST}",
+        f"{_ev(site, rung)}: lower bound ≥ {DRIFTED_SHARE} × that of R with one scale = {least:.3f}",
+        f"tr(M)/ΣS {share:.3f} ≥ {DRIFTED_TRACE}",
+        _as_it_is(site),
+    )
+
+
+def _as_it_is(site: SiteResult) -> str:
+    """How much works without any map: of the dictionary where there is one, else of the rows."""
+    found = None if site.dictionary is None else restored(site.dictionary, "raw")
+    if found is None:
+        return f"as they are, the target's rows explain {site.ladder['identity'].value:.2f} of the source's"
+    return (
+        f"as it is, {found.value:.2f} of the source's dictionary is restored on the target (1: as on the source itself)"
     )
 
 
 def _rotation(least_rho: float, site: SiteResult) -> Reasons | None:
-    """ρ, the orthogonal EV and the CE recovered must all reach their least."""
+    """ρ, the rotation's EV and the CE recovered must all reach their least."""
     asked = _asked(site, least_rho)
     if not all(e.low >= least for _, e, least in asked):
         return None
@@ -119,37 +151,34 @@ def _rotation(least_rho: float, site: SiteResult) -> Reasons | None:
 
 
 def _affine_only(site: SiteResult) -> Reasons | None:
-    scaled = site.rho_scale
-    if scaled is None or not scaled.high < STRETCHED:
+    rho = _rho(site)
+    if not rho.high < STRETCHED:
         return None
-    stretched = f"{_named('ρ with one scale', scaled)}: upper bound < {STRETCHED}"
-    return stretched, _named("EV affine", site.ladder["affine"])
+    return f"{_named('ρ', rho)}: upper bound < {STRETCHED}", _ev(site, ROTATION), _ev(site, "affine")
 
 
 def _partly(site: SiteResult) -> Reasons | None:
-    e, null = site.ladder["orthogonal_scale"], site.nulls.gate
-    if not e.low > null:
+    if not site.ladder[ROTATION].low > rotation_nulls(site).gate:
         return None
-    text = _named("EV orthogonal with one scale", e)
-    return f"{text}: lower bound > largest gate null {null:.3f}", *_missed(site)
+    return f"{_ev(site, ROTATION)}: lower bound > largest gate null {rotation_nulls(site).gate:.3f}", *_missed(site)
 
 
 def _inconclusive(site: SiteResult) -> Reasons | None:
-    text = _named("EV orthogonal with one scale", site.ladder["orthogonal_scale"])
-    return f"{text}: lower bound not above the largest gate null {site.nulls.gate:.3f}", *_missed(site)
+    text = f"{_ev(site, ROTATION)}: lower bound not above the largest gate null {rotation_nulls(site).gate:.3f}"
+    return text, *_missed(site)
 
 
 def _rho(site: SiteResult) -> Estimate:
-    assert site.rho is not None  # without it the first rule holds
-    return site.rho
+    assert site.rho_scale is not None  # without it the first rule holds
+    return site.rho_scale
 
 
 def _asked(site: SiteResult, least_rho: float) -> tuple[tuple[str, Estimate, float], ...]:
     """What a rotation must reach: the number in words, the number, the least lower bound."""
-    rho, orthogonal, ce = _rho(site), site.ladder["orthogonal"], recovered(site, "orthogonal")
+    rho, rotation, ce = _rho(site), site.ladder[ROTATION], recovered(site)
     return (
         (_named("ρ", rho), rho, least_rho),
-        (_named("EV orthogonal", orthogonal), orthogonal, EV_LEAST),
+        (_ev(site, ROTATION), rotation, EV_LEAST),
         (_recovery(ce), ce.estimate, CE_LEAST),
     )
 
@@ -159,52 +188,96 @@ def _missed(site: SiteResult) -> Reasons:
 
 
 class Rule(NamedTuple):
-    """One verdict: when it holds, and what to do then."""
+    """One verdict: when it holds, what it means, and what to do then."""
 
     verdict: VerdictName
     reasons: Callable[[SiteResult], Reasons | None]
     """Why it holds at a site, the deciding reason first; None where it does not."""
+    meaning: str
+    """One plain sentence: what it says of the two models, and what it does not."""
     next: str
     """What to try next."""
+    scales: bool = False
+    """Whether what to try next needs the target's rows multiplied by s."""
 
 
 RULES = (
-    Rule("not assessable", _saturated, "give more text, with more different documents, and check again."),
+    Rule(
+        "not assessable",
+        _saturated,
+        "This pair cannot be judged, which says nothing about the two models.",
+        "give more text, with more different documents, and check again.",
+    ),
     Rule(
         "not aligned",
         _not_aligned,
+        "Not even an affine map predicts A's rows from B's better than its controls do, which does not say that "
+        "the two compute different things.",
         "make sure that both models are trained and read this kind of text; then try more text.",
     ),
     Rule(
         "geometric, not functional",
         _geometric,
+        "A rotation makes the rows alike, but neither model works on the other's turned rows as on its own: that rows "
+        "agree does not say that the models use them alike.",
         "do not carry interventions through R here; look at other sites.",
     ),
-    Rule("shared basis", _shared_basis, "use the source's dictionary and vectors on the target as they are."),
+    Rule(
+        "shared basis",
+        _shared_basis,
+        "The two have the same axes, so that nothing need be turned, which does not say that they always answer alike.",
+        "use the source's dictionary and vectors on the target as they are.",
+        scales=True,
+    ),
+    Rule(
+        "same basis, drifted",
+        _drifted,
+        "The two have the same axes, and one has moved away from the other, as a fine-tuned copy does; this does not "
+        "say that every feature still holds.",
+        "leave R out: the axes are the same, and turning gains little. Use the source's dictionary without turning it, "
+        "as far as it still works, or train it on with the target's rows.",
+    ),
     Rule(
         "rotation-equivalent",
         partial(_rotation, NEARLY_ALL),
+        "Up to a rotation the two hold the same, which does not say that one rotation serves all sites, nor that it is "
+        "a random one.",
         "carry the dictionary over with `transfer`, and steer with the rotated vectors.",
+        scales=True,
     ),
     Rule(
         "mostly rotation",
         partial(_rotation, MOSTLY),
+        "A rotation does most of what an affine map can do from one to the other, which does not say that every single "
+        "feature comes across.",
         "carry the dictionary over with `transfer`, and check single features on the Features page.",
+        scales=True,
     ),
-    Rule("affine only", _affine_only, "use the affine map: R loses most of what a linear map can do."),
+    Rule(
+        "affine only",
+        _affine_only,
+        "A map that may stretch takes one to the other, and a rotation does less than half of what it does, which does "
+        "not say that the two have nothing in common.",
+        "use the affine map: R loses most of what a linear map can do.",
+    ),
     Rule(
         "partly rotation",
         _partly,
+        "A rotation explains part of what the two share, as between models that were trained apart, which does not say "
+        "that one is the other rotated.",
         "test single features and vectors: some transfer, many do not; compare with the affine map.",
     ),
     Rule(
         "inconclusive",
         _inconclusive,
+        "On this text a rotation cannot be told from its controls, which speaks neither for it nor against it.",
         "give more text: the intervals are too wide, or the nulls too close, to say more.",
     ),
 )
 """The rules for a site, in the order in which they are tried; the last always holds."""
 
+MEANING: dict[VerdictName, str] = {rule.verdict: rule.meaning for rule in RULES}
+"""What each verdict says and does not say, in one sentence."""
 NEXT: dict[VerdictName, str] = {rule.verdict: rule.next for rule in RULES}
 """What to try next, by verdict."""
 
@@ -212,36 +285,10 @@ NEXT: dict[VerdictName, str] = {rule.verdict: rule.next for rule in RULES}
 def site_verdict(site: SiteResult) -> Verdict:
     """The first rule that holds at a site. Stitching must have been run."""
     found = ((rule, rule.reasons(site)) for rule in RULES)
-    return next(Verdict(rule.verdict, reasons, rule.next) for rule, reasons in found if reasons is not None)
-
-
-def pair_verdict(sites: Sequence[SiteResult], control: PositiveControl) -> Verdict:
-    """The least favourable site's verdict, of those that can be judged; the embedding counts if it is the only one."""
-    if not control.passed:
-        worst = min(control.ev)
-        return Verdict(
-            "not assessable",
-            (f"the positive control ({control.kind}) failed: EV {worst:.4f} where 1 was planted",),
-            "report this: the measurement itself does not work on this source.",
-        )
-    counted = [s for s in sites if s.site != "blocks.0.hook_resid_pre"] or list(sites)
-    judged = [(s, s.verdict) for s in counted if s.verdict is not None]
-    verdicts = [(s, v) for s, v in judged if v.verdict != "not assessable"]
-    if not verdicts:
-        site, first = judged[0]
-        return replace(first, reasons=(f"no site can be judged; at {site.label} {first.reasons[0]}",))
-    site, worst_verdict = min(verdicts, key=lambda found: WORST_FIRST.index(found[1].verdict))
-    count = sum(v.verdict == worst_verdict.verdict for _, v in verdicts)
-    head = f"decided at the site {site.label}: {worst_verdict.reasons[0]}"
-    others = f"{count} of {len(verdicts)} sites counted are '{worst_verdict.verdict}'"
-    skipped: Reasons = (
-        () if len(counted) == len(sites) else ("the embedding (site input) is measured but does not count",)
-    )
-    if left_out := [s.label for s, v in judged if v.verdict == "not assessable"]:
-        skipped += (f"not assessable, and so not counted: {', '.join(left_out)}",)
-    return Verdict(worst_verdict.verdict, (head, *worst_verdict.reasons[1:], others, *skipped), worst_verdict.next)
-
-
-def exit_code(verdict: VerdictName) -> int:
-    """0 for a favourable verdict, 1 for any other, 2 for not assessable."""
-    return 2 if verdict == "not assessable" else int(verdict not in FAVOURABLE)
+    rule, reasons = next((rule, reasons) for rule, reasons in found if reasons is not None)
+    scale = site.rotation.scale
+    if scale is None or abs(scale - 1) <= SCALE_TOLD:
+        return Verdict(rule.verdict, reasons, rule.next)
+    told = f"the scale s is {scale:.3f}: f(x) = s (x − μ_B) R + μ_A"
+    first = f" First multiply the target's rows, their mean removed, by s = {scale:.3f}." if rule.scales else ""
+    return Verdict(rule.verdict, (*reasons, told), rule.next + first)

@@ -49,6 +49,7 @@ def check(
     """
     from explorer.features import decoder_cosines
     from explorer.models import digest, model_folder
+    from explorer.study import verdict_axis
 
     began = time.monotonic()
     report("reading the models", 0.0)
@@ -69,7 +70,8 @@ def check(
         seconds = time.monotonic() - began
         facts = replace(context, models=models, command=command, seconds=seconds)
         study = work.study()
-        made = make_report(result, study.responses("A", "B"), facts, decoder_cosines(study, "A", "B"))
+        axis = verdict_axis(study, result)
+        made = make_report(result, study.responses("A", "B"), facts, decoder_cosines(study, "A", "B"), axis)
         _write_outputs(folder, work, made, result)
     report("done", 1.0)
     return made

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explorer.alignment import PairResult, rungs, seams
+from explorer.alignment import PairResult, rungs, seams, shown, which_is_what
 from explorer.models import residual_index
 from explorer.number_text import number, signed
 from explorer.palette import DARK, LIGHT, Palette
@@ -37,7 +37,9 @@ def _variables(palette: Palette) -> str:
 def report_html(report: Report, result: PairResult) -> str:
     """The report on a pair. Every number in it is the report's."""
     middle = result.sites[len(result.sites) // 2]
+    assert report.decided_by is not None  # a report that was just made has it
     figures = {
+        "axis": report_svg.verdict_axis(report.decided_by.axis),
         "ladder": report_svg.ladder(result),
         "dictionary": report_svg.dictionary(result),
         "stitching": report_svg.stitching(result),
@@ -56,6 +58,7 @@ def report_html(report: Report, result: PairResult) -> str:
         d=result.d_model,
         control=result.control,
         embedding=embedding,
-        rungs=rungs(),
-        seams={"mean": "mean row"} | {seam: m.title for seam, m in seams().items()},
+        which=which_is_what(result.sites),
+        rungs=shown(rungs()),
+        seams={"mean": "mean row"} | {seam: m.title for seam, m in shown(seams()).items()},
     )

@@ -9,12 +9,31 @@ from dataclasses import asdict, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from explorer.alignment import PairResult, SiteResult, StitchScores
+from explorer.alignment import (
+    MEANING,
+    GateNulls,
+    Nulls,
+    PairResult,
+    SiteResult,
+    StitchScores,
+    deciding_site,
+    decisive,
+)
 from explorer.metrics import Estimate
-from explorer.report.schema import SCHEMA, Circumstances, Report, Rotation, SiteReport, SteeringRow
+from explorer.report.schema import (
+    SCHEMA,
+    AxisMark,
+    Circumstances,
+    DecidingNumber,
+    Report,
+    Rotation,
+    SiteReport,
+    SteeringRow,
+)
 
 if TYPE_CHECKING:
     from explorer.steering import DoseResponse
+    from explorer.study import Mark
 
 CONTRAST = "contrast:"
 """How the name of a ready contrast begins."""
@@ -36,8 +55,11 @@ def make_report(
     responses: Sequence[DoseResponse],
     facts: Circumstances,
     decoder_cosines: Mapping[str, float] = MappingProxyType({}),
+    axis: Sequence[Mark] = (),
 ) -> Report:
-    """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries."""
+    """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries, and the
+    marks of the verdict's axis.
+    """
     assert result.verdict is not None
     return Report(
         schema=SCHEMA,
@@ -54,7 +76,17 @@ def make_report(
         command=facts.command,
         versions=facts.versions,
         seconds=facts.seconds,
+        meaning=MEANING[result.verdict.verdict],
+        decided_by=_decided_by(result, axis),
     )
+
+
+def _decided_by(result: PairResult, axis: Sequence[Mark]) -> DecidingNumber:
+    site = deciding_site(result.sites)
+    number = decisive(site)
+    ends = [(m.estimate.low, m.estimate.high) if m.estimate is not None else (None, None) for m in axis]
+    marks = tuple(AxisMark(m.name, m.value, *both) for m, both in zip(axis, ends, strict=True))
+    return DecidingNumber(site.site, number.rung, number.title, number.estimate.value, number.nulls.gate, marks)
 
 
 def _steering(r: DoseResponse) -> SteeringRow:
@@ -93,8 +125,8 @@ def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
         site=s.site,
         ev={"mean": s.ladder.mean, "token_residual": None, **under("ev")},
         rho=None if s.rho is None else s.rho.value,
-        nulls={name: max(values) for name, values in asdict(s.nulls).items()} | under("nulls"),
-        nulls_affine={name: max(values) for name, values in asdict(s.nulls_affine).items()},
+        nulls=_largest(s.nulls) | under("nulls"),
+        nulls_affine=_largest(s.nulls_affine),
         p=s.ladder.p,
         sae=None if s.dictionary is None else {**under("sae"), "l0": s.dictionary["ceiling"].l0},
         decoder_cosine=decoder_cosine,
@@ -106,13 +138,21 @@ def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
             r.identity_share,
             r.haar.p,
             r.haar.ks_p_paper,
+            r.scale,
         ),
         stitch={way: under(f"stitch.{way}") for way in _ways(s)},
         firing=None if s.firing is None else {arm: s.firing[arm] for arm in FIRED},
         intervals={name: (e.low, e.high) for name, e in estimates.items()},
         verdict=s.verdict.verdict,
         reasons=s.verdict.reasons,
+        rho_scale=None if s.rho_scale is None else s.rho_scale.value,
+        nulls_scale=None if s.nulls_scale is None else _largest(s.nulls_scale),
     )
+
+
+def _largest(nulls: Nulls | GateNulls) -> dict[str, float]:
+    """The largest of each kind of null."""
+    return {name: max(values) for name, values in asdict(nulls).items()}
 
 
 def _ways(s: SiteResult) -> dict[str, StitchScores]:

@@ -57,6 +57,8 @@ class Rotation:
     """p of the Haar test."""
     ks_p_paper: float
     """The paper's KS test, which has no power."""
+    scale: float | None = None
+    """s of R with one scale."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,42 @@ class SiteReport:
     """One of the verdicts."""
     reasons: tuple[str, ...]
     """Why."""
+    rho_scale: float | None = None
+    """EV of R with one scale / EV affine: the ρ of the verdict."""
+    nulls_scale: Mapping[str, float] | None = None
+    """The gates of R with one scale: `shuffled`, `untrained`."""
+
+
+@dataclass(frozen=True)
+class AxisMark:
+    """One number on the verdict's axis."""
+
+    name: str
+    """What it is, in words."""
+    ev: float
+    """EV of the source's rows by the map on which the verdict rests."""
+    low: float | None
+    """Lower 95 % bound; null for the largest of several refits, and for the positive control."""
+    high: float | None
+    """Upper 95 % bound."""
+
+
+@dataclass(frozen=True)
+class DecidingNumber:
+    """The one number on which the pair's verdict rests."""
+
+    site: str
+    """The deciding site."""
+    rung: str
+    """Whose EV it is, a name in `ev`: orthogonal_scale, or affine where not even that is above its nulls."""
+    title: str
+    """That map in words."""
+    ev: float
+    """The number."""
+    null: float
+    """The largest gate null of the same map."""
+    axis: tuple[AxisMark, ...]
+    """The pair itself, then its references, as far as there are: twin, sister, untrained target, shuffled pairs."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +203,10 @@ class Report:
     """Libraries."""
     seconds: float
     """How long the check took."""
+    meaning: str = ""
+    """What the verdict says, and what it does not, in one sentence."""
+    decided_by: DecidingNumber | None = None
+    """What the verdict rests on."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from explorer.alignment import PairResult, SiteResult, recovered, rungs, seams
+from explorer.alignment import PairResult, SiteResult, recovered, rungs, seams, shown
 from explorer.metrics import Estimate
 from explorer.number_text import number
+from explorer.report.schema import AxisMark
 
 WIDTH, HEIGHT = 720, 300
 LEFT, RIGHT, TOP, BOTTOM = 56, 132, 16, 40
@@ -82,6 +83,42 @@ def _range(values: Sequence[float | None]) -> tuple[float, float]:
     return max(-2.5, low - 0.05 if low < 0 else 0.0), max([1.0, *numbers])
 
 
+def verdict_axis(marks: Sequence[AxisMark]) -> str:
+    """The number on which the verdict rests, in the first row, and its references below it, on one axis; empty without
+    marks.
+    """
+    if not marks:
+        return ""
+    left, right, row = 250, 60, 26
+    height = 44 + row * len(marks)
+    low = max(-1.0, min(0.0, *(m.ev for m in marks)))
+
+    def x(value: float) -> float:
+        return left + (WIDTH - left - right) * (min(1.0, max(low, value)) - low) / (1 - low)
+
+    parts = []
+    for tick in _ticks(low, 1.0):
+        at, bottom = f"{x(tick):.1f}", height - 40
+        parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="4" y2="{bottom}"/>')
+        parts.append(f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{_number(tick)}</text>')
+    for i, m in enumerate(marks):
+        y, css = 4 + row * (i + 0.5), "rotated" if i == 0 else "null"
+        parts.append(f'<text x="{left - 12}" y="{y + 5:.1f}" text-anchor="end">{escape(m.name)}</text>')
+        if m.low is not None and m.high is not None:
+            parts.append(
+                f'<line class="bar {css}" x1="{x(m.low):.1f}" x2="{x(m.high):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            )
+        parts.append(f'<circle class="dot {css}" cx="{x(m.ev):.1f}" cy="{y:.1f}" r="{6 if i == 0 else 4.5}"/>')
+        parts.append(f'<text x="{x(m.ev) + 12:.1f}" y="{y + 5:.1f}">{number(m.ev)}</text>')
+    centre = (left + WIDTH - right) / 2
+    title = "explained variance of A's rows"
+    parts.append(f'<text x="{centre:.0f}" y="{height - 4}" text-anchor="middle">{title}</text>')
+    alt = "The number on which the verdict rests, beside its references"
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{alt}"><title>{alt}</title>{"".join(parts)}</svg>'
+    )
+
+
 def ladder(result: PairResult) -> str:
     """EV of the maps by site, with the largest gate null."""
     sites = result.sites
@@ -122,10 +159,10 @@ def stitching(result: PairResult) -> str | None:
     sites = [s for s in result.sites if s.stitch is not None]
     if not sites:
         return None
-    values = {seam: [recovered(s, seam).estimate.value for s in sites] for seam in seams()}
+    values = {seam: [recovered(s, seam).estimate.value for s in sites] for seam in shown(seams())}
     axes = _Axes(*_range([v for row in values.values() for v in row]), len(sites))
     axes.labels([s.label for s in sites])
-    for seam, m in seams().items():
+    for seam, m in shown(seams()).items():
         axes.line(values[seam], m.colour, seam)
     return axes.done("Cross-entropy recovered by stitching, in the worse direction, by arm and site")
 

@@ -121,6 +121,10 @@ def test_affine_nulls_of_wrong_pairs_explain_nothing(measured: tuple[LanguageMod
     for site in measured[2].result.sites:
         assert len(site.nulls_affine.shuffled) == len(site.nulls.shuffled) == 19
         assert all(-0.2 < value < 0.05 for value in site.nulls_affine.shuffled)
+        assert site.nulls_scale is not None
+        assert (len(site.nulls_scale.shuffled), len(site.nulls_scale.untrained)) == (19, 3)
+        pairs = zip(site.nulls_scale.shuffled, site.nulls.shuffled, strict=True)
+        assert all(-0.2 < scaled < 0.2 and scaled > plain for scaled, plain in pairs), "a scale shrinks the error"
         assert len(site.nulls_affine.untrained) == len(site.nulls.untrained) == 3
         assert len(site.nulls.haar) == 19
         assert site.nulls.haar[0] == pytest.approx(site.ladder.random, abs=1e-6)
@@ -263,15 +267,19 @@ def test_stitching_equals_a_forward_pass_with_rows_replaced(
         return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), sample.ids[:, 1:].flatten()))
 
     x, y = (residuals(m, sample.ids, [site])[site] for m in (a, b))
-    turned, m = fitted["rotated"], fitted["affine"]
+    turned, m, s = fitted["rotated"], fitted["affine"], pair.result.sites[index].rotation.scale
+    assert s is not None
     to_target = {
         "mean": turned.mean_target.expand_as(x),
         "translation": x - turned.mean_source + turned.mean_target,
         "orthogonal": (x - turned.mean_source) @ turned.matrix.T + turned.mean_target,
+        "orthogonal_scale": (x - turned.mean_source) @ turned.matrix.T / s + turned.mean_target,
         "affine": (x - m.mean_source) @ m.forward + m.mean_target,
         "shuffled": (x - turned.mean_source) @ fitted["shuffled"].matrix.T + turned.mean_target,
     }
+    scaled = s * (y - turned.mean_target) @ turned.matrix + turned.mean_source
     to_source = {"mean": turned.mean_source.expand_as(y), "orthogonal": turned(y), "affine": m(y)}
+    to_source["orthogonal_scale"] = scaled
     counts = np.bincount(text.split("fit").ids.flatten().numpy(), minlength=320)
     for receiver, arms, scores in ((b, to_target, found.source_to_target), (a, to_source, found.target_to_source)):
         own, mean = loss(receiver, None), loss(receiver, arms["mean"])

@@ -34,8 +34,8 @@ from explorer.study.library import open_study, shipped_studies
 from explorer.study.pair_tensors import load_maps, save_tensors
 
 CHUNKS = tiny.chunks(70)
-RUNGS = ["identity", "translation", "permutation", "orthogonal", "orthogonal_scale", "affine"]
-"""Names in report.json and result.json."""
+STORED = ["identity", "translation", "permutation", "orthogonal", "orthogonal_scale", "affine"]
+"""Rungs that the shipped studies hold."""
 
 
 def stretched_axes(m: FitMoments) -> ResidualMap:
@@ -115,7 +115,7 @@ def test_shipped_results_and_maps_open_unchanged(name: str) -> None:
         assert not differences(json.loads(encode_result(result)), json.loads(data))
         (raw,) = (s for s in json.loads(data)["sites"] if s["site"] == study.sites[0].name)
         ladder = result.sites[0].ladder
-        assert list(ladder.rungs) == RUNGS
+        assert list(ladder.rungs) == STORED
         assert {k: raw["ladder"][k]["value"] for k in ladder.rungs} == {k: e.value for k, e in ladder.rungs.items()}
         assert ladder.shuffled == tuple(raw["ladder"]["shuffled"])
     fitted = study.maps(pair.source, pair.target)[study.sites[1].name]
@@ -130,7 +130,7 @@ def test_maps_survive_the_disk(measured: Pair, tmp_path: Path) -> None:
     x = torch.randn(9, measured.result.d_model)
     for site, stored in load_maps(tmp_path / "maps.safetensors").items():
         fitted = measured.maps[site]
-        assert set(fitted.by_name) - set(stored.by_name) == {"permutation", "orthogonal_scale", "diagonal"}
+        assert set(fitted.by_name) - set(stored.by_name) == {"rescaled", "permutation", "orthogonal_scale", "diagonal"}
         for name, m in stored.by_name.items():
             close = {"atol": 1e-6} if MAPS[name].is_orthogonal else {"rtol": 0.01, "atol": 0.05}
             np.testing.assert_allclose(m(x), fitted[name](x), **close)

@@ -11,11 +11,21 @@ import torch
 from explorer.alignment import stitching as stitch
 from explorer.alignment.control_runs import Controls, controls
 from explorer.alignment.fresh_models import fresh_model
+from explorer.alignment.map_results import GateNulls
 from explorer.alignment.orthogonal import haar
 from explorer.alignment.pair import measure_pair
-from explorer.alignment.results import VERDICTS, PairResult, PositiveControl, SiteResult
+from explorer.alignment.pair_verdict import (
+    FAVOURABLE,
+    WORST_FIRST,
+    deciding_site,
+    decisive,
+    exit_code,
+    pair_verdict,
+    which_is_what,
+)
+from explorer.alignment.results import VERDICTS, PairResult, PositiveControl, SiteResult, Verdict, VerdictName
 from explorer.alignment.twin import make_twin
-from explorer.alignment.verdict import FAVOURABLE, NEXT, WORST_FIRST, exit_code, pair_verdict, site_verdict
+from explorer.alignment.verdict import MEANING, NEXT, RULES as TABLE, recovered, site_verdict
 from explorer.cache import Cache
 from explorer.metrics import Estimate
 from explorer.models.language_model import LanguageModel
@@ -168,12 +178,15 @@ def around(value: float, width: float = 0.005) -> Estimate:
     return Estimate(value, value - width, value + width)
 
 
+SEAMS = {"ce": "orthogonal_scale", "shift": "translation", "rescaled": "identity_scale"}
+
+
 def changed(site: SiteResult, **to: Any) -> SiteResult:
-    """A site with other numbers: ladder rungs by name, rho, rho_scale, ce and shift (both directions), share, nulls."""
-    rungs = {k: to.pop(k) for k in ("translation", "orthogonal", "orthogonal_scale", "affine") if k in to}
+    """A site with other numbers: rungs by name, rho_scale, CE recovered in both directions, share, scale, nulls."""
+    rungs = {k: to.pop(k) for k in ("translation", "identity_scale", "orthogonal_scale", "affine") if k in to}
     site = replace(site, ladder=replace(site.ladder, rungs={**site.ladder.rungs, **rungs}))
     assert site.stitch is not None
-    arms = {name: to.pop(key) for key, name in (("ce", "orthogonal"), ("shift", "translation")) if key in to}
+    arms = {name: to.pop(key) for key, name in SEAMS.items() if key in to}
     site = replace(
         site,
         stitch=replace(
@@ -185,51 +198,52 @@ def changed(site: SiteResult, **to: Any) -> SiteResult:
             },
         ),
     )
-    if "share" in to:
-        site = replace(site, rotation=replace(site.rotation, identity_share=to.pop("share")))
+    facts = {name: to.pop(key) for key, name in (("share", "identity_share"), ("scale", "scale")) if key in to}
+    site = replace(site, rotation=replace(site.rotation, **facts))
     if "null" in to:
-        site = replace(site, nulls=replace(site.nulls, shuffled=(to.pop("null"),)))
+        site = replace(site, nulls_scale=GateNulls((to.pop("null"),), ()))
     if "null_affine" in to:
         site = replace(site, nulls_affine=replace(site.nulls_affine, untrained=(to.pop("null_affine"),)))
     return replace(site, **to)
 
 
+TURNED = {"translation": around(0.3), "identity_scale": around(0.3), "share": 0.0}
+SAME = {"translation": around(0.956), "share": 0.9, "shift": around(0.9)}
+RESCALED = {"translation": around(-3.0), "identity_scale": around(0.956), "share": 0.9, "rescaled": around(0.9)}
+DRIFTED = {"translation": around(0.856), "share": 0.7, "shift": around(0.4), "ce": around(0.7)}
 RULES = [
     ("not assessable", {"null_affine": 0.501}, {"null_affine": 0.499}),
-    ("not assessable", {"null_affine": 0.6, "rho": None}, {"rho": None}),
+    ("not assessable", {"null_affine": 0.6, "rho_scale": None}, {"rho_scale": None}),
     ("not aligned", {"affine": around(0.5), "null_affine": 0.476}, {"affine": around(0.5), "null_affine": 0.474}),
-    ("not aligned", {"rho": None}, {}),
+    ("not aligned", {"rho_scale": None}, {}),
     ("geometric, not functional", {"ce": around(0.494)}, {"ce": around(0.496)}),
-    ("geometric, not functional", {"ce": around(0.3), "rho": around(0.806)}, {"ce": around(0.3), "rho": around(0.804)}),
     (
-        "shared basis",
-        {"translation": around(0.956), "share": 0.9, "shift": around(0.9)},
-        {"translation": around(0.954), "share": 0.9, "shift": around(0.9)},
+        "geometric, not functional",
+        {"ce": around(0.3), "rho_scale": around(0.806)},
+        {"ce": around(0.3), "rho_scale": around(0.804)},
     ),
-    ("shared basis", {"translation": around(1.0), "share": 0.9, "shift": around(0.95)}, {"share": 0.899}),
-    (
-        "shared basis",
-        {"translation": around(1.0), "share": 1.0, "shift": around(0.9)},
-        {"translation": around(1.0), "share": 1.0, "shift": around(0.899)},
-    ),
-    ("rotation-equivalent", {"rho": around(0.956)}, {"rho": around(0.954)}),
-    ("rotation-equivalent", {"orthogonal": around(0.806)}, {"orthogonal": around(0.804)}),
+    ("geometric, not functional", {**SAME, "ce": around(0.3)}, {**SAME, "ce": around(0.5)}),
+    ("shared basis", SAME, {**SAME, "translation": around(0.954)}),
+    ("shared basis", SAME, {**SAME, "share": 0.899}),
+    ("shared basis", SAME, {**SAME, "shift": around(0.899)}),
+    ("shared basis", RESCALED, {**RESCALED, "identity_scale": around(0.954)}),
+    ("shared basis", RESCALED, {**RESCALED, "rescaled": around(0.899)}),
+    ("same basis, drifted", DRIFTED, {**DRIFTED, "translation": around(0.854)}),
+    ("same basis, drifted", DRIFTED, {**DRIFTED, "share": 0.699}),
+    ("rotation-equivalent", {"rho_scale": around(0.956)}, {"rho_scale": around(0.954)}),
+    ("rotation-equivalent", {"orthogonal_scale": around(0.806)}, {"orthogonal_scale": around(0.804)}),
     ("rotation-equivalent", {"ce": around(0.906)}, {"ce": around(0.904)}),
-    ("mostly rotation", {"rho": around(0.806)}, {"rho": around(0.804)}),
-    (
-        "affine only",
-        {"rho": around(0.3), "rho_scale": around(0.494)},
-        {"rho": around(0.3), "rho_scale": around(0.496)},
-    ),
+    ("mostly rotation", {"rho_scale": around(0.806)}, {"rho_scale": around(0.804)}),
+    ("affine only", {"rho_scale": around(0.494)}, {"rho_scale": around(0.496)}),
     (
         "partly rotation",
-        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.394},
-        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.396},
+        {"rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.394},
+        {"rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.396},
     ),
     (
         "inconclusive",
-        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.395},
-        {"rho": around(0.6), "rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.39},
+        {"rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.395},
+        {"rho_scale": around(0.7), "orthogonal_scale": around(0.4), "null": 0.39},
     ),
 ]
 
@@ -238,9 +252,7 @@ RULES = [
 def test_thresholds_decide_where_they_stand(
     expected: str, inside: dict[str, Any], outside: dict[str, Any], stored: SiteResult
 ) -> None:
-    site = replace(stored, rho=around(1.0), rho_scale=around(1.0))
-    site = changed(site, affine=around(1.0), orthogonal=around(1.0), orthogonal_scale=around(1.0), ce=around(1.0))
-    site = changed(site, null=-1.0, null_affine=0.1)
+    site = one_rotation(stored)
     found = site_verdict(changed(site, **inside))
     assert found.verdict == expected
     assert found.next == NEXT[expected]
@@ -248,13 +260,89 @@ def test_thresholds_decide_where_they_stand(
     assert site_verdict(changed(site, **outside)).verdict != expected
 
 
+def one_rotation(stored: SiteResult) -> SiteResult:
+    """A site where R explains all and nothing is there without turning; R without a scale would say otherwise."""
+    low = Estimate(-9.0, -9.0, -9.0)
+    site = replace(
+        stored, rho=low, rho_scale=around(1.0), ladder=replace(stored.ladder, rungs=dict(stored.ladder.rungs))
+    )
+    site = changed(site, **TURNED, affine=around(1.0), orthogonal_scale=around(1.0), ce=around(1.0), shift=low)
+    site = changed(site, rescaled=low, null=0.0, null_affine=0.1, scale=1.0)
+    return changed(replace(site, ladder=replace(site.ladder, rungs={**site.ladder.rungs, "orthogonal": low})))
+
+
+def test_the_rules_stand_in_the_order_of_the_names() -> None:
+    assert tuple(rule.verdict for rule in TABLE) == VERDICTS
+
+
+@pytest.mark.parametrize(
+    ("scale", "told"), [(1 / 3, True), (0.949, True), (0.951, False), (1.049, False), (1.051, True)]
+)
+def test_the_scale_is_told_where_it_is_not_one(scale: float, told: bool, stored: SiteResult) -> None:
+    found = site_verdict(changed(one_rotation(stored), scale=scale))
+    assert found.verdict == "rotation-equivalent"
+    assert (f"{scale:.3f}" in found.reasons[-1]) == (f"s = {scale:.3f}" in found.next) == told
+    partly = site_verdict(changed(one_rotation(stored), scale=scale, rho_scale=around(0.7)))
+    assert partly.verdict == "partly rotation"
+    assert partly.next == NEXT["partly rotation"], "below 1 also where the fit is poor: nothing to undo"
+
+
+def test_a_drifted_copy_is_told_how_much_holds_as_it_is(stored: SiteResult) -> None:
+    site = changed(one_rotation(stored), **DRIFTED)
+    assert site.dictionary is not None
+    known = replace(site.dictionary["raw"], restored_faithful=around(0.63))
+    found = site_verdict(replace(site, dictionary={**site.dictionary, "raw": known}))
+    assert "0.63 of the source's dictionary" in found.reasons[2]
+    without = replace(site, ladder=replace(site.ladder, rungs={**site.ladder.rungs, "identity": around(0.77)}))
+    assert "explain 0.77" in site_verdict(replace(without, dictionary=None)).reasons[2]
+    assert "leave R out" in found.next and "transfer" not in found.next
+
+
 def test_the_worse_direction_of_stitching_counts(stored: SiteResult) -> None:
-    assert stored.stitch is not None
-    scores = stored.stitch.target_to_source
-    worse = replace(scores, seams={**scores.seams, "orthogonal": around(0.2)})
-    found = site_verdict(replace(stored, stitch=replace(stored.stitch, target_to_source=worse)))
+    site = one_rotation(stored)
+    assert site.stitch is not None
+    scores = site.stitch.target_to_source
+    worse = replace(scores, seams={**scores.seams, "orthogonal_scale": around(0.2)})
+    found = site_verdict(replace(site, stitch=replace(site.stitch, target_to_source=worse)))
     assert found.verdict == "geometric, not functional"
     assert "target to source" in found.reasons[1]
+
+
+def called(site: SiteResult, label: str, name: VerdictName) -> SiteResult:
+    """A site of a label that is called so."""
+    return replace(site, label=label, verdict=Verdict(name, ("why",), "next"))
+
+
+def test_where_sites_differ_the_pair_says_which_is_what(stored: SiteResult) -> None:
+    names: tuple[VerdictName, ...] = ("shared basis", "shared basis", "partly rotation", "partly rotation")
+    labels = ("after 1", "after 2", "after 3", "end")
+    sites = [called(stored, label, name) for label, name in zip(labels, names, strict=True)]
+    embedding = replace(called(stored, "input", "not aligned"), site="blocks.0.hook_resid_pre")
+    sentence = "shared basis up to after 2, partly rotation after that"
+    assert which_is_what([embedding, *sites]) == sentence
+    found = pair_verdict([embedding, *sites], PositiveControl("twin", (1.0,), True))
+    assert sentence in found.reasons and found.reasons[0].startswith("decided at the site after 3")
+    assert deciding_site([embedding, *sites]).label == "after 3"
+    assert which_is_what(sites[:2]) == which_is_what([embedding]) == ""
+    swapped = [sites[0], sites[2], called(stored, "end", "shared basis")]
+    assert which_is_what(swapped) == "shared basis up to after 1, partly rotation at after 3, shared basis after that"
+    longer = [sites[0], sites[2], called(stored, "after 4", "partly rotation"), called(stored, "end", "inconclusive")]
+    assert which_is_what(longer).split(", ")[1] == "partly rotation at after 3 to after 4"
+
+
+def test_a_verdict_rests_on_one_number_and_its_own_nulls(stored: SiteResult) -> None:
+    site = changed(one_rotation(stored), orthogonal_scale=around(0.4), null=0.1, affine=around(0.6), null_affine=0.3)
+    partly = decisive(called(site, "after 1", "partly rotation"))
+    assert (partly.estimate.value, partly.nulls.gate, partly.title) == (0.4, 0.1, "R with one scale")
+    failed = decisive(called(site, "after 1", "not aligned"))
+    assert (failed.estimate.value, failed.title) == (0.6, "the affine map")
+    assert failed.nulls.gate == site.nulls_affine.gate
+    older = replace(site, nulls_scale=None, nulls=replace(site.nulls, shuffled=(0.25,), untrained=(0.2,)))
+    assert decisive(older).nulls.gate == 0.25
+    assert older.stitch is not None
+    one_way = older.stitch.source_to_target
+    plain = replace(one_way, seams={"orthogonal": around(0.3)})
+    assert recovered(replace(older, stitch=replace(older.stitch, source_to_target=plain))).estimate.value == 0.3
 
 
 def test_the_pair_is_its_least_favourable_site_without_the_embedding(stored: SiteResult) -> None:
@@ -278,7 +366,8 @@ def test_the_pair_is_its_least_favourable_site_without_the_embedding(stored: Sit
 
 
 def test_every_verdict_has_a_place_a_next_step_and_an_exit_code() -> None:
-    assert set(NEXT) == set(VERDICTS) == {*WORST_FIRST, "not assessable"}
-    assert [v for v in VERDICTS if exit_code(v) == 0] == ["shared basis", "rotation-equivalent", "mostly rotation"]
+    assert set(NEXT) == set(MEANING) == set(VERDICTS) == {*WORST_FIRST, "not assessable"}
+    assert [v for v in VERDICTS if exit_code(v) == 0] == list(VERDICTS[3:7])
+    assert VERDICTS[3:7] == ("shared basis", "same basis, drifted", "rotation-equivalent", "mostly rotation")
     assert set(FAVOURABLE) == {v for v in VERDICTS if exit_code(v) == 0}
     assert exit_code("not assessable") == 2

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from explorer.alignment.results import VERDICTS
 from explorer.cli import command_line as cli
+from explorer.number_text import number as written
 from explorer.sae import fit as sae_fit
 from explorer.study.library import open_study
 from explorer.text.tales import contrasts, stories as tales
@@ -79,21 +80,21 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
     assert [s["site"] for s in report["sites"]] == ["blocks.1.hook_resid_pre", "blocks.2.hook_resid_post"]
     for site in report["sites"]:
         assert set(site["ev"]) == {
-            *("mean", "identity", "translation", "permutation"),
+            *("mean", "identity", "translation", "identity_scale", "permutation"),
             *("orthogonal", "orthogonal_scale", "affine", "token_residual"),
         }
         assert set(site["nulls"]) == {"shuffled", "untrained", "haar", "pca_signs", "token_lookup"}
-        assert set(site["nulls_affine"]) == {"shuffled", "untrained"}
+        assert set(site["nulls_affine"]) == set(site["nulls_scale"]) == {"shuffled", "untrained"}
         assert set(site["sae"]) == {*("ceiling", "raw", "translated", "rotated", "rotated_faithful", "shuffled"), "l0"}
         assert set(site["rotation"]) == {
             *("frobenius_from_identity", "sqrt_2d", "det", "identified_rank"),
-            *("identity_share", "haar_p", "ks_p_paper"),
+            *("identity_share", "haar_p", "ks_p_paper", "scale"),
         }
         assert set(site["stitch"]) == {"source_to_target", "target_to_source"}
         for arms in site["stitch"].values():
-            assert {"mean", "orthogonal", "affine", "shuffled"} <= set(arms)
+            assert {"mean", "orthogonal", "orthogonal_scale", "affine", "shuffled"} <= set(arms)
         assert set(site["firing"]) == {"raw", "rotated"}
-        assert {"site", "rho", "p", "decoder_cosine", "intervals", "verdict", "reasons"} <= set(site)
+        assert {"site", "rho", "rho_scale", "p", "decoder_cosine", "intervals", "verdict", "reasons"} <= set(site)
         assert site["verdict"] in VERDICTS
         assert all(low <= high for low, high in site["intervals"].values())
     assert np.shape(report["ev_cross_site"]) == (2, 2)
@@ -123,14 +124,35 @@ def test_html_json_and_csv_agree(checked: Path) -> None:
         for name, (low, high) in intervals.items():
             assert (float(row[f"{name}.low"]), float(row[f"{name}.high"])) == (low, high)
         shown = [site["ev"]["orthogonal"], site["ev"]["affine"], site["sae"]["rotated"], site["nulls"]["token_lookup"]]
-        shown += [site["stitch"]["target_to_source"]["orthogonal"], site["rotation"]["frobenius_from_identity"]]
+        shown += [site["ev"]["orthogonal_scale"], site["rho_scale"], max(site["nulls_scale"].values())]
+        shown += [site["stitch"]["target_to_source"]["orthogonal_scale"], site["rotation"]["frobenius_from_identity"]]
         for value in shown:
-            assert f"{value:.2f}".replace("-", "−") in body
-    for text in (report["verdict"].capitalize(), *report["reasons"], report["next"]):
+            assert written(value) in body
+    for text in (report["verdict"].capitalize(), report["meaning"], *report["reasons"], report["next"]):
         assert text in html.replace("&#39;", "'").replace("&gt;", ">").replace("&lt;", "<")
     assert report["models"]["target"]["sha256"] in html
     # Self-contained: nothing is fetched.
     assert not re.findall(r'(?:src|href)="(?!#)|url\(|@import|<script', html)
+
+
+def test_the_verdict_rests_on_one_number_with_its_null_and_its_references(checked: Path) -> None:
+    report = json.loads((checked / "report.json").read_text())
+    html = (checked / "report.html").read_text()
+    by = report["decided_by"]
+    (site,) = (s for s in report["sites"] if s["site"] == by["site"])
+    assert site["verdict"] == report["verdict"]
+    failed = report["verdict"] == "not aligned"
+    assert by["rung"] == ("affine" if failed else "orthogonal_scale")
+    nulls = site["nulls_affine" if failed else "nulls_scale"]
+    assert (by["ev"], by["null"]) == (site["ev"][by["rung"]], max(nulls.values()))
+    own, twin, untrained, shuffled = by["axis"]
+    assert (own["ev"], [own["low"], own["high"]]) == (by["ev"], site["intervals"][f"ev.{by['rung']}"])
+    assert twin["ev"] == pytest.approx(1, abs=1e-3), "the positive control stands for the twin"
+    assert (untrained["ev"], shuffled["ev"]) == (nulls["untrained"], nulls["shuffled"])
+    head = html.split("<h2>")[0]
+    for value in (by["ev"], by["null"], untrained["ev"], shuffled["ev"]):
+        assert f">{written(value)}</" in head
+    assert "explained variance of A&#39;s rows" in head or "explained variance of A's rows" in head
 
 
 def test_the_rotations_are_those_of_the_study(checked: Path) -> None:

@@ -7,16 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from explorer.alignment.map_registry import rungs, seams
+from explorer.alignment.map_registry import rungs, seams, shown
+from explorer.alignment.pair_verdict import deciding_site
 from explorer.alignment.results import PairResult
+from explorer.alignment.verdict import ROTATION, rotation_nulls
 from explorer.number_text import minus
 from explorer.palette import DARK, LIGHT
+from explorer.presentation.check import axis
 from explorer.presentation.rotation import (
     captions as rotation_sentences,
     over_training,
     questions as figures_rotation,
     sites as figures,
 )
+from explorer.study import verdict_axis
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.training_rows import TrainingRow
 
@@ -39,7 +43,7 @@ def named(figure: Any, name: str) -> Any:
 def test_ladder_has_every_rung_the_token_and_the_controls(result: PairResult) -> None:
     for site in result.sites:
         figure = figures.ladder(site, LIGHT)
-        for rung, m in rungs().items():
+        for rung, m in shown(rungs()).items():
             assert named(figure, m.title).x[0] == site.ladder[rung].value
         assert named(figure, "token lookup").x[0] == site.token.lookup.value
         assert tuple(named(figure, "shuffled pairs").x) == site.nulls.shuffled
@@ -68,8 +72,9 @@ def test_stitching_shows_both_directions(result: PairResult) -> None:
     assert site.stitch is not None
     down, up = figures_rotation.stitching(site, ("A", "B"), LIGHT).data
     for trace, scores in ((down, site.stitch.source_to_target), (up, site.stitch.target_to_source)):
-        assert list(trace.x) == [scores[arm].value for arm in ("mean", *seams())]
-        lows = [scores[arm].low for arm in ("mean", *seams())]
+        passing = ["mean", *(seam for seam in shown(seams()) if seam in scores.seams)]
+        assert list(trace.x) == [scores[seam].value for seam in passing]
+        lows = [scores[seam].low for seam in passing]
         assert np.allclose(np.array(trace.x) - np.array(trace.error_x.arrayminus), lows)
 
 
@@ -84,7 +89,48 @@ def test_heat_maps_hold_the_tables_and_write_every_cell(
     pairs = figures_rotation.pairs_by_site(results, palette, palette is DARK)
     assert list(pairs.data[0].y) == [f"{r.source} → {r.target}" for r in results]
     written = [a.text for a in pairs.layout.annotations]
-    assert written == [f"{s.ladder['orthogonal'].value:.2f}".replace("-", "−") for r in results for s in r.sites]
+    assert written == [f"{s.ladder[ROTATION].value:.2f}".replace("-", "−") for r in results for s in r.sites]
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_no_pair_that_is_not_aligned_stands_above_a_seed(name: str) -> None:
+    study = open_study(name)
+    found = [study.pair(p.source, p.target) for p in study.file.pairs]
+    failed = [r for r in found if r.verdict is not None and r.verdict.verdict == "not aligned"]
+    assert failed
+    cells = {(r.source, r.target): row for r, row in zip(found, pairs_drawn(found), strict=True)}
+    for pair in failed:
+        own, *references = verdict_axis(study, pair)
+        sister = next(m for m in references if m.name.startswith("sister"))
+        assert own.value < sister.value
+        seeds = [t for t in study.targets(pair.source) if study.model_entry(t).kind == "seed"]
+        for seed in seeds:
+            rows = zip(cells[pair.source, pair.target], cells[pair.source, seed], strict=True)
+            assert all(control < independent for control, independent in rows), (pair.target, seed)
+
+
+def pairs_drawn(results: list[PairResult]) -> Any:
+    """The numbers in the heat map of pairs."""
+    return figures_rotation.pairs_by_site(results, LIGHT, False).data[0].z
+
+
+def test_references_are_measured_pairs_of_the_same_source_and_site() -> None:
+    study = open_study("tales")
+    pair = study.pair("seed0", "seed1")
+    site = deciding_site(pair.sites)
+    own, twin, sister, untrained, shuffled = verdict_axis(study, pair)
+    ladder = {
+        t: next(s for s in study.pair("seed0", t).sites if s.site == site.site).ladder for t in study.targets("seed0")
+    }
+    assert own.estimate == site.ladder[ROTATION]
+    assert (twin.name, twin.estimate) == ("twin: seed0 → twin", ladder["twin"][ROTATION])
+    assert (sister.name, sister.estimate) == ("sister: seed0 → seed2", ladder["seed2"][ROTATION])
+    assert (untrained.name, untrained.estimate) == ("untrained: seed0 → step0", ladder["step0"][ROTATION])
+    assert shuffled.value == max(rotation_nulls(site).shuffled)
+    failed = verdict_axis(study, study.pair("seed0", "step0"))
+    assert failed[0].estimate == ladder["step0"]["affine"] and failed[1].estimate == ladder["twin"]["affine"]
+    drawn = axis.verdict_axis((own, twin, sister, untrained, shuffled), LIGHT)
+    assert [trace.x[0] for trace in drawn.data] == [m.value for m in (own, twin, sister, untrained, shuffled)]
 
 
 def row(name: str, group: str, tokens: int, orthogonal: float) -> TrainingRow:

@@ -16,11 +16,14 @@ import streamlit as st
 import tiny
 from background import until
 from streamlit.testing.v1 import AppTest
+from test_rotation_page import figure, values
 
+from explorer.alignment.pair_verdict import deciding_site, decisive
 from explorer.alignment.verdict import MOSTLY
 from explorer.errors import InputError
 from explorer.models import polypythias as pair_presets
 from explorer.models.shape import ModelShape, read_shape, shape_of
+from explorer.number_text import number as written
 from explorer.palette import LIGHT
 from explorer.pipeline import estimate
 from explorer.pipeline.check_form import Fields, examine
@@ -31,6 +34,7 @@ from explorer.presentation.check import captions as sentences
 from explorer.presentation.rotation import questions as figures_rotation, sites as figures
 from explorer.progress import Report
 from explorer.report import outputs as study_outputs
+from explorer.study import verdict_axis
 from explorer.study.archive import export_study, import_study
 from explorer.study.library import OwnStudy, adopt, open_study, own_names, unfinished_folder
 from explorer.study.shipped import shipped_pair
@@ -326,18 +330,26 @@ def test_the_verdict_its_numbers_and_their_thresholds(checked: OwnStudy) -> None
     assert result.verdict is not None
     shown = html(app)
     assert result.verdict.verdict.capitalize() in shown and result.verdict.next in shown
-    site = sentences.deciding_site(result)
+    site = deciding_site(result.sites)
     assert site.verdict is not None and site.verdict.verdict == result.verdict.verdict
+    assert sentences.meaning(result) in unescape(shown)
+    by = decisive(site)
+    for value in (by.estimate.value, by.nulls.gate):
+        assert f"<b>{written(value)}</b>" in sentences.subline(result)
+    assert by.title in sentences.subline(result) and sentences.subline(result) in shown
+    axis = figure(app, 0)["data"]  # type: ignore[index]
+    assert [float(values(trace, "x")[0]) for trace in axis] == [m.value for m in verdict_axis(study, result)]
+    assert values(axis[0], "x")[0] == by.estimate.value, "the sentence's number is the picture's"
     found = {c.name: c for c in sentences.criteria(result)}
-    rotation = found["EV of the rotation"]
-    assert rotation.value.startswith(f"{site.ladder['orthogonal'].value:.2f}".replace("-", "−"))
-    assert rotation.met == (site.ladder["orthogonal"].low >= 0.8)
-    if site.rho is not None:
-        assert found["ρ = EV rotation / EV affine"].met == (site.rho.low >= MOSTLY)
+    rotation = found["EV of R with one scale"]
+    assert rotation.value.startswith(f"{site.ladder['orthogonal_scale'].value:.2f}".replace("-", "−"))
+    assert rotation.met == (site.ladder["orthogonal_scale"].low >= 0.8)
+    if site.rho_scale is not None:
+        assert found["ρ = EV of R with one scale / EV of the affine map"].met == (site.rho_scale.low >= MOSTLY)
     for c in found.values():
         assert c.value in shown
     table = app.dataframe[0].value
-    assert list(table["EV rotation"]) == [s.ladder["orthogonal"].value for s in result.sites]
+    assert list(table["R with one scale"]) == [s.ladder["orthogonal_scale"].value for s in result.sites]
     assert list(table["site"]) == ["input", "after 2", "end"]
     assert [o.path.name for o in study_outputs.outputs(study)] == [
         "report.html", "report.json", "sites.csv", "rotations.safetensors",
@@ -406,7 +418,7 @@ def test_every_figure_of_the_rotation_page_shows_numbers_of_the_report(checked: 
             "ladder": [t.x[0] for t in figures.ladder(site, LIGHT).data if len(t.x) == 1],
             "stitching": [x for t in figures_rotation.stitching(site, ("A", "B"), LIGHT).data for x in t.x],
         }
-        for name, values in drawn.items():
-            assert values
-            missing = [v for v in values if np.abs(told - v).min() > 1e-6]
+        for name, found in drawn.items():
+            assert found
+            missing = [v for v in found if np.abs(told - v).min() > 1e-6]
             assert not missing, (name, missing)

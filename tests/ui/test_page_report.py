@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from test_rotation_page import APP, figure, values
 
 from explorer.alignment import stitching as stitch
-from explorer.alignment.map_registry import arms, rungs, seams
+from explorer.alignment.map_registry import arms, rungs, seams, shown as drawn
 from explorer.pipeline import run_check as checking
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.sae import fit as sae_fit
@@ -116,7 +116,7 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     assert ceiling == pytest.approx(told["sae"]["ceiling"], abs=2e-3)
 
     ladder = traces(app, 2)
-    for rung, m in rungs().items():
+    for rung, m in drawn(rungs()).items():
         low, high = told["intervals"][f"ev.{rung}"]
         (x,) = values(ladder[m.title], "x")
         assert x == pytest.approx(told["ev"][rung], abs=1e-9)
@@ -141,7 +141,7 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     app.segmented_control(key="ask").set_value("Does the function survive?").run()
     ways = list(traces(app, 2).values())
     for trace, way in zip(ways, ("source_to_target", "target_to_source"), strict=True):
-        assert values(trace, "x") == pytest.approx([told["stitch"][way][arm] for arm in ("mean", *seams())])
+        assert values(trace, "x") == pytest.approx([told["stitch"][way][arm] for arm in ("mean", *drawn(seams()))])
     shown = " ".join(h.proto.body for h in app.get("html"))
     both = checked.report["function"]
     assert f"{both['loss_source']:.3f} and {both['loss_target']:.3f} nats per token, KL {both['kl']:.3f}" in shown
@@ -160,7 +160,7 @@ def test_heat_maps(checked: Checked) -> None:
     assert np.allclose(depths, checked.report["ev_cross_site"])
     app.segmented_control(key="ask").set_value("Other pairs").run()
     pairs = figure(app, 2)["data"][0]["z"]  # type: ignore[index]
-    assert np.allclose(pairs, [[s["ev"]["orthogonal"] for s in checked.report["sites"]]])
+    assert np.allclose(pairs, [[s["ev"]["orthogonal_scale"] for s in checked.report["sites"]]])
     assert set(ANSWERS) == {
         "Which map?", "Is R random?", "Does the function survive?", "How much text?", "Other depths", "Other pairs",
         "Over training",

@@ -1,1 +1,1 @@
-from . import captions as captions
+from . import axis as axis, captions as captions

@@ -9,18 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.alignment import (
     CE_LEAST,
+    DRIFTED_SHARE,
+    DRIFTED_TRACE,
     EV_LEAST,
+    MEANING,
     MOSTLY,
     NEARLY_ALL,
     NULL_MARGIN,
+    ROTATION,
+    SCALE_TOLD,
+    SHARED_SHARE,
+    SHARED_TRACE,
     STRETCHED,
     PairResult,
-    SiteResult,
+    deciding_site,
+    decisive,
     recovered,
+    rotation_nulls,
+    which_is_what,
 )
 from explorer.jobs import JobState, Progress
 from explorer.metrics import Estimate
-from explorer.number_text import interval, minus
+from explorer.number_text import interval, minus, number
 from explorer.pipeline import CheckEstimate, Checkpoint, short_name
 from explorer.study import OwnStudy, StudyFile
 
@@ -34,19 +44,6 @@ INTRODUCTION = (
 EMPTY = "None yet. A check makes one; an archive brings one from elsewhere."
 ROOM = 0.8
 """Share of the machine's memory above which the estimate warns."""
-
-MEANING = {
-    "not assessable": "This pair cannot be assessed.",
-    "not aligned": "Not even an affine map predicts one from the other beyond its controls.",
-    "geometric, not functional": "A rotation fits the rows, but the function does not survive it.",
-    "shared basis": "The two have the same axes already: no rotation is needed.",
-    "rotation-equivalent": "Up to a rotation, the two are the same.",
-    "mostly rotation": "Most of what differs between the two is a rotation.",
-    "affine only": "An affine map takes one to the other; a rotation does not.",
-    "partly rotation": "A rotation explains part of what differs between the two, and not all of it.",
-    "inconclusive": "This text does not settle it.",
-}
-"""What each verdict says, in one sentence."""
 
 
 def duration(seconds: float) -> str:
@@ -109,30 +106,30 @@ def made(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def deciding_site(result: PairResult) -> SiteResult:
-    """The site whose verdict is the pair's: the first of the least favourable ones that count."""
-    assert result.verdict is not None
-    counted = [s for s in result.sites if s.site != "blocks.0.hook_resid_pre"] or list(result.sites)
-    same = (s for s in counted if s.verdict is not None and s.verdict.verdict == result.verdict.verdict)
-    return next(same, counted[0])
-
-
 def headline(result: PairResult) -> str:
-    """The verdict as a sentence for large type (HTML)."""
+    """The verdict for large type (HTML), and where sites differ which of them is called what."""
     assert result.verdict is not None
-    name = result.verdict.verdict
-    return f"<b>{escape(name[0].upper() + name[1:])}.</b> {MEANING[name]}"
+    said = (result.verdict.verdict, which_is_what(result.sites))
+    name, sites = (f"{text[0].upper()}{text[1:]}." if text else "" for text in said)
+    return f"<b>{name}</b> {sites}".strip()
+
+
+def meaning(result: PairResult) -> str:
+    """What the verdict says, and what it does not, in one sentence."""
+    assert result.verdict is not None
+    return MEANING[result.verdict.verdict]
 
 
 def subline(result: PairResult) -> str:
-    """The numbers of the deciding site in one sentence (HTML)."""
-    site = deciding_site(result)
-    orthogonal, affine = site.ladder["orthogonal"].value, site.ladder["affine"].value
-    ce = recovered(site, "orthogonal")
-    return minus(
-        f"At the site <b>{escape(site.label)}</b>, one rotation predicts <b>{orthogonal:.2f}</b> of A's rows from B's, an "
-        f"affine map <b>{affine:.2f}</b>; stitched through the rotation, the model recovers <b>{ce.estimate.value:.2f}</b> "
-        f"of its loss ({ce.where})."
+    """The one number on which the verdict rests, and its largest null (HTML)."""
+    site = deciding_site(result.sites)
+    by, scale = decisive(site), site.rotation.scale
+    told = scale is not None and by.rung == ROTATION and abs(scale - 1) > SCALE_TOLD
+    scaled = f" (s = {number(scale)})" if told else ""
+    return (
+        f"At the site <b>{escape(site.label)}</b>, {by.title}{scaled} predicts <b>{number(by.estimate.value)}</b> "
+        f"[{number(by.estimate.low)}, {number(by.estimate.high)}] of A's rows from B's; the largest of its nulls "
+        f"<b>{number(by.nulls.gate)}</b>."
     )
 
 
@@ -152,28 +149,26 @@ class Criterion:
 
 def criteria(result: PairResult) -> list[Criterion]:
     """The numbers that decide, in the order of the rules, at the deciding site."""
-    site = deciding_site(result)
-    ladder = site.ladder
-    null, affine_null = site.nulls.gate, site.nulls_affine.gate
-    ce = recovered(site, "orthogonal")
-    found = [
-        _criterion(
-            "EV of the affine map",
-            ladder["affine"],
-            affine_null + NULL_MARGIN,
-            f"above {affine_null + NULL_MARGIN:.2f}, its largest control + {NULL_MARGIN}",
-        )
-    ]
-    if site.rho is not None:
+    site = deciding_site(result.sites)
+    ladder, rho, rotation = site.ladder, site.rho_scale, site.ladder[ROTATION]
+    null, affine_null = rotation_nulls(site).gate, site.nulls_affine.gate + NULL_MARGIN
+    ce, share = recovered(site), site.rotation.identity_share
+    asked = f"above {affine_null:.2f}, its largest null + {NULL_MARGIN}"
+    found = [_criterion("EV of the affine map", ladder["affine"], affine_null, asked)]
+    least = [part * rotation.value for part in (SHARED_SHARE, DRIFTED_SHARE)]
+    asked = f"at least {least[0]:.2f} (shared basis), {least[1]:.2f} (drifted)"
+    found.append(_criterion("EV of the translation", ladder["translation"], least[1], asked))
+    asked = f"at least {SHARED_TRACE} (shared basis), {DRIFTED_TRACE} (drifted)"
+    found.append(Criterion("tr(M)/ΣS", number(share), asked, share >= DRIFTED_TRACE))
+    if rho is not None:
         asked = f"at least {MOSTLY} (mostly rotation), {NEARLY_ALL} (rotation-equivalent)"
-        found.append(_criterion("ρ = EV rotation / EV affine", site.rho, MOSTLY, asked))
-    found.append(_criterion("EV of the rotation", ladder["orthogonal"], EV_LEAST, f"at least {EV_LEAST}"))
+        found.append(_criterion("ρ = EV of R with one scale / EV of the affine map", rho, MOSTLY, asked))
+    found.append(_criterion("EV of R with one scale", rotation, EV_LEAST, f"at least {EV_LEAST}"))
     found.append(_criterion(f"CE recovered, {ce.where}", ce.estimate, CE_LEAST, f"at least {CE_LEAST}"))
-    if site.rho_scale is not None:
+    if rho is not None:
         asked = f"upper bound at least {STRETCHED} (else affine only)"
-        found.append(Criterion("ρ with one scale", interval(site.rho_scale), asked, site.rho_scale.high >= STRETCHED))
-    asked = f"above {null:.2f}, its largest control"
-    found.append(_criterion("EV of rotation and one scale", ladder["orthogonal_scale"], null, asked))
+        found.append(Criterion("ρ again", interval(rho), asked, rho.high >= STRETCHED))
+    found.append(_criterion("EV of R with one scale again", rotation, null, f"above {null:.2f}, its largest null"))
     return found
 
 
@@ -209,11 +204,11 @@ def site_table(result: PairResult) -> pd.DataFrame:
             {
                 "site": s.label,
                 "verdict": s.verdict.verdict if s.verdict is not None else "",
-                "EV rotation": s.ladder["orthogonal"].value,
+                "R with one scale": s.ladder[ROTATION].value,
+                "its largest null": rotation_nulls(s).gate,
                 "EV affine": s.ladder["affine"].value,
-                "ρ": s.rho.value if s.rho is not None else None,
-                "CE recovered": recovered(s, "orthogonal").estimate.value if s.stitch is not None else None,
-                "largest control": s.nulls.gate,
+                "ρ": s.rho_scale.value if s.rho_scale is not None else None,
+                "CE recovered": recovered(s).estimate.value if s.stitch is not None else None,
                 "token lookup": s.token.lookup.value,
             }
             for s in result.sites
@@ -223,7 +218,7 @@ def site_table(result: PairResult) -> pd.DataFrame:
 
 SITE_COLUMNS: dict[str, Any] = {
     name: {"type_config": {"type": "number", "format": "%.2f"}}
-    for name in ("EV rotation", "EV affine", "ρ", "CE recovered", "largest control", "token lookup")
+    for name in ("R with one scale", "its largest null", "EV affine", "ρ", "CE recovered", "token lookup")
 }
 """Column formats of the table of sites (Streamlit's column_config as plain data)."""
 
@@ -243,8 +238,8 @@ HELP = r"""
 **What is checked.** Both models read the same text. At every site a ladder of maps from B's residual stream to A's is fitted on 60 % of the documents and scored on another 20 %: nothing, a shift, a signed permutation,
 a rotation, a rotation with one scale, an affine map. Controls are fitted in the same way to pairs that do not belong together (19 shuffled pairings) and to three untrained copies of B.
 
-**The verdict** is the first rule that holds, from *not aligned* to *inconclusive*; the pair is called what its least favourable site is called. ρ is the share of what an affine map explains that a rotation
-explains as well. *CE recovered* runs one model up to the site and the other from there: 1 is as good as the model itself, 0 as bad as no context at all. Intervals are 95 % over documents; maps are not refitted.
+**The verdict** is the first rule that holds, from *not aligned* to *inconclusive*; the pair is called what its least favourable site is called. Its sentence quotes one number, R with one scale at that site, and the largest
+of its nulls; below it stand a twin, a sister and an untrained target where there are any. ρ is the share of what an affine map explains that R with one scale explains as well. *CE recovered* runs one model up to the site and the other from there: 1 is as good as the model itself, 0 as bad as no context at all. Intervals are 95 % over documents; maps are not refitted.
 
 **What to expect.** Two independent seeds of a small model are usually *partly rotation*: single features and vectors transfer, others do not. A model against its own rotated twin is *rotation-equivalent*.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.alignment import PairResult, SiteResult, StitchScores, deviates
+from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates
 from explorer.narrative import from_identity, paper_test
 from explorer.number_text import interval, minus
 from explorer.presentation.rotation.sites import controls
@@ -157,13 +157,13 @@ def depths(result: PairResult) -> list[str]:
 def pairs(results: list[PairResult]) -> list[str]:
     """How the study's pairs compare."""
     middle = len(results[0].sites) // 2
-    ranked = sorted(results, key=lambda r: r.sites[middle].ladder["orthogonal"].value, reverse=True)
+    ranked = sorted(results, key=lambda r: r.sites[middle].ladder[ROTATION].value, reverse=True)
     best, worst = ranked[0], ranked[-1]
     label = best.sites[middle].label
 
     def line(word: str, r: PairResult) -> str:
         v = f", verdict: {r.verdict.verdict}" if r.verdict is not None else ""
-        return f"<b>{word}</b> at the site {label}: {r.source} → {r.target}, {r.sites[middle].ladder['orthogonal'].value:.2f}{v}."
+        return f"<b>{word}</b> at the site {label}: {r.source} → {r.target}, {r.sites[middle].ladder[ROTATION].value:.2f}{v}."
 
     return [minus(line("Best aligned", best)), minus(line("Least aligned", worst))]
 

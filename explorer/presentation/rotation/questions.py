@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from explorer.alignment import FitCurve, PairResult, SiteResult, Spectrum, seams
+from explorer.alignment import ROTATION, FitCurve, PairResult, SiteResult, Spectrum, seams, shown
 from explorer.number_text import number
 from explorer.palette import DASHES, Palette
 from explorer.presentation.rotation.sites import base_layout
@@ -106,7 +106,7 @@ def stitching(site: SiteResult, names: tuple[str, str], palette: Palette) -> go.
     """CE recovered at a seam, by what passes it: one dot with its interval for each direction."""
     assert site.stitch is not None
     figure = go.Figure()
-    known = {seam: m for seam, m in seams().items() if seam in site.stitch.source_to_target.seams}
+    known = {seam: m for seam, m in shown(seams()).items() if seam in site.stitch.source_to_target.seams}
     passing = [("mean", "mean row", "null"), *((seam, m.title, m.colour) for seam, m in known.items())]
     a, b = names
     ways = (
@@ -160,8 +160,8 @@ def cross_site(result: PairResult, palette: Palette, dark: bool) -> go.Figure:
 
 
 def pairs_by_site(results: Sequence[PairResult], palette: Palette, dark: bool) -> go.Figure:
-    """Direct EV of R for every measured pair of a study at every site."""
-    values = [[s.ladder["orthogonal"].value for s in r.sites] for r in results]
+    """EV of R with one scale, on which verdicts rest, for every measured pair of a study at every site."""
+    values = [[s.ladder[ROTATION].value for s in r.sites] for r in results]
     names = [f"{r.source} → {r.target}" for r in results]
     figure = _heat(values, [s.label for s in results[0].sites], names, palette, dark)
     figure.update_xaxes(title="site")

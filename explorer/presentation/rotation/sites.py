@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from explorer.alignment import MAPS, PairResult, SiteResult, arms, rungs
+from explorer.alignment import MAPS, PairResult, SiteResult, arms, rungs, shown
 from explorer.number_text import number
 from explorer.palette import HATCH, Palette
 
@@ -112,7 +112,7 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     beside = [("token lookup", site.token.lookup), ("R beyond the token", site.token.residual)]
     dots = [
         (m.title, site.ladder[rung], palette.arm(m.colour), "circle", f"<br>{m.meaning}")
-        for rung, m in rungs().items()
+        for rung, m in shown(rungs()).items()
         if rung in site.ladder.rungs
     ]
     dots += [(title, e, palette.ink, "diamond-open", "") for title, e in beside if e is not None]

@@ -40,7 +40,7 @@ FULL = 0.85
 LIMITS = (
     ("shuffled", "R of shuffled pairs", "null"),
     ("orthogonal", "rotation R", "rotated"),
-    ("orthogonal_scale", "R and one scale", "rotated"),
+    ("orthogonal_scale", "R with one scale", "rotated"),
     ("affine", "affine map", "affine"),
 )
 

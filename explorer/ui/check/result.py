@@ -6,9 +6,11 @@ from html import escape
 
 import streamlit as st
 
-from explorer.presentation.check import captions as sentences
+from explorer.alignment import deciding_site
+from explorer.presentation.check import axis as check_figures, captions as sentences
 from explorer.presentation.rotation import sites as figures
 from explorer.report import Output, outputs as study_outputs
+from explorer.study import verdict_axis
 from explorer.ui.charts import chart
 from explorer.ui.frame import View
 from explorer.ui.pages import PAGES
@@ -23,9 +25,12 @@ def draw_verdict(view: View) -> None:
     st.html(f"<p class='fact quiet'>{sentences.who(view.study.file, result)}</p>")
     st.html(f"<p class='large'>{sentences.headline(result)}</p>")
     st.html(f"<p class='verdict'>{sentences.subline(result)}</p>")
+    figure = check_figures.verdict_axis(verdict_axis(view.study, result), view.palette)
+    chart(figure, "check_axis", "The number on which the verdict rests, beside its references; both are in the text.")
+    st.html(f"<p class='fact'>{escape(sentences.meaning(result))}</p>")
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)
-    st.markdown(f"#### What decided it, at the site {sentences.deciding_site(result).label}")
+    st.markdown(f"#### What decided it, at the site {deciding_site(result.sites).label}")
     st.html(sentences.criteria_table(result))
     reasons = (reason[0].upper() + reason[1:] for reason in result.verdict.reasons)
     st.html("".join(f"<p class='fact quiet'>{escape(reason)}.</p>" for reason in reasons))

@@ -80,7 +80,7 @@ def _depths(view: View) -> None:
 
 def _pairs(view: View) -> None:
     results: list[PairResult] = [cache.pair(view.where, p.source, p.target) for p in view.study.file.pairs]
-    alt = "Explained variance of R for every pair of the study at every site; the numbers stand in the cells."
+    alt = "Explained variance of R with one scale for every pair of the study at every site, a number a cell."
     draw = partial(figures_rotation.pairs_by_site, results, view.palette, view.palette is DARK)
     _answer(view, draw, "pairs", alt, rotation_sentences.pairs(results))
 

@@ -1,0 +1,57 @@
+"""The one number on which a pair's verdict rests, on one axis with what it is to be read against."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from explorer.alignment import Decisive, PairResult, SiteResult, deciding_site, decisive
+from explorer.metrics import Estimate
+from explorer.study.schema import ModelKind
+from explorer.study.study import Study
+
+ROLES: dict[ModelKind, str] = {"twin": "twin", "seed": "sister", "untrained": "untrained"}
+"""What a target of each kind is called on the axis."""
+
+
+class Mark(NamedTuple):
+    """One number on the axis."""
+
+    name: str
+    """What it is, in words."""
+    value: float
+    """EV of the source's rows by the map on which the verdict rests."""
+    estimate: Estimate | None
+    """With its interval; None for the largest of several refits, and for the positive control."""
+    colour: str
+    """Field of `Palette` that draws it."""
+
+
+def verdict_axis(study: Study, result: PairResult) -> tuple[Mark, ...]:
+    """A pair's deciding number, and its references at the same site: the twin, a sister seed, an untrained target, and
+    shuffled pairs.
+
+    Each is a measured pair of the study with the same source where there is one; else the twin is the positive control,
+    the untrained target the largest untrained null, and there is no sister. Needs a result with a verdict.
+    """
+    site = deciding_site(result.sites)
+    number = decisive(site)
+    own = Mark(f"this pair: {result.source} → {result.target}", number.estimate.value, number.estimate, number.colour)
+    twin, sister, untrained = (_measured(study, result, site, number, kind) for kind in ROLES)
+    if twin is None and result.control is not None:
+        reached = result.control.ev[result.sites.index(site)]
+        twin = Mark(f"twin: {result.source} and itself, rotated", reached, None, "source")
+    if untrained is None and number.nulls.untrained:
+        untrained = Mark("untrained: largest of its nulls", max(number.nulls.untrained), None, "null")
+    shuffled = Mark("shuffled pairs: largest of its nulls", max(number.nulls.shuffled), None, "null")
+    return tuple(mark for mark in (own, twin, sister, untrained, shuffled) if mark is not None)
+
+
+def _measured(study: Study, result: PairResult, site: SiteResult, number: Decisive, kind: ModelKind) -> Mark | None:
+    """The first other pair of the same source whose target is of a kind, at the same site."""
+    for target in study.targets(result.source):
+        if target == result.target or study.model_entry(target).kind != kind:
+            continue
+        found = next(s for s in study.pair(result.source, target).sites if s.site == site.site)
+        estimate = found.ladder[number.rung]
+        return Mark(f"{ROLES[kind]}: {result.source} → {target}", estimate.value, estimate, "source")
+    return None
