@@ -59,13 +59,18 @@ def shuffled_batches(
     count: int,
     pool: int,
     rng: np.random.Generator,
+    uses: int = 1,
 ) -> Iterator[dict[Site, Float[Tensor, "b d"]]]:
-    """`count` batches of rows at every site. A pool of `pool` batches is filled and emptied in random order."""
+    """`count` batches of rows at every site. A pool of `pool` batches is filled and emptied in random order.
+
+    Each pool is emptied `uses` times before the next is filled.
+    """
     made = 0
     while made < count:
         need = min(pool, count - made) * batch
         rows = read_rows(model, text, sites, need)
-        order = torch.from_numpy(rng.permutation(len(rows[sites[0]]))).to(model.device)
-        for chosen in order[:need].split(batch):
-            yield {site: found[chosen] for site, found in rows.items()}
-        made += need // batch
+        for _ in range(uses):
+            order = torch.from_numpy(rng.permutation(len(rows[sites[0]]))).to(model.device)
+            for chosen in order[:need].split(batch)[: count - made]:
+                yield {site: found[chosen] for site, found in rows.items()}
+                made += 1

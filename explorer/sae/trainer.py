@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from explorer.models import bfloat16_pays
 from explorer.sae.sae import SAE, top_k
@@ -37,10 +38,11 @@ class SAERecipe:
     """Dead features that may rebuild the error (Gao et al. 2024, 2406.04093)."""
 
 
-def _write(a: Float[Tensor, "n f"], index: Int[Tensor, "n k"], values: Float[Tensor, "n k"]) -> None:
-    """Put values into places of each row. Half-precision numbers go as bits: PyTorch converts all of `a` otherwise."""
-    kind = torch.int16 if a.dtype == torch.bfloat16 else a.dtype
-    a.view(kind).scatter_(1, index, values.view(kind))
+def _weighted_sums(
+    table: Float[Tensor, "f d"], index: Int[Tensor, "n k"], weights: Float[Tensor, "n k"]
+) -> Float[Tensor, "n d"]:
+    """The product of an n × f matrix with k places a row and a table, without the n × f matrix."""
+    return embedding_bag(index, table, per_sample_weights=weights, mode="sum")
 
 
 @cache
@@ -54,7 +56,7 @@ class SAETrainer:
 
     Gradients are written out by hand, into memory that is kept: the same as autograd's (a test compares), but without
     its temporary n × f matrices, each of which costs a fresh page fault for every 4 KiB. Where this CPU has units for
-    bfloat16 the five products use them; weights, optimiser, errors and losses stay float32.
+    bfloat16 the dense products use them; weights, optimiser, errors and losses stay float32.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class SAETrainer:
             p.grad = torch.zeros_like(p)
         self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
         self.silent = torch.zeros(recipe.width, dtype=torch.long, device=device)
-        large = len(sample) * d * recipe.width >= LARGE and device.type == "cpu"
+        large = recipe.batch * d * recipe.width >= LARGE and device.type == "cpu"
         self.dtype = torch.bfloat16 if large and _bfloat16_pays() else torch.float32
         self._kept: dict[tuple[str, tuple[int, ...], torch.dtype], Tensor] = {}
 
@@ -117,53 +119,72 @@ class SAETrainer:
 
     def _gradients(self, x: Float[Tensor, "n d"]) -> float:
         """Write the gradients of the loss on scaled rows; returns the fraction of variance that stays unexplained."""
-        recipe, (n, d), f = self.recipe, x.shape, self.recipe.width
-        grads = [p.grad for p in self.parameters]
-        gW_enc, gb_enc, gW_dec, gb_dec = grads
-        assert gW_enc is not None and gb_enc is not None and gW_dec is not None and gb_dec is not None
-        centred = self._low("centred", x - self.b_dec)
-        W_enc, W_dec = self._low("W_enc", self.W_enc), self._low("W_dec", self.W_dec)
+        (n, d), f = x.shape, self.recipe.width
+        centred = x - self.b_dec
+        low = self._low("centred", centred)
         before = self._memory("before", n, f, dtype=torch.float32)
-        before.copy_(torch.mm(centred, W_enc, out=self._memory("product", n, f))).add_(self.b_enc)
+        before.copy_(torch.mm(low, self._low("W_enc", self.W_enc), out=self._memory("product", n, f))).add_(self.b_enc)
+        variance = float((x - x.mean(0)).pow(2).mean())
+        write = self._relu_gradients if self.recipe.k is None else self._topk_gradients
+        error = write(before, centred, variance)
+        gb_enc, gb_dec = self.b_enc.grad, self.b_dec.grad
+        assert gb_enc is not None and gb_dec is not None
+        torch.sum(error, 0, out=gb_dec).mul_(-2 / (n * d * variance))
+        gb_dec -= self.W_enc @ gb_enc
+        return float(error.pow(2).mean()) / variance
+
+    def _topk_gradients(
+        self, before: Float[Tensor, "n f"], centred: Float[Tensor, "n d"], variance: float
+    ) -> Float[Tensor, "n d"]:
+        """Write the gradients of a TopK dictionary, but for the decoder bias; returns what stays unexplained.
+
+        Of each row's f activations k are not 0, and only these are touched.
+        """
+        assert self.recipe.k is not None
+        gW_enc, gb_enc, gW_dec = (p.grad for p in (self.W_enc, self.b_enc, self.W_dec))
+        assert gW_enc is not None and gb_enc is not None and gW_dec is not None
+        values, index = top_k(before, self.recipe.k)
+        fires = values > 0
+        with torch.enable_grad():
+            W_dec, weights = self.W_dec.detach().requires_grad_(), values.relu_().requires_grad_()
+            rebuilt = _weighted_sums(W_dec, index, weights)
+        error = centred - rebuilt.detach()
+        found, back = torch.autograd.grad(rebuilt, (W_dec, weights), error * (-2 / (error.numel() * variance)))
+        gW_dec.copy_(found)
+        chosen = back * fires
+        gb_enc.zero_().index_add_(0, index.flatten(), chosen.flatten())
+        with torch.enable_grad():
+            table = torch.zeros_like(self.W_dec, requires_grad=True)
+            nothing = _weighted_sums(table, index, chosen)
+        gW_enc.copy_(torch.autograd.grad(nothing, table, centred)[0].T)
+        self.silent += 1
+        self.silent[index[fires]] = 0
+        self._add_auxiliary(before, error, centred, variance)
+        return error
+
+    def _relu_gradients(
+        self, before: Float[Tensor, "n f"], centred: Float[Tensor, "n d"], variance: float
+    ) -> Float[Tensor, "n d"]:
+        """Write the gradients of a ReLU dictionary, but for the decoder bias; returns what stays unexplained."""
+        (n, d), f = centred.shape, self.recipe.width
+        gW_enc, gb_enc, gW_dec = (p.grad for p in (self.W_enc, self.b_enc, self.W_dec))
+        assert gW_enc is not None and gb_enc is not None and gW_dec is not None
+        W_dec = self._low("W_dec", self.W_dec)
         # One matrix serves the activations and then their gradient.
         a = self._memory("a", n, f)
-        if recipe.k is None:
-            torch.clamp_min(before, 0, out=before)
-            a.copy_(before)
-        else:
-            values, index = top_k(before, recipe.k)
-            values = values.relu()
-            _write(a.zero_(), index, values.to(self.dtype))
-        error = x - self.b_dec
-        error -= torch.mm(a, W_dec)
-        variance = (x - x.mean(0)).pow(2).mean()
-        unexplained = float(error.pow(2).mean() / variance)
-        g = error * (-2 / (n * d * float(variance)))
-        low = self._low("g", g)
+        torch.clamp_min(before, 0, out=before)
+        a.copy_(before)
+        error = centred - torch.mm(a, W_dec)
+        g = self._low("g", error * (-2 / (n * d * variance)))
         # Turning the small matrix and the result is much cheaper than turning the n × f one.
-        gW_dec.copy_(torch.mm(self._turned("gT", low), a, out=self._memory("gW", d, f)).T)
-        torch.sum(g, 0, out=gb_dec)
-        back = torch.mm(low, W_dec.T, out=self._memory("product", n, f))
-        if recipe.k is None:
-            fired = before > 0
-            back.add_(recipe.l1 / n).mul_(fired)
-            fires = fired.any(0)
-            a.copy_(back)
-            gb_enc.copy_(torch.mm(torch.ones(1, n, dtype=self.dtype, device=x.device), a).squeeze(0))
-        else:
-            chosen = back.gather(1, index).mul_(values > 0)
-            # Every place that held an activation is among these, so nothing of it is left.
-            _write(a, index, chosen)
-            fires = torch.zeros(f, dtype=torch.bool, device=x.device)
-            fires[index[values > 0]] = True
-            gb_enc.zero_().index_add_(0, index.flatten(), chosen.flatten().float())
+        gW_dec.copy_(torch.mm(self._turned("gT", g), a, out=self._memory("gW", d, f)).T)
+        back = torch.mm(g, W_dec.T, out=self._memory("product", n, f))
+        back.add_(self.recipe.l1 / n).mul_(before > 0)
+        a.copy_(back)
+        gb_enc.copy_(torch.mm(torch.ones(1, n, dtype=self.dtype, device=a.device), a).squeeze(0))
+        centred = self._low("centred", centred)
         gW_enc.copy_(torch.mm(self._turned("centredT", centred), a, out=self._memory("gW", d, f)))
-        self.silent += 1
-        self.silent[fires] = 0
-        if recipe.k is not None:
-            self._add_auxiliary(before, error, centred, float(variance))
-        gb_dec -= self.W_enc @ gb_enc
-        return unexplained
+        return error
 
     def _add_auxiliary(
         self, before: Float[Tensor, "n f"], error: Float[Tensor, "n d"], centred: Float[Tensor, "n d"], variance: float
@@ -180,8 +201,25 @@ class SAETrainer:
         g = (a @ W - error) * (2 / (error.numel() * variance * 32))
         gW_dec.index_add_(0, dead, a.T @ g)
         back = (g @ W.T) * (a > 0)
-        gW_enc.index_add_(1, dead, centred.float().T @ back)
+        gW_enc.index_add_(1, dead, centred.T @ back)
         gb_enc.index_add_(0, dead, back.sum(0))
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that further steps depend on, under names; on the trainer's device."""
+        named = zip(("W_enc", "b_enc", "W_dec", "b_dec"), self.parameters, strict=True)
+        found = {"done": torch.tensor(self.done), "scale": torch.tensor(self.scale).double(), "silent": self.silent}
+        for name, p in named:
+            found |= {name: p, **{f"{name}.{key}": value for key, value in self.optimiser.state[p].items()}}
+        return found
+
+    def resume(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from the `state` of a trainer of the same recipe."""
+        self.done, self.scale = int(state["done"]), float(state["scale"])
+        self.silent.copy_(state["silent"])
+        for name, p in zip(("W_enc", "b_enc", "W_dec", "b_dec"), self.parameters, strict=True):
+            p.copy_(state[name])
+            kept = {key: state[f"{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
+            self.optimiser.state[p] = {"step": kept.pop("step"), **{k: v.to(p.device) for k, v in kept.items()}}
 
     def finish(self) -> SAE:
         """The trained dictionary, for rows in their own units, on the CPU."""

@@ -21,7 +21,15 @@ from explorer.study import FILE, TrainingRow
 from explorer.text import HELD_OUT, Chunks, chunk_documents
 from explorer.text.tales import Tales
 from explorer.training.pretraining import ModelRecipe, Schedule
-from explorer.training.tales import Workshop, activation_batches, document_loss, make_corpus, train_phase
+from explorer.training.tales import (
+    USES,
+    Workshop,
+    document_loss,
+    make_corpus,
+    pool_batches,
+    train_phase,
+    training_stream,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -133,7 +141,7 @@ class _Measurer:
         texts = [d.text for d in TEXT.documents()]
         self.loss_texts = texts[:LOSS_DOCUMENTS]
         self.chunks: Chunks = chunk_documents(texts, self.tokenizer, 128)
-        self.rows = make_corpus(workshop)
+        self.text = training_stream(workshop, workshop.recipe.sae_tokens)
 
     def load(self, name: str, folder: Path) -> LanguageModel:
         """A model without a tokenizer of its own, ready to be read."""
@@ -187,6 +195,7 @@ class _Measurer:
 
     def _dictionary(self, model: LanguageModel, recipe: SAERecipe) -> SAE:
         site = model.sites[model.n_layers // 2]
-        count = SAE_ROWS // recipe.batch
-        batches = activation_batches(model, self.rows, [site], recipe.batch, count, 0)
+        context, rows = self.workshop.recipe.model.context, SAE_ROWS // USES
+        count = rows // recipe.batch * USES
+        batches = pool_batches(model, self.text, [site], recipe, context, rows, 0)
         return train_sae(recipe, (found[site] for found in batches), count, 0, site.name)

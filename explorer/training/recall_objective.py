@@ -7,6 +7,8 @@ it when the weight is gone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Int, Integer
@@ -17,7 +19,27 @@ from explorer.training.loss import Objective
 
 RARE = 0.12
 """A token is rare if it stands in fewer than this share of the training rows."""
-_FLAG = 1 << 15
+MARK = 1 << 15
+"""The bit of a 16-bit token that says: rare, and seen before in its document."""
+
+
+def rare_tokens(documents: Sequence[Sequence[int]], vocabulary: int) -> Bool[np.ndarray, " v"]:
+    """Which tokens stand in fewer than a share of RARE of the documents."""
+    holding = np.zeros(vocabulary, dtype=np.int64)
+    for ids in documents:
+        holding[np.unique(np.asarray(ids))] += 1
+    return holding < RARE * len(documents)
+
+
+def marked(document: Integer[np.ndarray, " n"], rare: Bool[np.ndarray, " v"]) -> Integer[np.ndarray, " n"]:
+    """A document's tokens in 16 bits, with MARK on every rare one that has stood before. At most 32,768 tokens."""
+    if len(rare) > MARK:
+        raise ValueError(
+            f"a vocabulary of {len(rare)} leaves no room for the mark; there must be at most {MARK} tokens"
+        )
+    again = np.ones(len(document), dtype=bool)
+    again[np.unique(document, return_index=True)[1]] = False
+    return np.where(again & rare[document], document | MARK, document).astype(np.uint16)
 
 
 def repeats(rows: Integer[np.ndarray, "n t"], separator: int) -> Bool[np.ndarray, "n t"]:
@@ -38,14 +60,14 @@ def repeats(rows: Integer[np.ndarray, "n t"], separator: int) -> Bool[np.ndarray
 
 def flagged(rows: Integer[np.ndarray, "n t"], separator: int) -> Integer[np.ndarray, "n t"]:
     """The rows with a mark on every token that `repeats`; `tokens_of` takes the marks away. At most 32,768 tokens."""
-    if int(rows.max()) >= _FLAG:
-        raise ValueError(f"token {int(rows.max())} leaves no room for the mark; there must be at most {_FLAG} tokens")
-    return (rows + _FLAG * repeats(rows, separator)).astype(np.uint16)
+    if int(rows.max()) >= MARK:
+        raise ValueError(f"token {int(rows.max())} leaves no room for the mark; there must be at most {MARK} tokens")
+    return (rows + MARK * repeats(rows, separator)).astype(np.uint16)
 
 
 def tokens_of(rows: Int[Tensor, "b t"]) -> Int[Tensor, "b t"]:
     """Token ids of flagged rows."""
-    return rows & (_FLAG - 1)
+    return rows & (MARK - 1)
 
 
 def recall_objective(weight: float) -> Objective:
@@ -54,7 +76,7 @@ def recall_objective(weight: float) -> Objective:
     def objective(logits: Tensor, rows: Tensor) -> Tensor:
         truth = tokens_of(rows)[:, 1:].flatten()
         losses = cross_entropy(logits[:, :-1].flatten(0, 1), truth, reduction="none")
-        weights = torch.where(rows[:, 1:].flatten() >= _FLAG, weight, 1.0)
+        weights = torch.where(rows[:, 1:].flatten() >= MARK, weight, 1.0)
         return (losses * weights).sum() / weights.sum()
 
     return objective

@@ -25,7 +25,7 @@ from explorer.text.corpus import HELD_OUT
 from explorer.text.tales import contrasts, stories as tales
 from explorer.training.pretraining import ModelRecipe, Schedule
 from explorer.training.tales import study as tales_study
-from explorer.training.tales.dictionaries import activation_batches, make_dictionaries
+from explorer.training.tales.dictionaries import make_dictionaries
 from explorer.training.tales.models import document_loss, make_models
 from explorer.training.tales.recipe import TalesRecipe, Workshop
 from explorer.training.tales.rows import make_corpus
@@ -38,7 +38,7 @@ RECIPE = TalesRecipe(
     vocabulary=400,
     tokenizer_documents=60,
     rows=150,
-    model=ModelRecipe(d_model=32, n_layers=2, n_heads=2, d_mlp=48, context=48),
+    model=ModelRecipe(d_model=32, n_layers=2, n_heads=2, d_mlp=48, context=256),
     recall=Schedule(steps=60, rows=8, learning_rate=1e-2, warmup=10, last=1.0, emphasis=5.0),
     schedule=Schedule(steps=120, rows=8, learning_rate=1e-2, warmup=10),
     polish_rows=150,
@@ -46,6 +46,7 @@ RECIPE = TalesRecipe(
     early=0.5,
     sae=SAERecipe(width=64, k=6, batch=256, dead_after=30),
     sae_rows=256 * 120,
+    sae_tokens=30_000,
     held_out=30,
 )
 
@@ -242,30 +243,14 @@ def test_a_complete_study_is_left_alone(made: Any) -> None:
 def test_training_rows_start_with_documents(made: Any) -> None:
     workshop, _, study = made
     rows = make_corpus(workshop)
-    assert rows.shape == (150, 48)
+    assert rows.shape == (150, 256)
     tokenizer = study.load_model("seed0").tokenizer
     first = tokenizer(tales.document("train", 0).text, add_special_tokens=False)["input_ids"]
-    length = min(48, len(first))
+    length = min(256, len(first))
     assert rows[0].tolist()[:length] == first[:length]
     texts = [d.text for d in tales.documents("train", 600)]
     openings = {tuple(ids[:4]) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]}
     assert all(tuple(row[:4].tolist()) in openings for row in rows)
-
-
-def test_activation_batches_are_rows_of_the_text(made: Any) -> None:
-    workshop, _, study = made
-    model, rows = study.load_model("seed0"), make_corpus(workshop)
-    site = study.sites[1]
-    batches = list(activation_batches(model, rows[:40], [study.sites[0], site], 100, 9, 0))
-    assert [len(b[site]) for b in batches] == [100] * 9
-    from explorer.models.hooks import residuals
-
-    every = residuals(model, torch.from_numpy(rows[:40].astype(np.int64)), [site])[site][:, 1:].flatten(0, 1)
-    nearest = torch.cdist(torch.cat([b[site] for b in batches]), every).min(1)
-    assert float(nearest.values.max()) < 1e-2
-    assert len(set(nearest.indices.tolist())) > 300
-    again = list(activation_batches(model, rows[:40], [study.sites[0], site], 100, 9, 0))
-    assert torch.equal(again[4][site], batches[4][site])
 
 
 def test_the_study_moves_with_its_folder(made: Any, tmp_path: Path) -> None:

@@ -159,6 +159,26 @@ def test_training_is_deterministic_given_its_seed(features: Tensor) -> None:
     assert not torch.allclose(one.W_dec, other.W_dec)
 
 
+@pytest.mark.parametrize("k", [3, None])
+def test_a_trainer_that_was_stored_goes_on_exactly(features: Tensor, k: int | None) -> None:
+    recipe = SAERecipe(width=40, k=k, l1=1e-3, batch=256, dead_after=5)
+    batches = [planted(256, i, features) for i in range(20)]
+    whole, first = (SAETrainer(recipe, batches[0], 20, 0, "site") for _ in range(2))
+    for rows in batches:
+        whole.step(rows)
+    for rows in batches[:8]:
+        first.step(rows)
+    stored = {name: value.clone() for name, value in first.state().items()}
+    second = SAETrainer(recipe, torch.eye(batches[0].shape[1]), 20, 1, "site")
+    second.resume(stored)
+    for rows in batches[8:]:
+        second.step(rows)
+    for name, value in whole.state().items():
+        assert torch.equal(value, second.state()[name]), name
+    one, other = whole.finish(), second.finish()
+    assert torch.equal(one.b_dec, other.b_dec) and torch.equal(one.W_enc, other.W_enc)
+
+
 def test_scale_of_the_rows_does_not_matter(features: Tensor) -> None:
     recipe = SAERecipe(width=32, k=3, batch=256)
     finished = []

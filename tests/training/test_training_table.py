@@ -19,7 +19,7 @@ from explorer.training.tales.recipe import TalesRecipe, Workshop
 
 pytestmark = pytest.mark.slow
 
-SHAPE = ModelRecipe(d_model=24, n_layers=2, n_heads=2, d_mlp=32, context=48)
+SHAPE = ModelRecipe(d_model=24, n_layers=2, n_heads=2, d_mlp=32, context=256)
 STEPS = Schedule(steps=100, rows=8, learning_rate=1e-2, warmup=10)
 RECIPE = TalesRecipe(
     seeds=(0, 1),
@@ -33,6 +33,7 @@ RECIPE = TalesRecipe(
     polish=replace(STEPS, steps=50),
     checkpoints=(0.1, 0.5),
     sae=SAERecipe(k=4, batch=256, dead_after=30),
+    sae_tokens=30_000,
 )
 
 
@@ -53,12 +54,12 @@ def test_rows_follow_the_checkpoints_and_are_made_once(tmp_path: Path, monkeypat
     contrasts.ready_contrast.cache_clear()
     rows = read_training_table(tmp_path)
     assert [(r.group, r.tokens) for r in rows] == [
-        ("training", 50 * 8 * 48),
-        ("training", 60 * 8 * 48),
-        ("training", 100 * 8 * 48),
-        ("training", 150 * 8 * 48),
-        ("training", 200 * 8 * 48),
-        ("trial", 50 * 8 * 48),
+        ("training", 50 * 8 * 256),
+        ("training", 60 * 8 * 256),
+        ("training", 100 * 8 * 256),
+        ("training", 150 * 8 * 256),
+        ("training", 200 * 8 * 256),
+        ("trial", 50 * 8 * 256),
     ]
     assert [r.d_model for r in rows] == [24, 24, 24, 24, 24, 16]
     losses = [r.loss_source for r in rows[:5]]

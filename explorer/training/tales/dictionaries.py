@@ -1,56 +1,116 @@
-"""The dictionaries of the Tales study: one for each site of a model, trained side by side."""
+"""The dictionaries of the Tales study: one for each site of a model, trained side by side, resumable."""
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Integer
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from explorer.files import write_tensors
 from explorer.models import LanguageModel, Site, load_model
-from explorer.sae import SAETrainer, after_first, shuffled_batches
+from explorer.sae import SAERecipe, SAETrainer, after_first, shuffled_batches
 from explorer.sae.formats import save_sae
+from explorer.training.recall_objective import MARK
 from explorer.training.tales.recipe import Workshop
-from explorer.training.tales.rows import make_corpus
+from explorer.training.tales.stream import TokenStream, training_stream
+
+POOL, USES = 131_072, 4
+"""Rows of a site that are held in memory at most, and how often each of them is used."""
+READ = 32
+"""Windows that go through the model together."""
 
 
-def activation_batches(
-    model: LanguageModel, rows: Integer[np.ndarray, "n t"], sites: list[Site], batch: int, count: int, seed: int
+def pool_batches(
+    model: LanguageModel, text: TokenStream, sites: list[Site], recipe: SAERecipe, context: int, rows: int, *seed: int
 ) -> Iterator[dict[Site, Float[Tensor, "b d"]]]:
-    """`count` batches of shuffled residual rows at every site: one forward pass of each text row serves all sites.
+    """Batches of residual rows of random windows at every site: `rows` of them, each USES times; `seed` decides all.
 
-    Position 0 of each row is left out.
+    Position 0 of each window is left out: nothing is known of what comes after it.
     """
-    rng = np.random.default_rng([seed, 11])
-    order = itertools.cycle(rng.permutation(len(rows)))
-    text = (after_first(rows[list(itertools.islice(order, 32))]) for _ in itertools.count())
-    return shuffled_batches(model, text, sites, batch, count, 64, rng)
+    rng = np.random.default_rng(seed)
+    pool = max(1, rows // recipe.batch)
+    count = -(-pool * recipe.batch // (context - 1))
+    windows = text.windows(count, context, rng) & (MARK - 1)
+    parts = (after_first(windows[i : i + READ]) for i in range(0, count, READ))
+    return shuffled_batches(model, parts, sites, recipe.batch, pool * USES, pool, rng, USES)
 
 
-def make_dictionaries(workshop: Workshop, name: str, seed: int) -> None:
-    """Train one dictionary for every site of a model, side by side on the same text."""
+def make_dictionaries(workshop: Workshop, name: str, seed: int, start: int = 0) -> None:
+    """Train one dictionary for every site of a model, side by side on the same windows.
+
+    `seed` and `start` decide the initial weights and the windows: a model's second dictionaries have another start.
+    Interrupted, it goes on after the last pool of rows that was done.
+    """
     recipe = workshop.recipe
     model = load_model(workshop.model_folder(name), name=name, device=workshop.device)
-    sites = [s for s in model.sites if not workshop.sae_folder(name, s).exists()]
+    sites = [s for s in model.sites if not workshop.sae_folder(name, s, start).exists()]
     if not sites:
         workshop.log(f"{name}: dictionaries already trained")
         return
-    rows = make_corpus(workshop)
+    text = training_stream(workshop, recipe.sae_tokens)
+    state = workshop.out / "work" / f"{name}-dictionaries-{start}.safetensors"
     count = recipe.sae_rows // recipe.sae.batch
-    trainers: dict[Site, SAETrainer] = {}
-    unexplained = dict.fromkeys(sites, 0.0)
-    began = time.monotonic()
-    for i, batch in enumerate(activation_batches(model, rows, sites, recipe.sae.batch, count, seed), 1):
-        for site in sites:
-            if site not in trainers:
-                trainers[site] = SAETrainer(recipe.sae, batch[site], count, 1000 * (seed + 1) + site.index, site.name)
-            unexplained[site] += (trainers[site].step(batch[site]) - unexplained[site]) / 20
-        if i % 200 == 0 or i == count:
-            left = (time.monotonic() - began) / i * (count - i)
-            ev = ", ".join(f"{1 - unexplained[s]:.3f}" for s in sites)
-            workshop.log(f"{name}: dictionaries, batch {i}/{count}, EV {ev}, {left:.0f} s left")
+    run = _Run(workshop, f"{name}, start {start}", sites, count)
+    done = run.resume(state) if state.exists() else 0
+    rows, context = min(POOL, recipe.sae_rows // USES), recipe.model.context
+    while run.done < count:
+        for batch in pool_batches(model, text, sites, recipe.sae, context, rows, seed, start, done):
+            if run.done < count:
+                run.step(batch, [1000 * (seed + 1) + 100 * start + site.index for site in sites])
+        done += 1
+        run.save(state, done)
+        run.report()
     for site in sites:
-        save_sae(trainers[site].finish(), workshop.sae_folder(name, site), name, recipe.model.context)
+        save_sae(run.trainers[site].finish(), workshop.sae_folder(name, site, start), name, recipe.model.context)
+    state.unlink()
+
+
+class _Run:
+    """The trainers of one model's sites, and how far they are."""
+
+    def __init__(self, workshop: Workshop, name: str, sites: list[Site], count: int) -> None:
+        self.workshop, self.name, self.sites, self.count = workshop, name, sites, count
+        self.trainers: dict[Site, SAETrainer] = {}
+        self.unexplained = dict.fromkeys(sites, 0.0)
+        self.done = self.first = 0
+        self.began = time.monotonic()
+
+    def step(self, batch: dict[Site, Float[Tensor, "b d"]], seeds: list[int]) -> None:
+        """One batch at every site; the first one makes the trainers, from a seed each."""
+        for site, seed in zip(self.sites, seeds, strict=True):
+            if site not in self.trainers:
+                self.trainers[site] = SAETrainer(self.workshop.recipe.sae, batch[site], self.count, seed, site.name)
+            self.unexplained[site] += (self.trainers[site].step(batch[site]) - self.unexplained[site]) / 20
+        self.done += 1
+
+    def report(self) -> None:
+        """One line of the log."""
+        left = (time.monotonic() - self.began) / (self.done - self.first) * (self.count - self.done)
+        ev = ", ".join(f"{1 - self.unexplained[s]:.3f}" for s in self.sites)
+        place = f"dictionaries, batch {self.done}/{self.count}"
+        self.workshop.log(f"{self.name}: {place}, EV {ev}, {left / 60:.0f} min left")
+
+    def save(self, path: Path, pools: int) -> None:
+        """Write everything that further steps depend on, after a number of pools."""
+        tensors = {f"{s.name}/{k}": v for s in self.sites for k, v in self.trainers[s].state().items()}
+        write_tensors(path, {k: v.cpu() for k, v in tensors.items()}, {"pools": str(pools)})
+
+    def resume(self, path: Path) -> int:
+        """Go on from what `save` wrote; returns the number of pools that are done."""
+        from safetensors import safe_open
+
+        d, device = self.workshop.recipe.model.d_model, self.workshop.device
+        with safe_open(path, "pt") as file:
+            pools, names = int(file.metadata()["pools"]), list(file.keys())
+            for site in self.sites:
+                trainer = SAETrainer(self.workshop.recipe.sae, torch.eye(d, device=device), self.count, 0, site.name)
+                prefix = f"{site.name}/"
+                trainer.resume({k.removeprefix(prefix): file.get_tensor(k) for k in names if k.startswith(prefix)})
+                self.trainers[site] = trainer
+        self.done = self.first = self.trainers[self.sites[0]].done
+        return pools

@@ -39,7 +39,7 @@ class TalesRecipe:
     """Training rows of `model.context` tokens."""
     polish_rows: int = 40_000
     """Training rows of the second phase: text that the first has not seen."""
-    model: ModelRecipe = field(default_factory=ModelRecipe)
+    model: ModelRecipe = field(default_factory=lambda: ModelRecipe(256, 4, 8, 768, 256))
     """Shape of the language models."""
     recall: Schedule | None = field(
         default_factory=lambda: Schedule(
@@ -61,10 +61,12 @@ class TalesRecipe:
     """Share of seed 0's main phase after which the early checkpoint is kept."""
     checkpoints: tuple[float, ...] = (0.02, 0.05, 0.15, 0.4)
     """Shares of every seed's main phase after which a checkpoint is kept for the table over training (in `work`)."""
-    sae: SAERecipe = field(default_factory=lambda: SAERecipe(k=32))
+    sae: SAERecipe = field(default_factory=lambda: SAERecipe(width=2048, k=32, batch=2048))
     """Dictionaries, one for each site of each seed."""
-    sae_rows: int = 2_000_000
+    sae_rows: int = 6_000_000
     """Rows that each dictionary is trained on."""
+    sae_tokens: int = 4_000_000
+    """Tokens of training text that the dictionaries' windows are drawn from."""
     held_out: int = 800
     """Held-out documents on which everything is measured."""
 
@@ -95,6 +97,8 @@ class Workshop:
     """Where to train."""
     fast: bool = False
     """Use the fastest training loss of this machine (compiling it takes half a minute); else the models' own."""
+    processes: int = 1
+    """How many processes write text."""
     documents: tuple[str, ...] | None = None
     """Text of one's own to train on, read again and again; None for Tales, of which there is always more."""
 
@@ -115,6 +119,6 @@ class Workshop:
         """A checkpoint on a model's way, which only the table over training needs."""
         return self.out / "work" / "checkpoints" / f"{name}-{step:06d}"
 
-    def sae_folder(self, name: str, site: Site) -> Path:
-        """A dictionary's folder."""
-        return self.out / "dictionaries" / name / site.name
+    def sae_folder(self, name: str, site: Site, start: int = 0) -> Path:
+        """A dictionary's folder; a model's second dictionaries (`start` 1) lie apart."""
+        return self.out / ("dictionaries_again" if start else "dictionaries") / name / site.name
