@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto import CONFIG_MAPPING
 
 from explorer.models.language_model import LanguageModel, find_blocks
-from explorer.text.chunks import Chunks
+from explorer.text.windows import Chunks
 
 VOCABULARY = 320
 SHAPE = {"hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": VOCABULARY}
@@ -87,6 +87,7 @@ def chunks(documents: int, per_document: int = 2, context: int = 24, seed: int =
         torch.ones(n, context, dtype=torch.bool),
         torch.arange(n) // per_document,
         (torch.arange(n) % per_document) * context,
+        torch.zeros(n, dtype=torch.long),
     )
 
 

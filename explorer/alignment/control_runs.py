@@ -40,9 +40,9 @@ class Controls:
 
 
 def chunks_digest(chunks: Chunks) -> str:
-    """Hash of the token ids, documents and padding: what the text is, to a measurement."""
+    """Hash of the token ids, documents, windows and padding: what the text is, to a measurement."""
     total = hashlib.sha256()
-    for part in (chunks.ids, chunks.valid, chunks.document, chunks.offset):
+    for part in (chunks.ids, chunks.valid, chunks.document, chunks.offset, chunks.first):
         total.update(str(tuple(part.shape)).encode() + part.contiguous().numpy().tobytes())
     return total.hexdigest()
 

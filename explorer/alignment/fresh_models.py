@@ -29,7 +29,7 @@ def fresh_model(like: LanguageModel, seed: int) -> LanguageModel:
         config.tie_word_embeddings = True
         network = type(like.network)(config)
     network.float().eval().requires_grad_(False).to(like.device)
-    return LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network))
+    return LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network), like.begin)
 
 
 def untrained_target(

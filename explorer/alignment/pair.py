@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from explorer import metrics
 from explorer.alignment.control_runs import Controls, chunks_digest
@@ -16,7 +18,7 @@ from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
 from explorer.alignment.pair_verdict import pair_verdict
 from explorer.alignment.pairing import paired_rows
-from explorer.alignment.results import FunctionResult, PairResult, Rows, SiteResult
+from explorer.alignment.results import FunctionResult, PairResult, PositionLoss, Rows, SiteResult
 from explorer.alignment.second_pass import Cloud, FeatureFiring, SiteScorer
 from explorer.alignment.site_maps import SiteMaps, fit_maps
 from explorer.alignment.stitching import Stitcher, batch_size, shared_vocabulary
@@ -30,6 +32,7 @@ from explorer.text import Chunks
 
 LEAST_DOCUMENTS, MOST_DOCUMENTS = 10, 400
 BLOCK = 1024
+POSITION_BINS = 16
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,38 @@ class Pair:
 @torch.inference_mode()
 def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunks, report: Report) -> FunctionResult:
     """Losses, KL(source‖target) and top-1 agreement on the test split, among the tokens that both have a row for."""
-    part, shared = chunks.split("test"), shared_vocabulary(source, target)
-    sums, n = torch.zeros(4, dtype=torch.float64), 0
+    part, shared = chunks.split("test").by_length(), shared_vocabulary(source, target)
+    width = part.ids.shape[1]
+    sums = torch.zeros(POSITION_BINS, 5, dtype=torch.float64)
     size = batch_size(source, part)
     compared = counted(report, "comparing predictions", len(part))
     for batch in part.batches(size):
         compared(len(batch))
-        predicted = batch.valid[:, 1:]
+        predicted = batch.predicted
         a, b = (m.logits(batch.ids)[:, :-1, :shared][predicted] for m in (source, target))
         truth = batch.ids[:, 1:][predicted]
         cross = torch.nn.functional.cross_entropy
         values = (
-            cross(a, truth, reduction="sum"),
-            cross(b, truth, reduction="sum"),
-            metrics.kl_divergence(a, b).sum(),
-            (a.argmax(-1) == b.argmax(-1)).sum(),
+            cross(a, truth, reduction="none"),
+            cross(b, truth, reduction="none"),
+            metrics.kl_divergence(a, b),
+            a.argmax(-1) == b.argmax(-1),
+            torch.ones(len(truth)),
         )
-        sums += torch.stack([v.double() for v in values])
-        n += len(truth)
-    return FunctionResult(*(sums / n).tolist())
+        position = torch.arange(1, batch.ids.shape[1]).expand_as(predicted)[predicted]
+        sums.index_add_(0, position * POSITION_BINS // width, torch.stack([v.cpu().double() for v in values], dim=1))
+    loss_source, loss_target, kl, same, n = sums.sum(0).tolist()
+    return FunctionResult(loss_source / n, loss_target / n, kl / n, same / n, _by_position(sums, width))
+
+
+def _by_position(sums: Float[Tensor, "bins 5"], width: int) -> tuple[PositionLoss, ...]:
+    """Means of each bin of a window of `width` positions in which anything was predicted."""
+    starts = [-(-i * width // POSITION_BINS) for i in range(POSITION_BINS + 1)]
+    return tuple(
+        PositionLoss(starts[i], starts[i + 1] - 1, int(n), a / n, b / n, kl / n)
+        for i, (a, b, kl, _, n) in enumerate(sums.tolist())
+        if n
+    )
 
 
 def check_comparable(source: LanguageModel, target: LanguageModel) -> None:
@@ -191,7 +207,7 @@ def bootstrap_units(test: Chunks) -> tuple[Chunks, int]:
     _, order = test.document.unique(return_inverse=True)
     count = int(order.max()) + 1 if len(test) else 0
     if count < LEAST_DOCUMENTS:
-        order = torch.arange(len(test)) * test.ids.shape[1] // BLOCK
+        order = (test.own.sum(1).cumsum(0) - 1) // BLOCK
     elif count > MOST_DOCUMENTS:
         order = order * MOST_DOCUMENTS // count
     return replace(test, document=order), int(order.max()) + 1 if len(test) else 0

@@ -14,7 +14,7 @@ from explorer.models import BATCH, LanguageModel, NormLimits, Site, residuals
 from explorer.text import Chunks
 
 FORWARD = 16
-"""Chunks of a batch that go through a model together: the blocks' inner rows then stay in the processor's caches."""
+"""Windows of a batch that go through a model together: the blocks' inner rows then stay in the processor's caches."""
 
 
 @dataclass
@@ -57,7 +57,11 @@ def paired_rows(
 
 
 def _read(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
-    if len(batch) <= FORWARD:
-        return residuals(model, batch.ids, sites)
-    parts = [residuals(model, part.ids, sites) for part in batch.batches(FORWARD)]
-    return {site: torch.cat([part.pop(site) for part in parts]) for site in sites}
+    """Rows of a batch, windows of like length together; 0 where all of these are padding."""
+    found: dict[Site, Tensor] = {}
+    for rows in batch.valid.sum(1).argsort(stable=True).split(FORWARD):
+        part = batch[rows].trimmed()
+        for site, read in residuals(model, part.ids, sites).items():
+            whole = found.setdefault(site, read.new_zeros(*batch.ids.shape, read.shape[-1]))
+            whole[rows, : read.shape[1]] = read
+    return found

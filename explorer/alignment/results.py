@@ -88,6 +88,24 @@ class SiteResult:
 
 
 @dataclass(frozen=True)
+class PositionLoss:
+    """What both models predict at some positions of a window."""
+
+    first: int
+    """First position of the bin, counted from 0 at the window's beginning."""
+    last: int
+    """Last position of the bin."""
+    tokens: int
+    """Test tokens that were predicted there."""
+    loss_source: float
+    """Cross-entropy of the source there, nats per token."""
+    loss_target: float
+    """Cross-entropy of the target there."""
+    kl: float
+    """KL(source‖target) there, nats per token."""
+
+
+@dataclass(frozen=True)
 class FunctionResult:
     """Whether two models compute the same function on the test tokens, among the tokens that both have a row for."""
 
@@ -99,6 +117,8 @@ class FunctionResult:
     """KL(source‖target), nats per token."""
     top1_agreement: float
     """Share of positions where both rank the same token first."""
+    by_position: tuple[PositionLoss, ...] = ()
+    """The same in 16 bins of the position in the window: a rise at its start would show that context was cut."""
 
 
 @dataclass(frozen=True)

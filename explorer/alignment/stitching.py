@@ -29,13 +29,13 @@ def shared_vocabulary(source: LanguageModel, target: LanguageModel) -> int:
 
 
 def batch_size(model: LanguageModel, chunks: Chunks) -> int:
-    """Chunks whose logits fit into memory beside each other."""
+    """Windows whose logits fit into memory beside each other."""
     return max(1, min(BATCH, LOGITS // (model.vocabulary * chunks.ids.shape[1])))
 
 
 def unigram(fit: Chunks, vocabulary: int) -> Float[Tensor, " v"]:
     """log P of every token by its count in the fit text; Good and Turing's share, n₁/N, is left to tokens not seen."""
-    counts = torch.bincount(fit.ids[fit.valid], minlength=vocabulary).double()
+    counts = torch.bincount(fit.ids[fit.own], minlength=vocabulary).double()
     total, unseen = counts.sum(), int((counts == 0).sum())
     once = float((counts == 1).sum())
     left = min(0.5, max(0.5, once) / float(total)) if unseen else 0.0
@@ -84,10 +84,10 @@ class Stitcher:
         limits: NormLimits,
     ) -> None:
         """Documents of `test` are numbered below `n_documents`; the unigram model is counted on `fit`."""
-        per_chunk = float(test.valid.sum()) / len(test)
-        count = min(len(test), max(1, round(TOKENS / per_chunk)))
+        per_window = float(test.own.sum()) / len(test)
+        count = min(len(test), max(1, round(TOKENS / per_window)))
         # Evenly spaced, so that every part of the test text is there.
-        self.sample = test[torch.linspace(0, len(test) - 1, count).round().long().unique()]
+        self.sample = test[torch.linspace(0, len(test) - 1, count).round().long().unique()].by_length()
         self.source, self.target, self.n_documents, self.limits = source, target, n_documents, limits
         self.shared = shared_vocabulary(source, target)
         self.unigram = unigram(fit, self.shared)
@@ -102,7 +102,7 @@ class Stitcher:
         read = counted(report, f"stitching at {site.label}", len(self.sample))
         for number, (batch, rows) in enumerate(self._batches(site)):
             read(len(batch))
-            predicted = batch.valid[:, 1:]
+            predicted = batch.predicted
             document = batch.document[:, None].expand_as(batch.valid)[:, 1:][predicted]
             tokens += len(document)
             for side, receiver, sender in (("B", self.target, rows.source), ("A", self.source, rows.target)):
@@ -137,7 +137,7 @@ class Stitcher:
 
         with edit_residual(receiver, site, edit):
             logits = receiver.logits(batch.ids)[:, :-1, : self.shared]
-        predicted = batch.valid[:, 1:]
+        predicted = batch.predicted
         truth = batch.ids[:, 1:][predicted]
         return torch.nn.functional.cross_entropy(logits[predicted.to(logits.device)].cpu(), truth, reduction="none")
 

@@ -70,4 +70,4 @@ def make_twin(model: LanguageModel, seed: int = 0, name: str = "twin") -> Langua
     head = network.get_output_embeddings()
     fold(network.base_model.norm, [head])
     read(head)
-    return LanguageModel(name, network.eval().requires_grad_(False), model.tokenizer, blocks)
+    return LanguageModel(name, network.eval().requires_grad_(False), model.tokenizer, blocks, model.begin)

@@ -27,12 +27,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sae", default="train", help="train, none, or a path to dictionaries (default: train)")
     parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
     parser.add_argument("--tokens", type=int, default=65_536, help="tokens of text (default: 65536)")
-    parser.add_argument("--context", type=int, default=128, help="tokens in a chunk (default: 128)")
+    parser.add_argument(
+        "--context",
+        type=tokens_or_auto,
+        metavar="N",
+        help="tokens of a window (default: auto, at most 512)",
+    )
+    parser.add_argument(
+        "--bos",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="a BOS before documents (default: as the tokenizer)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
     parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
     parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
+
+
+def tokens_or_auto(text: str) -> int | None:
+    return None if text == "auto" else int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,6 +69,7 @@ def run(options: argparse.Namespace) -> int:
         sae_target=options.sae_target,
         tokens=options.tokens,
         context=options.context,
+        bos=options.bos,
         device=options.device,
         seed=options.seed,
         copy_models=options.copy_models,

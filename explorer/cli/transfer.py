@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     rotated = study.site_maps(options.source, options.target, site)["rotated"]
     sae = at_site(load_sae(options.sae), site, study.file.d_model, options.sae)
     carried = sae.rotated_for_target(rotated.matrix, rotated.mean_source, rotated.mean_target)
-    save_sae(carried, out, options.target, study.file.text.context, torch.float32)
+    save_sae(carried, out, options.target, study.file.text.context, torch.float32, study.file.text.bos)
     kind = sae.architecture + (f" with k = {sae.k}" if sae.k else "")
     print(f"{out}: {kind}, {sae.n_features} features of width {sae.d_in}, for {options.target} at {site.name}")
     return 0

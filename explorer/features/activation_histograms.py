@@ -94,7 +94,7 @@ def readings(
         for batch, place in sparse_batches(chunks, sae.n_features):
             scored = batch.scored
             own_rows, other = residuals(source, batch.ids, [site])[site], residuals(target, batch.ids, [site])[site]
-            has = labels.matrix[place][scored][:, label] if labels is not None and column else None
+            has = labels.of(place, batch)[:, label] if labels is not None and column else None
             if has is not None:
                 labelled += has.sum(0)
             number = torch.arange(place.start, place.stop)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.alignment import ResidualMap
-from explorer.models import LanguageModel, Site, residuals, token_pieces
+from explorer.models import LanguageModel, Site, residuals
 from explorer.sae import SAE
 from explorer.text import Chunks
 
@@ -84,7 +84,7 @@ def top_contexts(
         if not (torch.maximum(own, read)[row][scored] > 0).any():
             continue
         values = [torch.where(scored, a[row], torch.nan)[valid].tolist() for a in (own, read)]
-        pieces = token_pieces(source.tokenizer, chunks.ids[row][valid].tolist())
-        first = int(chunks.offset[row]) == 0
+        pieces = chunks.pieces(row, source.tokenizer)
+        first = int(chunks.offset[row]) <= 0
         out.append(Context(int(chunks.document[row]), tuple(pieces), tuple(values[0]), tuple(values[1]), first))
     return out

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explorer.features.context_tally import ContextTally
 from explorer.features.label_tally import LabelTally
-from explorer.models import LanguageModel, Site, promoted_tokens, residuals, token_pieces, word_at
+from explorer.models import LanguageModel, Site, promoted_tokens, residuals, word_at
 from explorer.sae import SAE
 from explorer.text import Chunks, LabelMatrix
 
@@ -29,7 +29,7 @@ def sparse_batches(chunks: Chunks, n_features: int) -> Iterator[tuple[Chunks, sl
     size = max(1, min(64, VALUES // (chunks.ids.shape[1] * n_features)))
     for start in range(0, len(chunks), size):
         place = slice(start, min(start + size, len(chunks)))
-        yield chunks[place], place
+        yield chunks[place].trimmed(), place
 
 
 @torch.inference_mode()
@@ -82,7 +82,7 @@ def _best_labels(
     tally = LabelTally(largest, len(labels.names))
     for batch, place in sparse_batches(chunks, sae.n_features):
         activations = sae.encode(residuals(model, batch.ids, [site])[site])
-        tally.add(activations[batch.scored], labels.matrix[place][batch.scored])
+        tally.add(activations[batch.scored], labels.of(place, batch))
     return tally.best(labels.names)
 
 
@@ -97,7 +97,7 @@ def _peak_words(
             if number < 0:
                 continue
             if number not in pieces:
-                pieces[number] = token_pieces(model.tokenizer, chunks.ids[number][chunks.valid[number]].tolist())
+                pieces[number] = chunks.pieces(number, model.tokenizer)
             words[word_at(pieces[number], position)] += 1
         out.append([word for word, _ in words.most_common(WORDS)])
     return out

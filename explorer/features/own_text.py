@@ -12,7 +12,7 @@ from explorer.alignment import ResidualMap
 from explorer.errors import InputError
 from explorer.models import LanguageModel, Site, check_readable, residuals, special_tokens, token_pieces
 from explorer.sae import SAE
-from explorer.text import chunk_documents
+from explorer.text import TextReading, read_windows
 
 MAX_CHARACTERS = 1000
 
@@ -26,7 +26,7 @@ class TextFiring:
     special: tuple[bool, ...]
     """Whether a token is special (stands for no text)."""
     scored: tuple[bool, ...]
-    """Whether a token is scored: every one but the first, as in all text of this project."""
+    """Whether a token is scored: every one but position 0, as in all text of this project."""
     source: Float[Tensor, "t f"]
     """SAE_A(x_A), 0 at tokens that are not scored."""
     target: Float[Tensor, "t f"]
@@ -56,18 +56,20 @@ def read_text(
     text: str,
     context: int,
 ) -> TextFiring:
-    """What fires on a text of at most `context` tokens, read as one chunk. Raises InputError if it is empty."""
+    """What fires on a text of at most `context` tokens, read as one window. Raises InputError if it is empty."""
     if not text.strip():
         raise InputError("there is no text: write a sentence")
     if len(text) > MAX_CHARACTERS:
         raise InputError(f"the text has {len(text)} characters: at most {MAX_CHARACTERS} are read")
     check_readable(source, text)
-    chunks = chunk_documents([text], source.tokenizer, context)
-    ids, scored = chunks.ids[:1, chunks.valid[0]], chunks.scored[0, chunks.valid[0]]
-    keep = scored[:, None]
-    own = sae.encode(residuals(source, ids, [site])[site][0]) * keep
-    read = sae.encode(fitted(residuals(target, ids, [site])[site][0])) * keep
-    pieces = token_pieces(source.tokenizer, ids[0].tolist())
+    chunks = read_windows([text], source.tokenizer, TextReading(context, source.begin))
+    ids, begin = chunks.ids[:1, chunks.valid[0]], int(chunks.first[0])
+    scored = chunks.scored[0, begin : ids.shape[1]]
+    own, read = (
+        sae.encode(rows[site][0, begin:]) * scored[:, None]
+        for rows in (residuals(source, ids, [site]), {site: fitted(residuals(target, ids, [site])[site])})
+    )
+    pieces = token_pieces(source.tokenizer, ids[0, begin:].tolist())
     known = special_tokens(source.tokenizer)
     return TextFiring(
         tuple(pieces),
@@ -75,5 +77,5 @@ def read_text(
         tuple(scored.tolist()),
         own,
         read,
-        int(chunks.valid.sum()) - len(pieces),
+        int(chunks.own.sum()) - len(pieces),
     )

@@ -28,4 +28,10 @@ from .sites import (
     parse_sites as parse_sites,
     residual_index as residual_index,
 )
-from .tokens import special_tokens as special_tokens, token_pieces as token_pieces, word_at as word_at
+from .tokens import (
+    Begin as Begin,
+    begin_token as begin_token,
+    special_tokens as special_tokens,
+    token_pieces as token_pieces,
+    word_at as word_at,
+)

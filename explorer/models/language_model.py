@@ -20,11 +20,14 @@ from explorer.errors import InputError, out_of_memory
 from explorer.models.hub import model_folder
 from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
+from explorer.models.tokens import Begin, begin_token
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedTokenizerBase
     from transformers.modeling_utils import PreTrainedModel
 
+LONGEST = 512
+"""Tokens of a window, unless a model reads fewer or somebody says otherwise."""
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 
 
@@ -42,6 +45,8 @@ class LanguageModel:
     """Its tokenizer."""
     blocks: nn.ModuleList
     """The transformer blocks, in order."""
+    begin: int | None = None
+    """Id of the token that stands before every document and prompt; None for none."""
     forward_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     """Held during each forward pass, and for as long as a thread has hooks on the network."""
 
@@ -54,6 +59,11 @@ class LanguageModel:
     def n_layers(self) -> int:
         """Number of blocks."""
         return len(self.blocks)
+
+    @property
+    def window(self) -> int:
+        """Tokens that it reads at once unless said otherwise: as many as it can, at most 512."""
+        return LONGEST if self.positions is None else min(LONGEST, self.positions)
 
     @cached_property
     def positions(self) -> int | None:
@@ -156,7 +166,9 @@ def find_blocks(network: PreTrainedModel) -> nn.ModuleList:
     )
 
 
-def load_model(source: str | Path, name: str | None = None, device: str = "cpu") -> LanguageModel:
+def load_model(
+    source: str | Path, name: str | None = None, device: str = "cpu", begin: Begin = "auto"
+) -> LanguageModel:
     """A model in float32 from a folder or a hub id. Only safetensors; no remote code.
 
     Raises InputError for a missing, incomplete, unreadable or non-finite model, for an architecture without a residual
@@ -197,7 +209,8 @@ def load_model(source: str | Path, name: str | None = None, device: str = "cpu")
             f"folder; {_first_line(error)}"
         ) from error
     network.eval().requires_grad_(False).to(device)
-    model = LanguageModel(name or Path(str(source)).name, network, tokenizer, find_blocks(network))
+    before = begin_token(tokenizer, begin)
+    model = LanguageModel(name or Path(str(source)).name, network, tokenizer, find_blocks(network), before)
     _check_residual_stream(model)
     return model
 

@@ -24,7 +24,10 @@ FEW_CHARACTERS = 20
 
 
 def check_prompt(model: LanguageModel, prompt: str) -> Int[Tensor, " t"]:
-    """Token ids of a prompt. Raises InputError if it is empty or too long, or holds what the model does not read."""
+    """Token ids of a prompt, after what stands before a document.
+
+    Raises InputError if it is empty or too long, or holds what the model does not read.
+    """
     tokenizer = model.tokenizer
     check_readable(model, prompt)
     ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
@@ -36,7 +39,7 @@ def check_prompt(model: LanguageModel, prompt: str) -> Int[Tensor, " t"]:
         raise InputError(
             f"the prompt has {count} special tokens, at most {MAX_SPECIAL_TOKENS} are allowed: remove some"
         )
-    return torch.tensor(ids)
+    return torch.tensor(ids if model.begin is None else [model.begin, *ids])
 
 
 def check_readable(model: LanguageModel, text: str) -> None:

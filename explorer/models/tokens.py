@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from explorer.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+Begin = Literal["auto", "yes", "no"]
+"""Whether a token stands before every document: yes, no, or as the tokenizer does it by itself."""
+
+
+def begin_token(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> int | None:
+    """Id of the token that stands before every document; None for none.
+
+    It is the one that the tokenizer adds by itself, else its BOS, else its end of text. Raises InputError for "yes"
+    where it has none of them.
+    """
+    if begin == "no":
+        return None
+    plain, usual = (list(tokenizer("a", add_special_tokens=special)["input_ids"]) for special in (False, True))
+    if usual[: len(plain)] != plain:
+        return int(usual[0])
+    if begin == "auto":
+        return None
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    raise InputError("--bos yes: this tokenizer has no BOS and no end of text; give --bos no")
 
 
 def token_pieces(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:

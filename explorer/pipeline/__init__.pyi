@@ -1,6 +1,5 @@
 from . import estimate as estimate
 from .check_form import (
-    LEAST_CONTEXT as LEAST_CONTEXT,
     LEAST_TOKENS as LEAST_TOKENS,
     MAX_LENGTH as MAX_LENGTH,
     MAX_SEED as MAX_SEED,
@@ -11,7 +10,11 @@ from .check_form import (
     examine as examine,
     short_name as short_name,
 )
-from .check_options import CheckOptions as CheckOptions, Checkpoint as Checkpoint
+from .check_options import (
+    LEAST_CONTEXT as LEAST_CONTEXT,
+    CheckOptions as CheckOptions,
+    Checkpoint as Checkpoint,
+)
 from .check_queue import CHECKS as CHECKS, CheckJob as CheckJob, Work as Work
 from .estimate import CheckEstimate as CheckEstimate, needed as needed
 from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts

@@ -44,8 +44,8 @@ def dictionary_entries(
     for site, sae in found.items():
         path = f"dictionaries/{model.name}/{site.name}"
         if not (study.folder / path).exists():
-            title = study.model_entry(model.name).title
-            save_sae(sae, study.folder / path, title, options.context, torch.float32)
+            title, text = study.model_entry(model.name).title, study.file.text
+            save_sae(sae, study.folder / path, title, text.context, torch.float32, text.bos)
         entries.append(DictionaryEntry(model.name, site.name, path, 0, 0, 0))
     return entries
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.errors import InputError
-from explorer.models import HUB_ID, ModelShape, check_folder, parse_sites, read_shape
+from explorer.models import HUB_ID, Begin, ModelShape, check_folder, parse_sites, read_shape
 from explorer.pipeline.allowed_paths import allowed_path
-from explorer.pipeline.check_options import CheckOptions, Checkpoint
+from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
 from explorer.text import LINES, PARQUET, TEXT
 
 LEAST_TOKENS, MOST_TOKENS = 2_000, 10_000_000
-LEAST_CONTEXT, MOST_CONTEXT = 16, 4096
+MOST_CONTEXT = 4096
 MAX_SEED = 2**31 - 1
 MAX_LENGTH = 500
 """Characters of a field."""
@@ -42,8 +42,10 @@ class Fields:
     """Where they lie, for file."""
     tokens: int = 65_536
     """Tokens of text."""
-    context: int = 128
-    """Tokens in a chunk."""
+    context: int | None = None
+    """Tokens of a window; None for as many as the models read, at most 512."""
+    bos: Begin = "auto"
+    """Whether a BOS stands before every document."""
     seed: int = 0
     """Seed of the dictionaries."""
     copy_models: bool = False
@@ -84,6 +86,7 @@ class CheckRequest:
             ("--sae", o.sae, "train"),
             ("--tokens", o.tokens, CheckOptions.tokens),
             ("--context", o.context, CheckOptions.context),
+            ("--bos", o.bos, CheckOptions.bos),
             ("--seed", o.seed, 0),
         ):
             if value != default:
@@ -103,8 +106,8 @@ def examine(fields: Fields) -> CheckRequest:
     target = _checkpoint("Target B", fields.target, fields.revision_target)
     if not LEAST_TOKENS <= fields.tokens <= MOST_TOKENS:
         raise InputError(f"Tokens: {fields.tokens:,}; give {LEAST_TOKENS:,} to {MOST_TOKENS:,}")
-    if not LEAST_CONTEXT <= fields.context <= MOST_CONTEXT:
-        raise InputError(f"Context: {fields.context}; give {LEAST_CONTEXT} to {MOST_CONTEXT} tokens")
+    if fields.context is not None and not LEAST_CONTEXT <= fields.context <= MOST_CONTEXT:
+        raise InputError(f"Context: {fields.context}; give {LEAST_CONTEXT} to {MOST_CONTEXT} tokens, or leave it empty")
     if not 0 <= fields.seed <= MAX_SEED:
         raise InputError(f"Seed: {fields.seed}; give 0 to {MAX_SEED}")
     shapes = [read_shape(c.place, c.revision) for c in (source, target)]
@@ -116,6 +119,7 @@ def examine(fields: Fields) -> CheckRequest:
         sae=_dictionaries(fields.sae, fields.sae_path),
         tokens=fields.tokens,
         context=fields.context,
+        bos=fields.bos,
         seed=fields.seed,
         copy_models=fields.copy_models,
     )
@@ -151,7 +155,7 @@ def _allowed(field: str, text: str) -> Path:
         raise InputError(f"{field}: {error}") from error
 
 
-def _check_shapes(shapes: Sequence[ModelShape | None], context: int) -> None:
+def _check_shapes(shapes: Sequence[ModelShape | None], context: int | None) -> None:
     a, b = shapes
     if a is not None and b is not None:
         if a.d_model != b.d_model:
@@ -163,7 +167,7 @@ def _check_shapes(shapes: Sequence[ModelShape | None], context: int) -> None:
                 f"not assessable: the depths differ (A {a.n_layers}, B {b.n_layers} blocks); give models of one shape"
             )
     positions = min((s.positions for s in shapes if s is not None and s.positions is not None), default=None)
-    if positions is not None and context > positions:
+    if positions is not None and context is not None and context > positions:
         raise InputError(f"Context: {context} tokens are more than these models can read; give at most {positions}")
 
 

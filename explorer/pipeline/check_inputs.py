@@ -13,36 +13,46 @@ from explorer.text import DEFAULT, HELD_OUT, FileCorpus, TextEntry, write_texts
 if TYPE_CHECKING:
     from explorer.models import LanguageModel
     from explorer.study import ModelEntry
-    from explorer.text import Chunks, TextSource
+    from explorer.text import Chunks, TextReading, TextSource
 
 
-def text_entry(text: TextSource, tokenizer: Any, options: CheckOptions, out: Path) -> tuple[TextEntry, list[str]]:
+def agree_on_reading(models: list[LanguageModel], options: CheckOptions) -> TextReading:
+    """How both models read the text, as the options say or as suits them; the source's tokenizer decides on a BOS.
+
+    Both are told what stands before a document. Raises InputError for a context that one of them cannot read.
+    """
+    from explorer.models import begin_token
+    from explorer.text import TextReading
+
+    context = options.context or min(m.window for m in models)
+    for model in models:
+        if model.positions is not None and context > model.positions:
+            raise InputError(
+                f"--context {context}: {model.name} reads at most {model.positions} tokens; give fewer, or auto"
+            )
+    begin = begin_token(models[0].tokenizer, options.bos)
+    for model in models:
+        model.begin = begin
+    return TextReading(context, begin)
+
+
+def text_entry(
+    text: TextSource, tokenizer: Any, reading: TextReading, options: CheckOptions, out: Path
+) -> tuple[TextEntry, list[str]]:
     """The study's entry for the text, and its documents as far as the tokens reach."""
-    from explorer.text import chunk_documents
+    from explorer.text import FEWEST_DOCUMENTS, read_windows
 
-    pieces = list(text.documents)
+    windows = read_windows(text.documents, tokenizer, reading, options.tokens)
+    documents = list(text.documents[: int(windows.document.max()) + 1])
+    if len(documents) < FEWEST_DOCUMENTS and (beyond := int(windows.own.sum()) - options.tokens) > 0:
+        # Few documents may be long ones: of the last no more is kept than the tokens that are wanted.
+        last = int(windows.own[windows.document == len(documents) - 1].sum())
+        documents[-1] = documents[-1][: max(1, round(len(documents[-1]) * (1 - beyond / last)))]
+    kind, split = (DEFAULT.kind, HELD_OUT) if options.text is None else (FileCorpus.kind, "text.jsonl")
     if options.text is not None:
-        pieces = _blocks(text, tokenizer)
-    chunks = chunk_documents(pieces, tokenizer, options.context, options.tokens)
-    pieces = pieces[: int(chunks.document.max()) + 1]
-    if options.text is None:
-        return TextEntry(DEFAULT.kind, HELD_OUT, len(pieces), options.context), pieces
-    write_texts(out / "text.jsonl", pieces)
-    return TextEntry(FileCorpus.kind, "text.jsonl", len(pieces), options.context), pieces
-
-
-def _blocks(text: TextSource, tokenizer: Any) -> list[str]:
-    """The documents; where they are few, their blocks of 1,024 tokens, cut at the same characters."""
-    from explorer.text import BLOCK, FEWEST_DOCUMENTS
-
-    if len(text.documents) >= FEWEST_DOCUMENTS:
-        return list(text.documents)
-    out = []
-    for document in text.documents:
-        offsets = tokenizer(document, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        starts = [offsets[i][0] for i in range(0, len(offsets), BLOCK)]
-        out += [document[i:j] for i, j in zip(starts, [*starts[1:], None], strict=True)]
-    return [piece for piece in out if piece.strip()]
+        write_texts(out / split, documents)
+    bos = reading.bos is not None
+    return TextEntry(kind, split, len(documents), reading.context, cut=False, bos=bos), documents
 
 
 def model_entries(

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from explorer.errors import InputError
 
 if TYPE_CHECKING:
-    pass
+    from explorer.models import Begin
+
+LEAST_CONTEXT = 16
+"""Tokens: with fewer, the rows are hardly those of a text."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,10 @@ class CheckOptions:
     """The same for the target: only decoder cosines and correspondences of features need them."""
     tokens: int = 65_536
     """Tokens of text, all splits together."""
-    context: int = 128
-    """Tokens in a chunk; EV depends on it."""
+    context: int | None = None
+    """Tokens of a window; EV depends on it. None: what the models read, at most 512."""
+    bos: Begin = "auto"
+    """Whether a BOS stands before every document; auto does as the source's tokenizer does."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     seed: int = 0
@@ -54,5 +59,7 @@ class CheckOptions:
         return float("inf") if self.keep_massive else MASSIVE
 
     def __post_init__(self) -> None:
-        if self.tokens < 1 or self.context < 2:
-            raise InputError(f"--tokens {self.tokens}, --context {self.context}: give at least 1 and 2")
+        if self.tokens < 1:
+            raise InputError(f"--tokens {self.tokens}: give at least 1")
+        if self.context is not None and self.context < LEAST_CONTEXT:
+            raise InputError(f"--context {self.context}: give at least {LEAST_CONTEXT} tokens, or auto")

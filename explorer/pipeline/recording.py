@@ -72,24 +72,25 @@ def record_pair(study: Study, source: LanguageModel, target: LanguageModel, chun
     write_bytes(folder / CORRELATION, save(_correlations(study, source, target, first)))
     begin = _beginning(first, source)
     answered = first[slice(begin, begin + ANSWER_CHUNKS)]
-    texts = [source.tokenizer.decode([i]) for i in answered.ids[:, 1:][answered.valid[:, 1:]][:TOKENS].tolist()]
+    texts = [source.tokenizer.decode([i]) for i in answered.ids[:, 1:][answered.predicted][:TOKENS].tolist()]
     a, b = (_log_p(model, answered) for model in (source, target))
     write_json(folder / RECORDING, Recording(texts, a, b, _steer(study, source, target)))
 
 
 def _beginning(chunks: Chunks, model: LanguageModel) -> int:
-    """The first chunk that begins a document whose second token begins a word, else 0: the first token is not shown,
-    as nothing is known of it.
+    """The first window that begins a document and whose second token begins a word, else 0: where nothing stands
+    before the document, its first token is not shown, as nothing is known of it.
     """
     for i in range(len(chunks) - ANSWER_CHUNKS):
-        if chunks.offset[i] == 0 and model.tokenizer.decode(chunks.ids[i, 1:2].tolist())[:1].isspace():
+        word = chunks.offset[i] < 0 or model.tokenizer.decode(chunks.ids[i, 1:2].tolist())[:1].isspace()
+        if chunks.offset[i] <= 0 and word:
             return i
     return 0
 
 
 def _log_p(model: LanguageModel, chunks: Chunks) -> list[float]:
     log_p = model.logits(chunks.ids)[:, :-1].log_softmax(-1).gather(2, chunks.ids[:, 1:, None])[..., 0]
-    return [round(x, 3) for x in log_p[chunks.valid[:, 1:]][:TOKENS].tolist()]
+    return [round(x, 3) for x in log_p[chunks.predicted][:TOKENS].tolist()]
 
 
 def _correlations(
@@ -201,8 +202,10 @@ def _write(
 def _surprise(model: LanguageModel, prompt: str, written: list[int]) -> float:
     import torch
 
-    before = model.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    ids = torch.tensor([before + written])
+    from explorer.models import check_prompt
+
+    before = check_prompt(model, prompt)
+    ids = torch.cat([before, torch.tensor(written)])[None]
     log_p = model.logits(ids)[0, len(before) - 1 : -1].log_softmax(-1)
     return -float(log_p.gather(1, ids[0, len(before) :, None]).mean())
 

@@ -20,7 +20,7 @@ from explorer.errors import InputError
 from explorer.files import encode, replacing, write_json, write_tensors
 from explorer.models import Site, first_middle_last, parse_sites
 from explorer.pipeline.check_dictionaries import dictionary_entries
-from explorer.pipeline.check_inputs import check_assessable, model_entries, text_entry
+from explorer.pipeline.check_inputs import agree_on_reading, check_assessable, model_entries, text_entry
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.progress import CheckPlan
 from explorer.progress import Report, silent
@@ -153,7 +153,8 @@ class _Work:
         models = [load_model(p, name=n, device=device) for p, n in zip(self.places, ("A", "B"), strict=True)]
         sites = parse_sites(options.sites, models[0].n_layers)
         text = read_text(options.text, options.tokens)
-        entry, documents = text_entry(text, models[0].tokenizer, options, out)
+        reading = agree_on_reading(models, options)
+        entry, documents = text_entry(text, models[0].tokenizer, reading, options, out)
         trained = [options.sae, options.sae_target].count("train")
         plan = CheckPlan(
             report,
@@ -188,7 +189,8 @@ class _Work:
         measure_study(out, file, losses, lambda _line: None, plan, loaded, True, options.massive)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         note = "" if options.text else "; for models that were trained on other text, give --text"
-        words = f"{text.title} ({entry.documents} documents, chunks of {options.context} tokens{note})"
+        begin = f", {models[0].tokenizer.decode([reading.bos])} before each document" if reading.bos is not None else ""
+        words = f"{text.title} ({entry.documents} documents, windows of {entry.context} tokens{begin}{note})"
         circumstances = Circumstances(Models(facts[0], facts[1]), words, "", library_versions(), 0.0)
         write_json(self.folder / "circumstances.json", circumstances)
 

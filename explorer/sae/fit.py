@@ -77,7 +77,7 @@ def _batches(
     """`count` batches of rows in random order, from one pool after the other of the fit text."""
     generator = torch.Generator().manual_seed(seed)
     order, made, at = shuffle(fit, seed), 0, 0
-    per_pool = max(1, POOL // fit.ids.shape[1])
+    per_pool = max(1, POOL * len(order) // max(1, int(order.scored.sum())))
     pools = -(-len(order) // per_pool)
     pool = torch.empty(0)
     while made < count:

@@ -80,7 +80,7 @@ class Steered:
 
     def __init__(self, model: LanguageModel, site: Site, corpus: Corpus, chunks: Chunks) -> None:
         self.site, self.norm = site, median_norm(model, site, chunks)
-        prompts = held_out_prompts(corpus, model.tokenizer)
+        prompts = held_out_prompts(corpus, model)
         self.prompts = SteeredPrompts(model, site, prompts, corpus.label_heads(prompts.ids))
         self._scale = torch.tensor(DOSES) * self.norm
         self._random = torch.stack([unit(r.float()) for r in haar(model.d_model, 77)[:RANDOM_DIRECTIONS]])

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from explorer.alignment import SiteMaps
 from explorer.errors import InputError
-from explorer.models import LanguageModel, Site, logit_effect
+from explorer.models import LanguageModel, Site, check_prompt, logit_effect
 from explorer.steering.arms import Arm
 from explorer.steering.decoding import Positions
 from explorer.steering.generation import Lane
 from explorer.steering.token_classes import TokenClasses, read_effect
 from explorer.steering.vectors import carry
-from explorer.text import chunk_documents
+from explorer.text import TextReading, read_windows
 
 MAX_DOSE = 0.8
 NORM_DOCUMENTS = 64
@@ -107,10 +107,9 @@ def lane_effects(
     sites = [site] if isinstance(site, Site) else list(site)
     found: dict[str, LaneEffect] = {}
     for base in plain.values():
-        tokenizer = base.model.tokenizer
-        context = min(EFFECT_TOKENS, base.model.positions or EFFECT_TOKENS)
-        chunks = chunk_documents([prompt + texts[base.key]], tokenizer, context)[slice(0, 1)]
-        where = positions.mask(torch.arange(context), len(tokenizer(prompt, add_special_tokens=False)["input_ids"]))
+        reading = TextReading(min(EFFECT_TOKENS, base.model.window), base.model.begin)
+        chunks = read_windows([prompt + texts[base.key]], base.model.tokenizer, reading)[slice(0, 1)].trimmed()
+        where = positions.mask(torch.arange(chunks.ids.shape[1]), len(check_prompt(base.model, prompt)))
         unsteered = read_effect(base.model, sites, None, chunks, typical)
         for lane in lanes:
             if lane.model is base.model and lane.vector is not None:

@@ -81,7 +81,7 @@ class SteeredPrompts:
     def _score(
         self, logits: Float[Tensor, "k n t v"], classes: Sequence[TokenClasses]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ids, valid = self.prompts.ids, self.prompts.valid[:, 1:].float()
+        ids, valid = self.prompts.ids, self.prompts.predicted.float()
         count = valid.sum(1).clamp_min(1)
         said = logits[:, :, :-1]
         # One exponential serves the loss and every class: the sums over classes are a matrix product.

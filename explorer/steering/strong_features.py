@@ -47,7 +47,7 @@ def moved_tokens(prompts: SteeredPrompts, vector: Float[Tensor, " d"], count: in
     Weighted by the square root of the probability, so that frequent tokens go before ones that nobody would see.
     """
     plain, steered = (prompts.logits(v[None])[0, :, :-1].log_softmax(-1) for v in (torch.zeros_like(vector), vector))
-    valid = prompts.prompts.valid[:, 1:]
+    valid = prompts.prompts.predicted
     change = (steered - plain)[valid].mean(0)
     weight = ((plain[valid].exp() + steered[valid].exp()) / 2).mean(0).sqrt()
     order = (change * weight).argsort()
@@ -83,7 +83,7 @@ def firing(model: LanguageModel, site: Site, sae: SAE, chunks: Chunks) -> Int[Te
 
 def strong_features(source: LanguageModel, site: Site, sae: SAE, corpus: Corpus, chunks: Chunks) -> list[StrongFeature]:
     """The strongest features of A's dictionary at a site, and the tokens that they move in A."""
-    prompts = held_out_prompts(corpus, source.tokenizer, made=True)
+    prompts = held_out_prompts(corpus, source, made=True)
     norm = median_norm(source, site, chunks)
     few = SteeredPrompts(source, site, prompts[slice(0, CHOOSING)])
     chosen = strongest(few, sae, norm, firing(source, site, sae, chunks[slice(0, 64)]), FEATURES)

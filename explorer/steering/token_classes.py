@@ -74,7 +74,7 @@ def read_effect(
             for where, added in pairs:
                 stack.enter_context(edit_residual(model, where, lambda x, a=added: x + a))  # type: ignore[misc]
         logits = model.logits(prompts.ids)[:, :-1]
-    valid = prompts.valid[:, 1:]
+    valid = prompts.predicted
     log_p = logits[valid].log_softmax(-1)
     typical = typical.below(log_p.shape[-1])
     m = log_p[:, typical.positive].logsumexp(-1) - log_p[:, typical.negative].logsumexp(-1)

@@ -14,7 +14,7 @@ from explorer.errors import InputError
 from explorer.models import LanguageModel, Site, residuals
 from explorer.sae import SAE
 from explorer.steering.arms import Arm
-from explorer.text import Chunks, Contrast, chunk_documents
+from explorer.text import Chunks, Contrast, TextReading, read_windows
 
 
 def unit(v: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
@@ -50,13 +50,13 @@ def mean_activation(
     texts: Sequence[str],
     tokens: Sequence[Sequence[int]] | None = None,
 ) -> Float[Tensor, " d"]:
-    """Mean residual row over all tokens of some texts (position 0 of each chunk left out), or over chosen positions."""
-    chunks = chunk_documents(texts, model.tokenizer)
+    """Mean residual row over all tokens of some texts (position 0 left out), or over chosen positions in them."""
+    chunks = read_windows(texts, model.tokenizer, TextReading(model.window, model.begin))
     total, n = torch.zeros(model.d_model), 0
     for batch in chunks.batches(64):
         counted = batch.scored
         if tokens is not None:
-            # Positions are those in the document: a chunk's own begin at its offset.
+            # Positions are those in the document: a window's begin at its offset.
             own = [
                 torch.tensor(tokens[int(d)], dtype=torch.long) - o
                 for d, o in zip(batch.document, batch.offset, strict=True)

@@ -83,7 +83,7 @@ class Study:
         from explorer.models import load_model
 
         entry = self.model_entry(name)
-        model = load_model(self.folder / entry.path, name=name)
+        model = load_model(self.folder / entry.path, name=name, begin=self.file.text.begin)
         return make_twin(model, entry.seed, name) if entry.kind == "twin" else model
 
     def load_dictionary(self, model: str, site: Site, architecture: Architecture | None = None) -> SAE | None:
@@ -109,13 +109,16 @@ class Study:
         return open_corpus(text.kind, text.split, text.documents, self.folder)
 
     def chunks(self, count: int | None = None) -> Chunks:
-        """Its text as token chunks, or that of its first `count` documents."""
+        """Its text in windows of tokens, or that of its first `count` documents."""
         from transformers import AutoTokenizer
 
-        from explorer.text import chunk_documents
+        from explorer.models import begin_token
+        from explorer.text import TextReading, read_windows
 
-        tokenizer = AutoTokenizer.from_pretrained(self.folder / self.file.models[0].path)
-        return chunk_documents([d.text for d in self.corpus.documents(count)], tokenizer, self.file.text.context)
+        tokenizer, text = AutoTokenizer.from_pretrained(self.folder / self.file.models[0].path), self.file.text
+        blocks = self.corpus.in_blocks and not text.cut
+        reading = TextReading(text.context, begin_token(tokenizer, text.begin), blocks, text.cut)
+        return read_windows([d.text for d in self.corpus.documents(count)], tokenizer, reading)
 
     def pair_path(self, source: str, target: str) -> Path:
         """Folder of a pair's cached results."""

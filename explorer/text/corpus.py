@@ -84,6 +84,11 @@ class Corpus(ABC):
     def documents(self, count: int | None = None) -> list[TextDocument]:
         """The documents, or the first `count` of them. Raises InputError where they cannot be read."""
 
+    @property
+    def in_blocks(self) -> bool:
+        """Whether documents are so few that blocks of 1,024 tokens take their place where the text is split."""
+        return False
+
     @abstractmethod
     def prompts(self, held_out: bool = True) -> list[str]:
         """Texts on whose beginnings steering is judged, of which no vector is made; `held_out=False` gives others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,15 @@ class TextEntry:
     documents: int
     """Number of documents."""
     context: int
-    """Tokens in a chunk."""
+    """Tokens of a window."""
     entropy: float | None = None
     """The grammar's exact −log P, nats per token of these documents: no model can be below it. None for a file."""
+    cut: bool = True
+    """Whether windows in mid-document lack their left context, as in studies of before 2.0."""
+    bos: bool = False
+    """Whether a token stands before every document: the tokenizer's BOS, or its end of text where it has none."""
+
+    @property
+    def begin(self) -> Literal["yes", "no"]:
+        """`bos` as models are loaded with it."""
+        return "yes" if self.bos else "no"

@@ -11,9 +11,11 @@ import msgspec
 
 from explorer.errors import InputError
 from explorer.files import write_bytes
-from explorer.text.chunks import split_of
 from explorer.text.corpus import Corpus, TextDocument
+from explorer.text.windows import split_of
 
+FEWEST_DOCUMENTS = 50
+"""With fewer, the 20 % that are tested would be fewer than 10: blocks then take the documents' place."""
 _PROMPTS = 192
 """Documents from which prompts are taken: many may be shorter than a prompt."""
 
@@ -39,6 +41,11 @@ class FileCorpus(Corpus):
     def documents(self, count: int | None = None) -> list[TextDocument]:
         """The documents, or the first `count`. Raises InputError for a file that is missing or damaged."""
         return list(read_texts(self.folder / self.split)[: self.size if count is None else min(count, self.size)])
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether there are fewer than 50 documents."""
+        return self.size < FEWEST_DOCUMENTS
 
     def prompts(self, held_out: bool = True) -> list[str]:
         """Documents of the test split; otherwise of the validation split."""

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from explorer.text.chunks import Chunks
+from explorer.text.windows import Chunks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,7 +25,11 @@ class LabelMatrix:
     names: tuple[str, ...]
     """Labels as key=value, e.g. genre=letter or slot=animals."""
     matrix: Bool[Tensor, "n t l"]
-    """True where the token at (chunk, position) carries the label."""
+    """True where the token at (window, position) carries the label."""
+
+    def of(self, place: slice, batch: Chunks) -> Bool[Tensor, "m l"]:
+        """Labels of the scored tokens of a batch, which is `place` of the windows and may be narrower."""
+        return self.matrix[place][:, : batch.ids.shape[1]][batch.scored]
 
 
 def label_tokens(documents: Sequence[TextDocument], chunks: Chunks, tokenizer: PreTrainedTokenizerBase) -> LabelMatrix:
@@ -39,7 +43,7 @@ def label_tokens(documents: Sequence[TextDocument], chunks: Chunks, tokenizer: P
     index = {name: i for i, name in enumerate(names)}
     matrix = torch.zeros(*chunks.ids.shape, len(names), dtype=torch.bool)
     for row, (document, offset) in enumerate(zip(chunks.document.tolist(), chunks.offset.tolist(), strict=True)):
-        for position in range(int(chunks.valid[row].sum())):
+        for position in range(max(0, -offset), int(chunks.valid[row].sum())):
             for key, value in per_token[document, offset + position].items():
                 matrix[row, position, index[f"{key}={value}"]] = True
     return LabelMatrix(names, matrix)

@@ -9,28 +9,18 @@ import codecs
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
-
-import torch
+from typing import IO
 
 from explorer.errors import InputError
-from explorer.text.chunks import Chunks, chunk_documents
 from explorer.text.corpora import DEFAULT
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 SEPARATOR = "<|endoftext|>"
 FIELD = "text"
 TEXT, LINES, PARQUET = (".txt", ".text", ".md"), (".jsonl", ".ndjson"), (".parquet",)
 CHARACTERS_PER_TOKEN = 8
 """More than any tokenizer of ordinary text needs: the budget of characters is surely enough for that of tokens."""
-FEWEST_DOCUMENTS = 50
-"""With fewer, the 20 % that are tested would be fewer than 10: blocks then take the documents' place."""
-BLOCK = 1024
-"""Tokens of such a block."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +35,6 @@ class TextSource:
     """As many as the budget of tokens needs."""
     whole: bool
     """Whether the end of the text was reached."""
-
-    def chunks(self, tokenizer: PreTrainedTokenizerBase, context: int, tokens: int) -> Chunks:
-        """Its first `tokens` tokens in chunks. Where documents are few, each block of 1,024 tokens counts as one."""
-        chunks = chunk_documents(self.documents, tokenizer, context, tokens)
-        if len(self.documents) >= FEWEST_DOCUMENTS:
-            return chunks
-        blocks = torch.stack([chunks.document, chunks.offset // BLOCK], dim=1)
-        return replace(chunks, document=torch.unique(blocks, dim=0, return_inverse=True)[1])
 
 
 def read_text(where: str | None, tokens: int) -> TextSource:

@@ -133,7 +133,7 @@ def _remove_stale(bench: Bench, log: Log) -> None:
 
 def _train(bench: Bench, rows: Integer[np.ndarray, "n t"], log: Log, stop_after: int | None) -> bool:
     """Every dictionary that is not there yet; False if it was stopped before the end."""
-    recipe = bench.recipe
+    recipe, text = bench.recipe, bench.study.file.text
     missing = [(p, s) for p in bench.plans for s in bench.sites if not bench.folder(p, s).exists()]
     began, done = time.monotonic(), 0
     for name in (recipe.source, recipe.target):
@@ -147,7 +147,7 @@ def _train(bench: Bench, rows: Integer[np.ndarray, "n t"], log: Log, stop_after:
             if done == stop_after:
                 return False
             sae = train_relu(recipe.sae_recipe(plan.family), activations[site], recipe.batches, plan.start, site.name)
-            save_sae(sae, bench.folder(plan, site), name, bench.study.file.text.context)
+            save_sae(sae, bench.folder(plan, site), name, text.context, bos=text.bos)
             done += 1
             left = (time.monotonic() - began) / done * (len(missing) - done)
             made = f"match: {plan.family}, {name} from start {plan.start}, {site.label}"

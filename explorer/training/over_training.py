@@ -18,7 +18,7 @@ from explorer.models import LanguageModel, Site, find_blocks
 from explorer.sae import SAE, SAERecipe, train_sae
 from explorer.steering import Steered, own_contrasts
 from explorer.study import FILE, TrainingRow
-from explorer.text import HELD_OUT, Chunks, chunk_documents
+from explorer.text import HELD_OUT, Chunks, TextReading, read_windows
 from explorer.text.tales import Tales
 from explorer.training.pretraining import ModelRecipe, Schedule
 from explorer.training.tales import (
@@ -140,7 +140,7 @@ class _Measurer:
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(workshop.tokenizer_folder)
         texts = [d.text for d in TEXT.documents()]
         self.loss_texts = texts[:LOSS_DOCUMENTS]
-        self.chunks: Chunks = chunk_documents(texts, self.tokenizer, 128)
+        self.chunks: Chunks = read_windows(texts, self.tokenizer, TextReading(128))
         self.text = training_stream(workshop, workshop.recipe.sae_tokens)
 
     def load(self, name: str, folder: Path) -> LanguageModel:

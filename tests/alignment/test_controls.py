@@ -22,7 +22,7 @@ from explorer.cache import Cache
 from explorer.errors import InputError
 from explorer.models.hooks import residuals
 from explorer.models.language_model import LanguageModel
-from explorer.text.chunks import shuffle
+from explorer.text.windows import shuffle
 
 CHUNKS = tiny.chunks(70)
 
@@ -251,7 +251,7 @@ def test_stitching_equals_a_forward_pass_with_rows_replaced(
     assert found is not None
     monkeypatch.setattr(stitch, "TOKENS", 200)
     sample = stitch.Stitcher(a, b, text.split("fit"), test, count, stitch.NormLimits()).sample
-    assert found.tokens == int(sample.valid[:, 1:].sum())
+    assert found.tokens == int(sample.predicted.sum())
 
     def loss(receiver: LanguageModel, rows: torch.Tensor | None) -> float:
         def before(_module: Any, args: Any, kwargs: Any) -> Any:

@@ -24,7 +24,7 @@ from explorer.models.language_model import LanguageModel
 from explorer.models.massive import BATCH
 from explorer.number_text import interval
 from explorer.sae.sae import SAE
-from explorer.text.chunks import shuffle
+from explorer.text.windows import shuffle
 
 CHUNKS = tiny.chunks(70)
 

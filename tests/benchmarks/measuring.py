@@ -32,7 +32,7 @@ from explorer.models.language_model import (
     find_blocks,
 )
 from explorer.models.massive import BATCH
-from explorer.text.chunks import Chunks
+from explorer.text.windows import Chunks
 
 D, LAYERS, VOCABULARY, CONTEXT = 512, 6, 50_304, 128
 
@@ -84,7 +84,8 @@ def text(tokens: int, vocabulary: int = VOCABULARY) -> Chunks:
     n = tokens // CONTEXT
     generator = torch.Generator().manual_seed(0)
     ids = (torch.rand(n, CONTEXT, generator=generator) ** 4 * vocabulary).long()
-    return Chunks(ids, torch.ones_like(ids, dtype=torch.bool), torch.arange(n) // 2, torch.arange(n) % 2 * CONTEXT)
+    place = torch.arange(n)
+    return Chunks(ids, torch.ones_like(ids).bool(), place // 2, place % 2 * CONTEXT, torch.zeros_like(place))
 
 
 class Plain:
@@ -163,7 +164,7 @@ def speed(tokens: int, shuffles: int, threads: int) -> dict[str, float]:
 
 
 def _of(chunks: Chunks, split: str) -> Tensor:
-    from explorer.text.chunks import split_of
+    from explorer.text.windows import split_of
 
     return torch.tensor([split_of(int(d)) == split for d in chunks.document])
 

@@ -22,9 +22,9 @@ from explorer.models.language_model import LanguageModel
 from explorer.models.logit_lens import logit_effect, promoted_tokens
 from explorer.models.sites import Site
 from explorer.sae.sae import SAE
-from explorer.text.chunks import SPLITS, Chunks, chunk_documents, split_of
 from explorer.text.labels import label_tokens
 from explorer.text.tales import stories as tales
+from explorer.text.windows import SPLITS, Chunks, TextReading, read_windows, split_of
 
 DOCUMENTS = list(tales.documents("example", 24))
 
@@ -36,7 +36,7 @@ def model(tokenizer: Any) -> LanguageModel:
 
 @pytest.fixture(scope="module")
 def chunks(tokenizer: Any) -> Chunks:
-    return chunk_documents([d.text for d in DOCUMENTS], tokenizer, 40)
+    return read_windows([d.text for d in DOCUMENTS], tokenizer, TextReading(40))
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +47,6 @@ def sae(model: LanguageModel, chunks: Chunks) -> SAE:
     chosen = rows[torch.randperm(len(rows))[:60]] - centre
     directions = chosen / chosen.norm(dim=1, keepdim=True)
     return SAE("topk", 4, directions.T.contiguous(), torch.zeros(60), directions, centre, "blocks.0.hook_resid_pre")
-
-
-def test_chunks_cover_every_document_once(chunks: Chunks, tokenizer: Any) -> None:
-    for number, d in enumerate(DOCUMENTS):
-        ids = tokenizer(d.text, add_special_tokens=False)["input_ids"]
-        own = torch.nonzero(chunks.document == number).squeeze(1)
-        assert torch.cat([chunks.ids[i][chunks.valid[i]] for i in own]).tolist() == ids
-        assert chunks.offset[own].tolist() == list(range(0, len(ids), 40))
-    assert not chunks.scored[:, 0].any()
-    assert torch.equal(chunks.scored[:, 1:], chunks.valid[:, 1:])
-    assert sum(len(b) for b in chunks.batches(7)) == len(chunks)
-    assert max(len(b) for b in chunks.batches(7)) == 7
 
 
 def test_splits_are_by_document(chunks: Chunks) -> None:
@@ -72,11 +60,11 @@ def test_splits_are_by_document(chunks: Chunks) -> None:
 def test_a_limit_of_tokens_cuts_after_whole_documents(tokenizer: Any) -> None:
     texts = [d.text for d in DOCUMENTS]
     lengths = [len(tokenizer(t, add_special_tokens=False)["input_ids"]) for t in texts]
-    limited = chunk_documents(texts, tokenizer, 40, max_tokens=sum(lengths[:3]) + 1)
-    assert int(limited.valid.sum()) == sum(lengths[:4])
+    limited = read_windows(texts, tokenizer, TextReading(40), max_tokens=sum(lengths[:3]) + 1)
+    assert int(limited.own.sum()) == sum(lengths[:4])
     for empty in ([], [""], ["", ""]):
         with pytest.raises(InputError, match="the text is empty"):
-            chunk_documents(empty, tokenizer)
+            read_windows(empty, tokenizer, TextReading(128))
 
 
 def test_label_matrix_equals_characters(chunks: Chunks, tokenizer: Any) -> None:
@@ -224,7 +212,7 @@ def test_mutual_means_nearest_both_ways() -> None:
 def test_correspondence_of_a_permuted_rotated_dictionary(model: LanguageModel, sae: SAE, tokenizer: Any) -> None:
     """The twin's dictionary is A's, rotated and with its features in another order: R must find every partner."""
     site, twin = Site(0, 3), make_twin(model, 5)
-    text = chunk_documents([d.text for d in tales.documents("example", 60)], tokenizer, 40)
+    text = read_windows([d.text for d in tales.documents("example", 60)], tokenizer, TextReading(40))
     pair = measure_pair(model, twin, text, [site], {site.name: sae})
     zero, order = torch.zeros(model.d_model), torch.randperm(sae.n_features)
     carried = sae.rotated_for_target(pair.maps[site.name]["rotated"].matrix, zero, zero)
@@ -258,7 +246,7 @@ def test_lists_of_partners_say_what_all_pairs_say(
 ) -> None:
     """A wide dictionary compares only the nearest pairs: the same numbers where both look."""
     site, twin = Site(0, 3), make_twin(model, 5)
-    text = chunk_documents([d.text for d in tales.documents("example", 60)], tokenizer, 40)
+    text = read_windows([d.text for d in tales.documents("example", 60)], tokenizer, TextReading(40))
     pair = measure_pair(model, twin, text, [site], {site.name: sae})
     zero = torch.zeros(model.d_model)
     own = sae.rotated_for_target(pair.maps[site.name]["rotated"].matrix, zero, zero)

@@ -19,7 +19,6 @@ from explorer.models.hooks import residuals
 from explorer.models.language_model import digest, load_model, same_ids
 from explorer.models.sites import all_sites, parse_site, parse_sites
 from explorer.steering.decoding import Batch
-from explorer.text.chunks import chunk_documents
 
 
 @pytest.fixture
@@ -141,7 +140,9 @@ def test_ids_that_the_embedding_lacks_are_named(tokenizer: Any, tmp_path: Path) 
     longer.add_tokens(["fox"])
     longer.save_pretrained(tmp_path / "model")
     model = load_model(tmp_path / "model")
-    known, unknown = (chunk_documents([f"Once there was a {word}."], model.tokenizer).ids for word in ("ship", "fox"))
+    known, unknown = (
+        read_windows([f"Once there was a {word}."], model.tokenizer, TextReading(128)).ids for word in ("ship", "fox")
+    )
     assert model.logits(known).shape[-1] == tiny.VOCABULARY
     site = model.sites[0]
     for read in (

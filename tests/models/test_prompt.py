@@ -26,7 +26,7 @@ def test_a_prompt_is_read_whole_or_refused(tokenizer: Any) -> None:
 
 def test_brackets_only_for_a_model_of_brackets() -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(SHIPPED / "dyck3" / "models" / "A0")
-    model: Any = SimpleNamespace(name="A0", tokenizer=tokenizer)
+    model: Any = SimpleNamespace(name="A0", tokenizer=tokenizer, begin=None)
     assert unread(tokenizer, "([ x{a x}") == ["x", "a"]
     with pytest.raises(InputError, match=r"A0 does not read x a, only \( \) \[ \] \{ \}: write without"):
         check_prompt(model, "([ x{a x}")

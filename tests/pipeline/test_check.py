@@ -75,7 +75,7 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
     assert report["schema"] == 1
     assert set(report["models"]["source"]) == {"id", "revision", "sha256", "d_model", "n_layers", "parameters"}
     assert set(report["rows"]) == {"fit", "validation", "test", "dropped"}
-    assert set(report["function"]) == {"loss_source", "loss_target", "kl", "top1_agreement"}
+    assert set(report["function"]) == {"loss_source", "loss_target", "kl", "top1_agreement", "by_position"}
     assert {"ev_cross_site", "steering", "verdict", "reasons", "next", "command", "versions", "seconds"} <= set(report)
     assert [s["site"] for s in report["sites"]] == ["blocks.1.hook_resid_pre", "blocks.2.hook_resid_post"]
     for site in report["sites"]:

@@ -28,10 +28,10 @@ from explorer.steering.steered_prompts import SteeredPrompts
 from explorer.steering.strong_features import StrongFeature, moved_tokens, native_vectors, strongest
 from explorer.steering.token_classes import TokenClasses, read_effect
 from explorer.steering.vectors import native_feature_vector, unit
-from explorer.text.chunks import chunk_documents
 from explorer.text.corpus import LabelHead
 from explorer.text.tales import stories as tales
 from explorer.text.tales.corpus import Tales
+from explorer.text.windows import TextReading, read_windows
 
 FAMILIES = ("llama", "qwen2", "gemma", "gpt2", "gpt_neox")
 TALES = Tales("held-out", 40, Path())
@@ -50,7 +50,7 @@ def llama(tokenizer: Any) -> LanguageModel:
 @pytest.mark.parametrize("index", [0, 1, 3])
 def test_a_quick_reading_equals_a_plain_one(family: str, index: int, tokenizer: Any) -> None:
     model, site = tiny.model(family, tokenizer), Site(index, 3)
-    prompts = chunk_documents([d.text for d in tales.documents("example", 5)], tokenizer, 12)[slice(0, 7)]
+    prompts = read_windows([d.text for d in tales.documents("example", 5)], tokenizer, TextReading(12))[slice(0, 7)]
     vectors = 5 * torch.randn(4, model.d_model)
     quick = SteeredPrompts(model, site, prompts)
     found = quick.read(vectors, [A, B])
@@ -146,7 +146,7 @@ def test_on_the_twin_every_vector_transfers_whole(llama: LanguageModel, monkeypa
     twin = make_twin(llama, 3, "twin")
     fitted = {s.name: site_maps(twin_rotation(llama.d_model, 3).T) for s in llama.sites[:2]}
     sae = random_sae("topk", 4, d=llama.d_model)
-    chunks = chunk_documents([d.text for d in tales.documents("held-out", 30)], llama.tokenizer, 48)
+    chunks = read_windows([d.text for d in tales.documents("held-out", 30)], llama.tokenizer, TextReading(48))
     measurer = Measurer(TALES, chunks)
     heard: list[float] = []
     found = measurer.pair(llama, twin, fitted, {llama.sites[1]: sae}, lambda _, share: heard.append(share))
@@ -173,7 +173,7 @@ def test_features_are_chosen_by_what_they_move(llama: LanguageModel) -> None:
     from test_sae import random_sae
 
     site, sae = Site(3, 3), random_sae("topk", 4, d=llama.d_model)
-    prompts = held_out_prompts(TALES, llama.tokenizer, made=True)
+    prompts = held_out_prompts(TALES, llama, made=True)
     assert not set(TALES.prompts(held_out=False)) & set(TALES.prompts())
     head = llama.network.get_output_embeddings().weight
     loud = unit(head[11] * llama.final_norm.weight)
@@ -203,13 +203,13 @@ def test_native_vectors_of_several_features_are_those_of_each(llama: LanguageMod
 
 
 def test_dyck_prompts_carry_the_truth_of_their_heads() -> None:
-    from explorer.text.chunks import Chunks
     from explorer.text.dyck import language as dyck
     from explorer.text.dyck.corpus import Dyck3
     from explorer.text.dyck.heads import COPY, DEPTH, VALIDITY
+    from explorer.text.windows import Chunks
 
     rows = torch.from_numpy(np.stack([dyck.encode("•([])()]("), dyck.encode("•(((([[]]")]))
-    prompts = Chunks(rows, torch.ones_like(rows, dtype=torch.bool), torch.arange(2), torch.zeros(2))
+    prompts = Chunks(rows, torch.ones_like(rows, dtype=torch.bool), torch.arange(2), torch.zeros(2), torch.zeros(2))
     truth = dyck.label(rows.numpy())
     copy, depth, validity = Dyck3.label_heads(prompts.ids)
     assert (copy.first, depth.first, validity.first) == (COPY.start, DEPTH.start, VALIDITY.start)

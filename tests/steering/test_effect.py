@@ -13,11 +13,11 @@ from explorer.models.language_model import LanguageModel
 from explorer.models.sites import Site
 from explorer.steering import token_classes as effect
 from explorer.steering.steered_prompts import SteeredPrompts
-from explorer.text.chunks import chunk_documents
 from explorer.text.contrast import Contrast
 from explorer.text.corpus import HELD_OUT
 from explorer.text.tales import contrasts, stories as tales
 from explorer.text.tales.corpus import Tales
+from explorer.text.windows import TextReading, read_windows
 
 POSITIVE = tuple(d.text for d in tales.documents("example", 12, genre="recipe"))
 NEGATIVE = tuple(d.text for d in tales.documents("example", 12, genre="tale"))
@@ -41,7 +41,7 @@ def test_typical_tokens_tell_the_classes_apart(model: LanguageModel) -> None:
 
 
 def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> None:
-    prompts = chunk_documents(NEGATIVE[:3], model.tokenizer, 20)
+    prompts = read_windows(NEGATIVE[:3], model.tokenizer, TextReading(20))
     typical = effect.typical_tokens(CONTRAST, model, 5)
     v = torch.randn(model.d_model)
     found = effect.read_effect(model, Site(3, 3), v, prompts, typical)
@@ -52,7 +52,7 @@ def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> No
         p = model.network.get_output_embeddings()(model.final_norm(end)).softmax(-1).double()
     m, loss = [], []
     for i in range(len(prompts)):
-        for t in range(int(prompts.valid[i].sum()) - 1):
+        for t in range(max(0, int(prompts.first[i]) - 1), int(prompts.valid[i].sum()) - 1):
             m.append(np.log(float(p[i, t, typical.positive].sum())) - np.log(float(p[i, t, typical.negative].sum())))
             loss.append(-np.log(float(p[i, t, prompts.ids[i, t + 1]])))
     assert found.m == pytest.approx(np.mean(m), abs=1e-4)
@@ -61,7 +61,7 @@ def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> No
 
 
 def test_tokens_that_the_target_lacks_have_no_probability(model: LanguageModel) -> None:
-    prompts = chunk_documents(NEGATIVE[:3], model.tokenizer, 20)
+    prompts = read_windows(NEGATIVE[:3], model.tokenizer, TextReading(20))
     known = effect.typical_tokens(CONTRAST, model, 5)
     wider = effect.TokenClasses(
         torch.cat([known.positive, torch.tensor([tiny.VOCABULARY])]),

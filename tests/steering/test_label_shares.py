@@ -38,7 +38,7 @@ def test_every_contrast_changes_one_label(name: str) -> None:
 @pytest.mark.slow
 def test_shares_count_what_is_written(tokenizer: Any) -> None:
     model, site = tiny.model("llama", tokenizer), Site(1, 3)
-    prompts = held_out_prompts(Tales("held-out", 40, Path()), tokenizer)[slice(0, 3)]
+    prompts = held_out_prompts(Tales("held-out", 40, Path()), model)[slice(0, 3)]
     vectors = torch.stack([torch.zeros(model.d_model), 9 * torch.randn(model.d_model)])
     ticks: list[int] = []
     texts = label_shares.write(model, site, prompts, vectors, lambda: ticks.append(1))

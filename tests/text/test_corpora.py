@@ -20,11 +20,11 @@ from explorer.steering.dose_response import DOSES
 from explorer.steering.token_classes import typical_tokens
 from explorer.steering.vectors import contrast_vector
 from explorer.study.library import open_study
-from explorer.text.chunks import chunk_documents
 from explorer.text.contrast import Contrast, ReadyContrast
 from explorer.text.corpora import CORPORA, open_corpus
 from explorer.text.corpus import Corpus, TextDocument
 from explorer.text.labels import label_tokens
+from explorer.text.windows import TextReading, read_windows
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = {"tales", "dyck3"}
@@ -88,7 +88,7 @@ def test_a_new_language_is_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyP
     content = {**json.loads(encode(example())), "text": text}
     study = open_study(write(tmp_path / "s", content))
     assert isinstance(study.corpus, Beats) and study.corpus.size == 10 and study.corpus.folder == study.folder
-    chunks = chunk_documents([d.text for d in study.corpus.documents()], tokenizer, 16)
+    chunks = read_windows([d.text for d in study.corpus.documents()], tokenizer, TextReading(16))
     labels = label_tokens(study.corpus.documents(), chunks, tokenizer)
     assert study.corpus.has_labels and "letter=t" in labels.names
     model, site = tiny.model("llama", tokenizer), Site(1, 3)

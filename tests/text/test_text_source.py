@@ -12,6 +12,7 @@ from explorer.errors import InputError
 from explorer.text import sources as text_source
 from explorer.text.sources import SEPARATOR, read_text
 from explorer.text.tales import stories as tales
+from explorer.text.windows import TextReading, read_windows
 
 WORDS = ["One day a fox came by.", "Two ships left the harbour.", "Three bells rang."]
 
@@ -80,7 +81,7 @@ def test_no_more_is_read_than_the_budget_needs(
     assert file.taken <= 2 << 20
     assert not found.whole
     assert sum(map(len, found.documents)) == 8 * 5_000
-    assert int(found.chunks(tokenizer, 64, 5_000).valid.sum()) >= 5_000
+    assert int(read_windows(found.documents, tokenizer, TextReading(64)).own.sum()) >= 5_000
 
 
 def test_without_a_file_the_text_is_held_out_tales(tokenizer: Any) -> None:
@@ -88,20 +89,7 @@ def test_without_a_file_the_text_is_held_out_tales(tokenizer: Any) -> None:
     assert found.name == "tales"
     assert "Tales" in found.title
     assert found.documents[:3] == tuple(d.text for d in tales.documents("held-out", 3))
-    assert int(found.chunks(tokenizer, 64, 3_000).valid.sum()) >= 3_000
-
-
-def test_blocks_take_the_place_of_documents_where_these_are_few(tokenizer: Any, tmp_path: Path) -> None:
-    novel = "\n".join(d.text for d in tales.documents("example", 120))
-    one = read_text(str(write(tmp_path / "novel.txt", [novel, novel[:5000]])), 60_000).chunks(tokenizer, 128, 60_000)
-    assert int(one.document.max()) + 1 > 10
-    assert {len(one.split(name)) > 0 for name in ("fit", "validation", "test")} == {True}
-    for block in range(int(one.document.max()) + 1):
-        mine = one[(one.document == block).nonzero().squeeze(1)]
-        assert int(mine.offset.max()) // 1024 == int(mine.offset.min()) // 1024
-        assert len(mine) <= 8
-    many = read_text(str(write(tmp_path / "many.txt", WORDS * 20)), 60_000).chunks(tokenizer, 128, 60_000)
-    assert int(many.document.max()) + 1 == 60
+    assert int(read_windows(found.documents, tokenizer, TextReading(64)).own.sum()) >= 3_000
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from explorer.sae.trainer import SAERecipe
 from explorer.steering import dose_measure
 from explorer.study.library import open_study
 from explorer.study.study import Study
-from explorer.text.chunks import chunk_documents
 from explorer.text.dyck import contrasts as dyck_contrasts, language as dyck
+from explorer.text.windows import TextReading, read_windows
 from explorer.training.dyck import study as dyck_study
 from explorer.training.dyck.models import make_models
 from explorer.training.dyck.recipe import DyckRecipe, DyckWorkshop, activation_batches, make_dictionaries
@@ -165,7 +165,7 @@ def test_a_contrast_uses_the_tokens_that_it_names(made: Any) -> None:
     _, _, study = made
     model, site = study.load_model("A0"), study.sites[1]
     contrast = dyck_contrasts.ready_contrast("deeper")
-    chunks = chunk_documents(contrast.positive, model.tokenizer, 128)
+    chunks = read_windows(contrast.positive, model.tokenizer, TextReading(128))
     rows = residuals(model, chunks.ids, [site])[site]
     means = [
         torch.stack([rows[d, i] for d, places in enumerate(tokens) for i in places]).mean(0)

@@ -193,7 +193,7 @@ def kept(table: pd.DataFrame, source: str, target: str) -> str:
 def text_length(read: int, left_out: int) -> str:
     """How much of a text was read."""
     text = f"{read} tokens; the first is not scored, as everywhere in this project."
-    return f"{text} The last {left_out} tokens are left out: a chunk holds no more." if left_out else text
+    return f"{text} The last {left_out} tokens are left out: a window holds no more." if left_out else text
 
 
 def token_names(pieces: Iterable[str], special: Iterable[bool]) -> list[str]:
@@ -246,9 +246,9 @@ A special token such as end of text is outlined: it stands for no text, and no t
 **The maps.** One UMAP by cosine of three sets: A's directions, B's as they are, and B's through R. A stands on the left, B on the right in the same coordinates; the two buttons move B from one set of places to the other.
 A line joins a feature to its partner, and a level line means the same place. Regions are k-means clusters of the places, named by the tokens that set them apart.
 
-**Contexts.** The test chunks in which the feature fires most in A (or in B), or from each quarter of all chunks in which it fires, ranked by its largest activation there: the strongest alone flatter a feature.
+**Contexts.** The test windows in which the feature fires most in A (or in B), or from each quarter of all windows in which it fires, ranked by its largest activation there: the strongest alone flatter a feature.
 Both columns show the same text. The shade is the activation, on one scale for both; hover a token for the number. The peak is underlined.
-The first token of a chunk is not scored anywhere in this project: it is dimmed.
+Tokens that are only read as left context, and the first one of a text, are not scored: they are dimmed.
 
 **Controls.** A row of the table, a dot of either map and the number all choose the feature; p and n go to the previous and next one of the list, s stars it. With the box or the lasso of the map, choose a group: the table lists it
 (the hand goes back to clicking). The address of the page restores what you see.

@@ -27,8 +27,13 @@ _NORMALISED = {
 }
 
 
-def save_sae(sae: SAE, folder: Path, model_name: str, context: int, dtype: torch.dtype = torch.float16) -> None:
-    """Write a SAELens folder (cfg.json, sae_weights.safetensors) into place by one rename."""
+def save_sae(
+    sae: SAE, folder: Path, model_name: str, context: int, dtype: torch.dtype = torch.float16, bos: bool = False
+) -> None:
+    """Write a SAELens folder (cfg.json, sae_weights.safetensors) into place by one rename.
+
+    It was trained on windows of `context` tokens, with a BOS before each document where `bos` says so.
+    """
     config: dict[str, Any] = {
         "d_in": sae.d_in,
         "d_sae": sae.n_features,
@@ -42,7 +47,7 @@ def save_sae(sae: SAE, folder: Path, model_name: str, context: int, dtype: torch
             "model_name": model_name,
             "hook_name": sae.site,
             "context_size": context,
-            "prepend_bos": False,
+            "prepend_bos": bos,
         },
         "architecture": sae.architecture,
     }

@@ -80,7 +80,7 @@ def study_file(workshop: DyckWorkshop) -> StudyFile:
         recipe.model.n_layers,
         tuple(models),
         dictionaries,
-        TextEntry(Dyck3.kind, HELD_OUT, recipe.held_out, dyck.CONTEXT),
+        TextEntry(Dyck3.kind, HELD_OUT, recipe.held_out, dyck.CONTEXT, cut=False),
         tuple(PairEntry(a, b) for a, b in pairs(recipe.cohorts)),
         json.loads(msgspec.json.encode(asdict(recipe))),
         library_versions(),

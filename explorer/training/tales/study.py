@@ -55,7 +55,7 @@ def tales_file(workshop: Workshop, names: list[str]) -> StudyFile:
         recipe.model.n_layers,
         tuple(models),
         dictionary_entries(out, names),
-        TextEntry(Tales.kind, HELD_OUT, recipe.held_out, 128),
+        TextEntry(Tales.kind, HELD_OUT, recipe.held_out, recipe.model.context, cut=False),
         tuple(PairEntry(a, b) for a, b in pairs),
         json.loads(msgspec.json.encode(asdict(recipe))),
         library_versions(),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
 from explorer.errors import InputError
-from explorer.models import polypythias as pair_presets
+from explorer.models import Begin, polypythias as pair_presets
 from explorer.pipeline import (
     LEAST_CONTEXT,
     LEAST_TOKENS,
@@ -115,10 +115,14 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
             help="60 % are fitted, which must be at least 20 rows for each dimension.", **_KEPT,
         )  # fmt: skip
         context = st.number_input(
-            "Context, tokens in a chunk", LEAST_CONTEXT, MOST_CONTEXT, CheckOptions.context, 16, key="check_context",
-            help="Explained variance depends on it.", **_KEPT,
+            "Context, tokens of a window", LEAST_CONTEXT, MOST_CONTEXT, None, 16, key="check_context",
+            placeholder="auto", help="EV depends on it. Empty: what the models read, at most 512.", **_KEPT,
         )  # fmt: skip
         seed = st.number_input("Seed of the dictionaries", 0, MAX_SEED, 0, 1, key="check_seed", **_KEPT)
+        bos = st.selectbox(
+            "BOS before each document", get_args(Begin), key="check_bos",
+            help="auto: as the tokenizer of A does by itself.", **_KEPT,
+        )  # fmt: skip
     with three:
         a = st.text_input(
             "Revision of A", key="check_revision_a", max_chars=MAX_LENGTH, help="On the hub only.", **_KEPT
@@ -140,7 +144,8 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         sae=str(sae),
         sae_path=str(path or ""),
         tokens=int(tokens or 0),
-        context=int(context or 0),
+        context=int(context) if context else None,
+        bos=bos,
         seed=int(seed or 0),
         copy_models=bool(copies),
     )

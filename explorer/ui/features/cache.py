@@ -55,10 +55,8 @@ def readings(where: str, source: str, target: str, site_index: int) -> pd.DataFr
 @cache.of_study(2)
 def pieces(where: str) -> list[list[str]]:
     """The tokens of every test chunk as text."""
-    from explorer.models import token_pieces
-
     chunks, tokenizer = cache.test_chunks(where), cache.model(where, cache.study(where).file.models[0].name).tokenizer
-    return [token_pieces(tokenizer, ids[valid].tolist()) for ids, valid in zip(chunks.ids, chunks.valid, strict=True)]
+    return [chunks.pieces(row, tokenizer) for row in range(len(chunks))]
 
 
 @cache.of_study(8)

@@ -25,9 +25,9 @@ def shade(value: float, top: float) -> float:
 
 
 def contexts_html(found: Sequence[Context], full: bool, view: View, read: str) -> str:
-    """Contexts side by side; each row is one chunk of one document, so that what both fire on stands level."""
+    """Contexts side by side; each row is one window of one document, so that what both fire on stands level."""
     if not found:
-        return "<p class='fact quiet'>It fires in too few chunks for this group.</p>"
+        return "<p class='fact quiet'>It fires in too few windows for this group.</p>"
     top = scale(found)
     heads = (view.source, f"{view.target}, {read}")
     cells = "".join(f"<div class='side'>{html.escape(h)}<span class='value'>largest</span></div>" for h in heads)
@@ -51,7 +51,7 @@ def marked(text: str, value: float, top: float, hue: str, peak: bool = False) ->
     """One token: shaded where it fires, dimmed where it is not scored, plain where it is silent."""
     piece = html.escape(text)
     if value != value:
-        return f"<span class='unscored' title='first token of a chunk: not scored'>{piece}</span>"
+        return f"<span class='unscored' title='left context: not scored'>{piece}</span>"
     if value <= 0 and not peak:
         return piece
     # The space before a word stays outside, so that no shade hangs at the end of a line.

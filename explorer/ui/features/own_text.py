@@ -35,7 +35,7 @@ def draw_text(table: pd.DataFrame, chosen: int, view: View) -> None:
         state["text"] = example  # it was another study's
     text = st.text_area(
         "Your text", example, max_chars=MAX_CHARACTERS, height=90, key="text", **KEPT,
-        help=f"At most {MAX_CHARACTERS} characters, and the tokens of one chunk ({view.study.file.text.context}).",
+        help=f"At most {MAX_CHARACTERS} characters, and the tokens of one window ({view.study.file.text.context}).",
     )  # fmt: skip
     try:
         firing = feature_cache.text_firing(view.where, view.source, view.target, view.site.index, view.arm, text or "")
