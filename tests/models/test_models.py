@@ -19,6 +19,7 @@ from explorer.models.hooks import residuals
 from explorer.models.language_model import digest, load_model, same_ids
 from explorer.models.sites import all_sites, parse_site, parse_sites
 from explorer.steering.decoding import Batch
+from explorer.text.windows import TextReading, read_windows
 
 
 @pytest.fixture
