@@ -118,8 +118,8 @@ def test_prompts_of_few_documents_are_of_the_test_blocks(tokenizer: Any, tmp_pat
 
 
 def test_losses_in_windows_are_those_of_whole_documents(tokenizer: Any) -> None:
-    """By plain loops: also of a document that takes several windows, but for what the overlap cannot hold."""
-    a, b = tiny.model("llama", tokenizer), tiny.model("llama", tokenizer, 1)
+    """By plain loops."""
+    a, b = (tiny.model("llama", tokenizer, seed, max_position_embeddings=700) for seed in (0, 1))
     windows = read_windows(TEXTS, tokenizer, TextReading(600, 4))
     found = measure_function(a, b, windows, lambda *_: None)
     sums, n, by_place = [0.0, 0.0, 0.0], 0, {}
@@ -173,6 +173,6 @@ def test_padding_reaches_no_number(tokenizer: Any) -> None:
         windows.offset,
         windows.first,
     )
-    a, b = tiny.model("llama", tokenizer), tiny.model("llama", tokenizer, 1)
+    a, b = (tiny.model("llama", tokenizer, seed, max_position_embeddings=700) for seed in (0, 1))
     one, other = (measure_function(a, b, w, lambda *_: None) for w in (windows, wide))
     assert (one.loss_source, one.kl) == pytest.approx((other.loss_source, other.kl), abs=1e-6)
