@@ -1,3 +1,4 @@
 from . import captions as captions
 from .figure_data import figure_csv as figure_csv, table_csv as table_csv
 from .handout_page import HandoutPart as HandoutPart, handout as handout
+from .plots import CONFIG as CONFIG

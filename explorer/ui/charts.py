@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.presentation.rotation import CONFIG
+from explorer.presentation import CONFIG
 from explorer.ui.share import data_button, keep
 
 if TYPE_CHECKING:

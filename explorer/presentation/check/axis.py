@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from explorer.number_text import interval, number
 from explorer.palette import Palette
-from explorer.presentation.rotation import base_layout
+from explorer.presentation.plots import base_layout, whiskers
 from explorer.study import Mark
 
 
@@ -34,15 +34,7 @@ def verdict_axis(marks: Sequence[Mark], palette: Palette) -> go.Figure:
                     "color": colour,
                     "line": {"width": 2, "color": colour},
                 },
-                error_x=None
-                if e is None
-                else {
-                    "type": "data",
-                    "array": [e.high - e.value],
-                    "arrayminus": [e.value - e.low],
-                    "color": palette.ink,
-                    "thickness": 1.2,
-                },
+                error_x=None if e is None else whiskers([e], palette),
                 hovertemplate=f"{mark.name}: {text}<extra></extra>",
             )
         )

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from explorer.alignment import BINS, CASES, THRESHOLD
 from explorer.palette import Palette
-from explorer.presentation.rotation import base_layout
+from explorer.presentation.plots import base_layout, text_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +76,7 @@ def match_bars(story: DecoderStory, site: SiteMatch, alive: bool, palette: Palet
     line = max(chances)
     figure.add_hline(y=line, line={"color": palette.null, "width": 2, "dash": "dash"})
     base_layout(figure, palette, 360)
-    figure.add_annotation(
-        x=1, xref="paper", y=line, xanchor="left", yanchor="middle", showarrow=False, text=" chance",
-        font={"size": 14, "color": palette.null},
-    )  # fmt: skip
+    text_at(figure, " chance", 1, line, palette.null, xref="paper", xanchor="left")
     figure.update_yaxes(title=_title("rows with cosine > 0.5"), range=[-0.01, 1.1], tickformat=".0%", dtick=0.25)
     figure.update_xaxes(tickangle=0)
     figure.update_layout(
@@ -124,9 +121,7 @@ def match_histogram(match: FamilyMatch, alive: bool, palette: Palette) -> go.Fig
         lines.append((chance.mean, "chance", palette.null, "dash"))
     for x, text, colour, dash in lines:
         figure.add_vline(x=x, line={"color": colour, "width": 1.5, "dash": dash})
-        figure.add_annotation(
-            x=x, y=1, yref="paper", yanchor="bottom", showarrow=False, text=text, font={"size": 14, "color": colour}
-        )
+        text_at(figure, text, x, 1, colour, yref="paper", yanchor="bottom")
     figure.update_xaxes(title=_title("largest cosine with any row of the other"), range=[0, 1.01], dtick=0.25)
     figure.update_yaxes(title=_title("share of rows"), range=[0, 1.06 * top], tickformat=".0%", nticks=5)
     figure.update_layout(

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from jaxtyping import Int
 
 from explorer.palette import DASHES, Palette
-from explorer.presentation.rotation import base_layout
+from explorer.presentation.plots import base_layout
 
 
 def densities(

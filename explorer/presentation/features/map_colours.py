@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from explorer.features import CLEAR
 from explorer.palette import LIGHT, Palette, mixed
 from explorer.presentation.features.captions import tokens
+from explorer.presentation.plots import text_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,12 +114,6 @@ def _bar(title: str, r: bool, palette: Palette) -> dict[str, object]:
 def region_labels(figure: go.Figure, a: pd.DataFrame, palette: Palette) -> None:
     """Add the regions' names, each in the middle of its features."""
     for name, inside in a.groupby("region", observed=True):
-        figure.add_annotation(
-            x=float(inside["x"].median()),
-            y=float(inside["y"].median()),
-            text=html.escape(" · ".join(tokens(str(name).split(" · ")[:2]))),
-            showarrow=False,
-            font={"size": 14, "color": palette.ink},
-            bgcolor=palette.paper,
-            opacity=0.85,
-        )
+        text = html.escape(" · ".join(tokens(str(name).split(" · ")[:2])))
+        x, y = (float(inside[c].median()) for c in ("x", "y"))
+        text_at(figure, text, x, y, bgcolor=palette.paper, opacity=0.85)

@@ -18,7 +18,7 @@ from explorer.features import CLEAR
 from explorer.palette import Palette
 from explorer.presentation.features.captions import spoken, tokens
 from explorer.presentation.features.map_colours import keys, look, region_labels
-from explorer.presentation.rotation import FONT
+from explorer.presentation.plots import base_layout, motion, text_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,81 +112,26 @@ def _layout(
     figure: go.Figure, names: tuple[str, str], rotated: bool, twins: bool, legend: bool, palette: Palette
 ) -> None:
     width = APART + 2 if twins else 2
+    base_layout(figure, palette, HEIGHT + 38 * legend)
     figure.update_layout(
-        height=HEIGHT + 38 * legend,
         margin={"l": 4, "r": 86, "t": 36, "b": 104 if legend else 66, "autoexpand": False},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 14, "color": palette.ink},
         legend={
-            "orientation": "h",
-            "x": 0,
-            "y": -0.25,
-            "yanchor": "top",
-            "itemclick": False,
-            "itemdoubleclick": False,
+            "orientation": "h", "x": 0, "y": -0.25, "yanchor": "top", "itemclick": False, "itemdoubleclick": False,
         },
-        hoverlabel={"bgcolor": palette.paper, "font": {"color": palette.ink, "size": 14}, "align": "left"},
+        hoverlabel={"align": "left"},
         hovermode="closest",
         clickmode="event+select",
         dragmode="pan",  # with any tool of selection active Streamlit stops clicks from selecting
         showlegend=True,
-    )
+    )  # fmt: skip
     figure.update_xaxes(visible=False, fixedrange=True, range=[-1.06, width - 0.94])
     figure.update_yaxes(visible=False, fixedrange=True, range=[-1.08, 1.08])
     titles = [(0.0, f"● A: {names[0]}", palette.source)]
     if twins:
         titles.append((APART, f"◆ B: {names[1]}", palette.rotated if rotated else palette.raw))
     for x, text, colour in titles:
-        figure.add_annotation(
-            x=x - 1, y=1.0, yref="paper", yanchor="bottom", xanchor="left", showarrow=False, text=text,
-            font={"size": 15, "color": colour},
-        )  # fmt: skip
+        text_at(figure, text, x - 1, 1, colour, 15, yref="paper", yanchor="bottom", xanchor="left")
     if twins:
-        _motion(figure, rotated, palette)
-
-
-def _motion(figure: go.Figure, rotated: bool, palette: Palette) -> None:
-    """A button and a slider that move B's dots in the browser, without asking the server."""
-    still = {"mode": "immediate", "transition": {"duration": 0}}
-    steps = [str(i) for i in range(STEPS + 1)]
-    quick, slow = ({**still, "frame": {"duration": t, "redraw": True}} for t in (0, 70))
-    font = {"size": 14, "color": palette.ink}
-    button = {"label": "Move B from raw to R", "method": "animate", "args": [steps, {**slow, "fromcurrent": False}]}
-    figure.update_layout(
-        updatemenus=[
-            {
-                "type": "buttons",
-                "x": 0,
-                "y": -0.02,
-                "xanchor": "left",
-                "yanchor": "top",
-                "pad": {"t": 6},
-                "showactive": False,
-                "bgcolor": palette.paper,
-                "bordercolor": palette.null,
-                "font": font,
-                "buttons": [button],
-            }
-        ],
-        sliders=[
-            {
-                "active": STEPS if rotated else 0,
-                "x": 0.54,
-                "len": 0.46,
-                "y": -0.02,
-                "yanchor": "top",
-                "pad": {"t": 8},
-                "ticklen": 0,
-                "currentvalue": {"visible": False},
-                "bgcolor": palette.faint,
-                "activebgcolor": palette.rotated,
-                "bordercolor": palette.null,
-                "font": font,
-                "steps": [
-                    {"method": "animate", "label": {0: "raw", STEPS: "R"}.get(i, ""), "args": [[step], quick]}
-                    for i, step in enumerate(steps)
-                ],
-            }
-        ],
-    )
+        stops = ["raw", *[""] * (STEPS - 1), "R"]
+        place = {"x": 0.54, "y": -0.02, "pad": {"t": 8}, "ticklen": 0}
+        motion(figure, "Move B to R", stops, STEPS if rotated else 0, palette, 70, redraw=True, **place)

@@ -6,4 +6,3 @@ from . import (
     sites as sites,
 )
 from .dial_figure import dial as dial, thinned as thinned
-from .sites import CONFIG as CONFIG, FONT as FONT, base_layout as base_layout

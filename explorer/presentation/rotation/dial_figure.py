@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from explorer.alignment import DialCurve
 from explorer.number_text import number
 from explorer.palette import Palette, mixed
-from explorer.presentation.rotation.sites import base_layout
+from explorer.presentation.plots import base_layout, motion, text_at
 
 MOST_POINTS = 160
 """Points drawn of a cloud: more look the same, and marks are what a browser is slow at."""
@@ -104,50 +104,14 @@ def _lowest(curve: DialCurve) -> float:
 
 def _slider(figure: go.Figure, stops: int, start: int, palette: Palette) -> None:
     """The slider and the button, which show the frames without asking the server."""
-    steps = [str(i) for i in range(stops)]
-    still = {"mode": "immediate", "transition": {"duration": 0}}
-    quick, slow = ({**still, "frame": {"duration": t, "redraw": False}} for t in (0, 90))
-    button = {"label": "Turn the dial", "method": "animate", "args": [steps, {**slow, "fromcurrent": False}]}
-    figure.update_layout(
-        margin={"l": 12, "r": 128, "t": 40, "b": 106},
-        sliders=[
-            {
-                "active": start,
-                "x": 0.34,
-                "len": 0.66,
-                "y": -0.06,
-                "pad": {"t": 34},
-                "tickcolor": palette.ink,
-                "currentvalue": {"visible": False},
-                "bgcolor": palette.faint,
-                "activebgcolor": palette.rotated,
-                "bordercolor": palette.null,
-                "font": {"size": 14, "color": palette.ink},
-                "steps": [{"method": "animate", "label": "", "args": [[step], quick]} for step in steps],
-            }
-        ],
-        updatemenus=[
-            {
-                "type": "buttons",
-                "x": 0,
-                "y": -0.06,
-                "xanchor": "left",
-                "yanchor": "top",
-                "pad": {"t": 30},
-                "showactive": False,
-                "bgcolor": palette.paper,
-                "bordercolor": palette.null,
-                "font": {"size": 15, "color": palette.ink},
-                "buttons": [button],
-            }
-        ],
-    )
+    motion(
+        figure, "Turn the dial", [""] * stops, start, palette, 90, redraw=False,
+        x=0.34, y=-0.06, pad={"t": 34}, tickcolor=palette.ink,
+    )  # fmt: skip
+    figure.update_layout(margin={"l": 12, "r": 128, "t": 40, "b": 106})
     # Not the labels of the slider's steps: plotly leaves out those that do not fall on a multiple of its stride.
     for x, shift, text in ((0.34, 10, "raw"), (1, -10, "R")):
-        figure.add_annotation(
-            x=x, y=-0.06, xref="paper", yref="paper", xshift=shift, yshift=-62, text=text, showarrow=False,
-            xanchor="center", yanchor="top", font={"size": 14, "color": palette.ink},
-        )  # fmt: skip
+        text_at(figure, text, x, -0.06, xref="paper", yref="paper", yanchor="top", xshift=shift, yshift=-62)
 
 
 def _needle(curve: DialCurve, i: int, colour: str, palette: Palette) -> go.Scatter:
@@ -179,30 +143,8 @@ def _curve_labels(figure: go.Figure, curve: DialCurve, names: tuple[str, str], p
     above = float("inf")
     for y, text, colour in ends:
         above = min(y, above - 0.13 * span)
-        figure.add_annotation(
-            xref="x2 domain",
-            yref="y2",
-            x=1.02,
-            y=above,
-            text=text,
-            xanchor="left",
-            align="left",
-            showarrow=False,
-            font={"size": 14, "color": colour},
-        )
-    figure.add_annotation(
-        row=1,
-        col=2,
-        x=0.0,
-        y=curve.ceiling,
-        yshift=13,
-        xanchor="left",
-        showarrow=False,
-        font={"size": 14},
-        text=f"ceiling {curve.ceiling:.2f}",
-    )
+        text_at(figure, text, 1.02, above, colour, xref="x2 domain", yref="y2", xanchor="left", align="left")
+    text_at(figure, f"ceiling {curve.ceiling:.2f}", 0, curve.ceiling, xref="x2", yref="y2", yshift=13, xanchor="left")
     marks = ((palette.source, f"○ {names[0]}"), (palette.rotated, f"◆ {names[1]}, turned"))
     text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)
-    figure.add_annotation(
-        xref="paper", yref="paper", x=0, y=1.08, xanchor="left", text=text, showarrow=False, font={"size": 15}
-    )
+    text_at(figure, text, 0, 1.08, size=15, xref="paper", yref="paper", xanchor="left")

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from explorer.number_text import number
 from explorer.palette import Palette
-from explorer.presentation.rotation.sites import base_layout
+from explorer.presentation.plots import base_layout, text_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,15 +46,7 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
                 hovertemplate=f"{title}, %{{x:.3s}} tokens: %{{y:.2f}}<extra></extra>",
             )
         )
-        figure.add_annotation(
-            xref="paper",
-            x=1,
-            y=heights[title],
-            text=f" {title} {number(values[-1])}",
-            xanchor="left",
-            showarrow=False,
-            font={"size": 14},
-        )
+        text_at(figure, f" {title} {number(values[-1])}", 1, heights[title], xref="paper", xanchor="left")
     base_layout(figure, palette, 380)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     ticks = [r.tokens for r in points]

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import plotly.graph_objects as go
 
 from explorer.alignment import ROTATION, FitCurve, PairResult, SiteResult, Spectrum, seams, shown
 from explorer.number_text import number
 from explorer.palette import DASHES, Palette
-from explorer.presentation.rotation.sites import base_layout
-
-if TYPE_CHECKING:
-    from explorer.metrics import Estimate
+from explorer.presentation.plots import base_layout, text_at, whiskers
 
 
 def spectrum(found: Spectrum, palette: Palette) -> go.Figure:
@@ -48,8 +45,9 @@ def spectrum(found: Spectrum, palette: Palette) -> go.Figure:
         )
     )
     base_layout(figure, palette, 360)
-    _label(figure, "R", palette.rotated, 0.02, 1.06)
-    _label(figure, "– – Haar draws: mean and 95 % band", palette.ink, 0.08, 1.06)
+    above: dict[str, Any] = {"y": 1.06, "xref": "paper", "yref": "paper", "xanchor": "left"}
+    text_at(figure, "R", 0.02, colour=palette.rotated, **above)
+    text_at(figure, "– – Haar draws: mean and 95 % band", 0.08, **above)
     figure.update_xaxes(title="angle of the eigenvalue, degrees", tickvals=[0, 45, 90, 135, 180], range=[-2, 182])
     figure.update_yaxes(title="eigenvalues", rangemode="tozero")
     return figure
@@ -69,24 +67,10 @@ def fit_curve(curve: FitCurve, d: int, palette: Palette) -> go.Figure:
                 hovertemplate=f"{name}, %{{x:,}} rows: %{{y:.3f}}<extra></extra>",
             )
         )
-        figure.add_annotation(
-            x=math.log10(curve.rows[-1]),
-            y=values[-1],
-            text=f" {name} {number(values[-1])}",
-            xanchor="left",
-            showarrow=False,
-            font={"color": palette.ink, "size": 14},
-        )
+        text_at(figure, f" {name} {number(values[-1])}", math.log10(curve.rows[-1]), values[-1], xanchor="left")
     figure.add_vline(x=20 * d, line={"color": palette.ink, "width": 1, "dash": "dot"})
     base_layout(figure, palette, 360)
-    figure.add_annotation(
-        x=math.log10(20 * d),
-        y=1.06,
-        yref="paper",
-        text="20·d: the least for a verdict",
-        showarrow=False,
-        font={"size": 14},
-    )
+    text_at(figure, "20·d: the least for a verdict", math.log10(20 * d), 1.06, yref="paper")
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     ticks = list(curve.rows)[:-1:2]
     figure.update_xaxes(
@@ -122,7 +106,7 @@ def stitching(site: SiteResult, names: tuple[str, str], palette: Palette) -> go.
                 y=[i + shift for i in range(len(passing))],
                 mode="markers",
                 marker={"size": 13, "symbol": symbol, "color": [palette.arm(colour) for _, _, colour in passing]},
-                error_x=_error(found, palette),
+                error_x=whiskers(found, palette),
                 customdata=[[name, e.low, e.high] for (_, name, _), e in zip(passing, found, strict=True)],
                 hovertemplate=f"{title}, %{{customdata[0]}}: %{{x:.2f}} "
                 "[%{customdata[1]:.2f}, %{customdata[2]:.2f}]<extra></extra>",
@@ -132,7 +116,7 @@ def stitching(site: SiteResult, names: tuple[str, str], palette: Palette) -> go.
     base_layout(figure, palette, 400)
     for x, text in ((0.0, "unigram or<br>mean-ablated"), (1.0, "the receiver<br>itself")):
         figure.add_vline(x=x, line={"color": palette.ink, "width": 1 + x})
-        figure.add_annotation(x=x, y=1.14, yref="paper", text=text, showarrow=False, font={"size": 14})
+        text_at(figure, text, x, 1.14, yref="paper")
     figure.update_xaxes(
         title="cross-entropy recovered", range=[max(-1.5, min(-0.1, lowest - 0.1)), 1.12], showgrid=True
     )
@@ -191,34 +175,8 @@ def _heat(
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             # Written as a layer of text, so that the number stands in every cell whatever its colour.
-            strong = value > 0.6 and not dark
-            colour = "#FFFFFF" if strong else palette.ink
-            figure.add_annotation(x=j, y=i, text=number(value), showarrow=False, font={"size": 14, "color": colour})
+            text_at(figure, number(value), j, i, "#FFFFFF" if value > 0.6 and not dark else None)
     base_layout(figure, palette, 380)
     figure.update_layout(margin={"l": 110, "r": 24, "t": 16, "b": 56})
     figure.update_yaxes(showgrid=False)
     return figure
-
-
-def _error(found: Sequence[Estimate], palette: Palette) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "array": [e.high - e.value for e in found],
-        "arrayminus": [e.value - e.low for e in found],
-        "color": palette.ink,
-        "thickness": 1.2,
-        "width": 3,
-    }
-
-
-def _label(figure: go.Figure, text: str, colour: str, x: float, y: float) -> None:
-    figure.add_annotation(
-        x=x,
-        y=y,
-        xref="paper",
-        yref="paper",
-        xanchor="left",
-        text=text,
-        showarrow=False,
-        font={"size": 14, "color": colour},
-    )

@@ -9,37 +9,10 @@ import plotly.graph_objects as go
 from explorer.alignment import MAPS, PairResult, SiteResult, arms, rungs, shown
 from explorer.number_text import number
 from explorer.palette import HATCH, Palette
+from explorer.presentation.plots import base_layout, text_at, whiskers
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
-
-CONFIG = {
-    "displaylogo": False,
-    "toImageButtonOptions": {"format": "svg"},
-    "modeBarButtonsToRemove": ["lasso2d", "select2d"],
-}
-"""Export from the browser as SVG: works without a network and without Chrome on the server."""
-
-
-def base_layout(figure: go.Figure, palette: Palette, height: int) -> go.Figure:
-    """The look that all figures share: transparent, large type, calm axes."""
-    figure.update_layout(
-        height=height,
-        margin={"l": 64, "r": 24, "t": 36, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 14, "color": palette.ink},
-        showlegend=False,
-        hoverlabel={"bgcolor": palette.paper, "font": {"color": palette.ink, "size": 14}},
-        bargap=0.25,
-        bargroupgap=0.08,
-    )
-    axes = {"gridcolor": palette.faint, "linecolor": palette.ink, "zeroline": False, "tickfont": {"size": 14}}
-    figure.update_xaxes(**axes, showgrid=False)
-    figure.update_yaxes(**axes)
-    return figure
 
 
 def _faded(colour: str, opacity: float) -> str:
@@ -73,14 +46,7 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
                 "line": {"width": 2.5 if focus else 0, "color": palette.ink},
                 "pattern": {"shape": HATCH.get(arm, ""), "fgcolor": palette.ink, "size": 6, "solidity": 0.2},
             },
-            error_y={
-                "type": "data",
-                "array": [e.high - e.value for e in estimates],
-                "arrayminus": [e.value - e.low for e in estimates],
-                "thickness": 1.2,
-                "width": 2,
-                "color": palette.ink,
-            },
+            error_y=whiskers(estimates, palette),
             customdata=[[e.low, e.high] for e in estimates],
             hovertemplate=f"{arm}: %{{y:.2f}} [%{{customdata[0]:.2f}}, %{{customdata[1]:.2f}}]<extra></extra>",
         )
@@ -89,7 +55,7 @@ def ev_by_site(result: PairResult, reading: str, chosen: str, palette: Palette, 
         figure.add_shape(type="line", x0=i - 0.44, x1=i + 0.44, y0=y, y1=y, line={"color": palette.ink, "width": 3})
     right = len(sites) - 0.52
     for y, text in ((ceilings[-1], "ceiling"), (0.0, "predicting<br>the mean")):
-        figure.add_annotation(x=right, y=y, xanchor="left", showarrow=False, text=text, align="left", font={"size": 14})
+        text_at(figure, text, right, y, xanchor="left", align="left")
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     base_layout(figure, palette, 440)
     low = min(0.0, *(s[arm].low for s in scores for arm in shown))
@@ -127,13 +93,7 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
                 textfont={"size": 14},
                 marker={"size": 13, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}},
                 cliponaxis=False,
-                error_x={
-                    "type": "data",
-                    "array": [e.high - e.value],
-                    "arrayminus": [e.value - e.low],
-                    "color": palette.ink,
-                    "thickness": 1.2,
-                },
+                error_x=whiskers([e], palette),
                 hovertemplate=f"{title}: %{{x:.3f}} [{e.low:.3f}, {e.high:.3f}]{meaning}<extra></extra>",
             )
         )

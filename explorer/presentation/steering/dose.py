@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from explorer.number_text import minus
 from explorer.palette import DASHES, Palette
-from explorer.presentation.rotation import base_layout
+from explorer.presentation.plots import base_layout
 from explorer.steering import BAND, MAX_LOSS_RISE, DoseResponse
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _key(response: DoseResponse, palette: Palette) -> str:
         f"<span style='color:{palette.arm(a)}'>{MARKS[a][1]}</span> {a}" for a in reversed(ORDER) if response.arm(a)
     ]
     band = f"<span style='color:{palette.null}'>▬</span> random, 5–95 %"
-    return "   ".join(marks) + "<br>" + band + "   shaded: some arm’s loss rises by more than 10 %"
+    return "   ".join(marks) + "<br>" + band + "   shaded: loss rises over 10 %"
 
 
 def share_figure(shares: LabelShares, palette: Palette, chosen: str = "") -> go.Figure:

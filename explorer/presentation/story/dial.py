@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from explorer.narrative import Chapter
 from explorer.number_text import number
 from explorer.palette import Palette
+from explorer.presentation.plots import text_at
 from explorer.presentation.rotation import dial
 from explorer.presentation.story.stage import SMALLEST, fill, heading, spot, staged
 
@@ -32,14 +33,9 @@ def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) ->
     shift = max(0.0, apart - abs(gap)) / 2
     for i, (text, (y, colour)) in enumerate(ends.items()):
         up = shift if (gap >= 0) == (i == 0) else -shift
-        figure.add_annotation(
-            xref="x2 domain", yref="y2", x=1.03, y=y + up, text=text, xanchor="left", showarrow=False,
-            font={"size": SMALLEST, "color": colour},
-        )  # fmt: skip
-    figure.add_annotation(
-        xref="x2", yref="y2", x=0.0, y=curve.ceiling, yshift=18, xanchor="left", showarrow=False,
-        text=f"ceiling {number(curve.ceiling)}", font={"size": SMALLEST},
-    )  # fmt: skip
+        text_at(figure, text, 1.03, y + up, colour, SMALLEST, xref="x2 domain", yref="y2", xanchor="left")
+    ceiling = f"ceiling {number(curve.ceiling)}"
+    text_at(figure, ceiling, 0, curve.ceiling, None, SMALLEST, xref="x2", yref="y2", yshift=18, xanchor="left")
     marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.raw, '◆')} {chapter.target}, turned by R"
     heading(figure, 0.0, f"the same tokens:   {marks}")
     fill(figure, 1, *chapter.clouds)

@@ -10,18 +10,19 @@ from explorer.alignment import SiteResult
 from explorer.narrative import Chapter, Story, cosine_family, matched
 from explorer.number_text import number, percent
 from explorer.palette import DASHES, Palette
+from explorer.presentation.plots import text_at
 from explorer.presentation.rotation import thinned
 from explorer.presentation.story.stage import (
-    LARGE,  # fmt: skip
-    SMALLEST,  # fmt: skip
-    fill,  # fmt: skip
-    hatch,  # fmt: skip
-    heading,  # fmt: skip
-    journeys,  # fmt: skip
-    points,  # fmt: skip
-    side_by_side,  # fmt: skip
-    spot,  # fmt: skip
-    staged,  # fmt: skip
+    LARGE,
+    SMALLEST,
+    fill,
+    hatch,
+    heading,
+    journeys,
+    points,
+    side_by_side,
+    spot,
+    staged,
 )
 from explorer.study import spoken
 
@@ -177,9 +178,7 @@ def limits(story: Story, palette: Palette) -> go.Figure:
     figure.update_xaxes(range=[max(-2.0, 1.2 * low) - (0.17 if low < 0 else 0.05), 1.12], title=None, showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": LARGE}, ticklabelstandoff=14)
     for x, text in ((0, "guessing the mean"), (1, "everything")):
-        figure.add_annotation(
-            x=x, y=1, yref="paper", yshift=20, text=text, showarrow=False, font={"size": SMALLEST}, xanchor="center"
-        )
+        text_at(figure, text, x, 1, size=SMALLEST, yref="paper", yshift=20, xanchor="center")
     figure.update_layout(margin={"l": 250, "r": 90, "t": 56, "b": 44}, bargap=0.35)
     return figure
 

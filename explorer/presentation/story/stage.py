@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from explorer.palette import Palette
-from explorer.presentation.rotation import base_layout
+from explorer.presentation.plots import base_layout, text_at
 
 SMALLEST = 20
 """Pixels of the smallest text: what the last row of a lecture hall can read."""
@@ -89,20 +89,15 @@ def side_by_side(
         figure.update_yaxes(
             row=1, col=column, scaleanchor=f"x{axis}", autorange="reversed", constrain="domain", showticklabels=False
         )
-        figure.add_annotation(
-            xref=f"x{axis} domain", yref=f"y{axis} domain", x=0.5, y=1, yanchor="bottom", yshift=8, text=title,
-            showarrow=False, font={"size": LARGE},
-        )  # fmt: skip
+        xref, yref = f"x{axis} domain", f"y{axis} domain"
+        text_at(figure, title, 0.5, 1, size=LARGE, xref=xref, yref=yref, yanchor="bottom", yshift=8)
     figure.update_layout(margin={"l": 64, "r": 24, "t": 52, "b": 60})
     return figure
 
 
 def heading(figure: go.Figure, x: float, text: str) -> None:
     """A line of text above the figure, from `x` (share of its width) on."""
-    figure.add_annotation(
-        xref="paper", yref="paper", x=x, y=1, yanchor="bottom", yshift=14, xanchor="left", text=text, showarrow=False,
-        font={"size": SMALLEST},
-    )  # fmt: skip
+    text_at(figure, text, x, 1, None, SMALLEST, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=14)
 
 
 def hatch(shape: str | list[str], palette: Palette) -> dict[str, object]:

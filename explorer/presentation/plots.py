@@ -1,0 +1,97 @@
+"""What every figure is made of: its look, text at a place, intervals, and motion in the browser. Imports no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from explorer.palette import Palette
+
+if TYPE_CHECKING:
+    from explorer.metrics import Estimate
+
+CONFIG = {
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg"},
+    "modeBarButtonsToRemove": ["lasso2d", "select2d"],
+}
+"""Export from the browser as SVG: works without a network and without Chrome on the server."""
+
+
+def base_layout(figure: go.Figure, palette: Palette, height: int) -> go.Figure:
+    """The look that all figures share: transparent, large type, calm axes."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 64, "r": 24, "t": 36, "b": 48},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={
+            "family": "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif",
+            "size": 14,
+            "color": palette.ink,
+        },
+        showlegend=False,
+        hoverlabel={"bgcolor": palette.paper, "font": {"color": palette.ink, "size": 14}},
+        bargap=0.25,
+        bargroupgap=0.08,
+    )
+    axes = {"gridcolor": palette.faint, "linecolor": palette.ink, "zeroline": False, "tickfont": {"size": 14}}
+    figure.update_xaxes(**axes, showgrid=False)
+    figure.update_yaxes(**axes)
+    return figure
+
+
+def text_at(
+    figure: go.Figure, text: str, x: float, y: float, colour: str | None = None, size: int = 14, **place: Any
+) -> None:
+    """Add text at a place, in ink unless a colour is given; `place` is Plotly's: anchors, shifts, axes."""
+    figure.add_annotation(text=text, x=x, y=y, showarrow=False, font={"size": size, "color": colour}, **place)
+
+
+def whiskers(found: Sequence[Estimate], palette: Palette) -> dict[str, Any]:
+    """The intervals of some values, as Plotly's error_x or error_y."""
+    return {
+        "type": "data",
+        "array": [e.high - e.value for e in found],
+        "arrayminus": [e.value - e.low for e in found],
+        "color": palette.ink,
+        "thickness": 1.2,
+        "width": 3,
+    }
+
+
+def motion(
+    figure: go.Figure, title: str, labels: Sequence[str], active: int, palette: Palette,
+    milliseconds: int, redraw: bool, **slider: Any,
+) -> None:  # fmt: skip
+    """A button that plays the figure's frames, named 0, 1, …, and a slider with a labelled stop for each.
+
+    They move the figure in the browser, without asking the server. `slider` is Plotly's: where it lies.
+    """
+    steps = [str(i) for i in range(len(labels))]
+    still = {"mode": "immediate", "transition": {"duration": 0}}
+    quick, slow = ({**still, "frame": {"duration": t, "redraw": redraw}} for t in (0, milliseconds))
+    look = {"bordercolor": palette.null, "font": {"size": 14, "color": palette.ink}}
+    button = {"label": title, "method": "animate", "args": [steps, {**slow, "fromcurrent": False}]}
+    figure.update_layout(
+        updatemenus=[
+            {
+                "type": "buttons", "x": 0, "y": slider["y"], "xanchor": "left", "yanchor": "top",
+                "pad": {"t": slider["pad"]["t"] - 3}, "showactive": False, "bgcolor": palette.paper,
+                "buttons": [button], **look,
+            }
+        ],
+        sliders=[
+            {
+                "active": active, "len": round(1 - slider["x"], 3), "currentvalue": {"visible": False},
+                "bgcolor": palette.faint, "activebgcolor": palette.rotated,
+                "steps": [
+                    {"method": "animate", "label": said, "args": [[step], quick]}
+                    for step, said in zip(steps, labels, strict=True)
+                ],
+                **slider, **look,
+            }
+        ],
+    )  # fmt: skip
