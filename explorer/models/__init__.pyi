@@ -31,7 +31,9 @@ from .sites import (
 from .tokens import (
     Begin as Begin,
     begin_token as begin_token,
+    check_characters as check_characters,
     special_tokens as special_tokens,
     token_pieces as token_pieces,
+    tokenised as tokenised,
     word_at as word_at,
 )

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.models.tokens import special_tokens
+from explorer.models.tokens import check_characters, special_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,6 +45,7 @@ def check_prompt(model: LanguageModel, prompt: str) -> Int[Tensor, " t"]:
 def check_readable(model: LanguageModel, text: str) -> None:
     """Raises InputError if a text holds characters that the model does not read; says which it does if few."""
     tokenizer = model.tokenizer
+    check_characters(text)
     if lost := unread(tokenizer, text):
         known = [t for t in tokenizer.get_vocab() if len(t) == 1 and t not in special_tokens(tokenizer)]
         only = f", only {' '.join(sorted(known))}" if len(known) <= FEW_CHARACTERS else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from explorer.errors import InputError
 
@@ -49,6 +49,57 @@ def token_pieces(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list
         pieces.append(piece)
         held = i + 1
     return pieces
+
+
+class TokenisedText(NamedTuple):
+    """The tokens of a text, without special ones."""
+
+    ids: list[int]
+    """Their ids."""
+    offsets: list[tuple[int, int]]
+    """The characters of each, from and to; a byte-level token that ends no character has none."""
+
+
+def tokenised(tokenizer: PreTrainedTokenizerBase, text: str) -> TokenisedText:
+    """The tokens of a text and where they lie in it. Raises InputError where the tokenizer does not give it back."""
+    if tokenizer.is_fast:
+        found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return TokenisedText(found["input_ids"], found["offset_mapping"])
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return TokenisedText(ids, _found_by_decoding(tokenizer, ids, text))
+
+
+def _found_by_decoding(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], text: str) -> list[tuple[int, int]]:
+    """Where tokens lie in a text, for tokenizers written in Python, which do not say: tokens are decoded one by one, or
+    as many as make a character (four bytes at most).
+    """
+    offsets, held, at = [], 0, 0
+    for i in range(len(ids)):
+        piece = tokenizer.decode(list(ids[held : i + 1]), clean_up_tokenization_spaces=False)
+        if piece and text.startswith(piece, at):
+            offsets.append((at, at + len(piece)))
+            held, at = i + 1, at + len(piece)
+        elif i - held < 3:
+            offsets.append((at, at))
+        else:
+            break
+    if at < len(text) or held < len(ids):
+        raise InputError(
+            f"the tokenizer ({type(tokenizer).__name__}) does not give back the text that it reads, near "
+            f"'{text[at : at + 20]}': where its tokens lie cannot be told; give the model a tokenizer.json"
+        )
+    return offsets
+
+
+def check_characters(text: str, named: str = "the text") -> None:
+    """Raise InputError if a text holds half a character: JSON can spell a lone surrogate, no tokenizer reads it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = rf"\u{ord(text[error.start]):04x}"
+        raise InputError(
+            f"{named} holds half a character ({half} at {error.start}): write the whole one, or leave it out"
+        ) from error
 
 
 def word_at(pieces: Sequence[str], position: int) -> str:

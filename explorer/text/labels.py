@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from explorer.models import tokenised
 from explorer.text.windows import Chunks
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def label_tokens(documents: Sequence[TextDocument], chunks: Chunks, tokenizer: P
     """Labels of every token of some chunks; `documents` are those that the chunks were cut from, by number."""
     per_token: dict[tuple[int, int], dict[str, str]] = {}
     for number in chunks.document.unique().tolist():
-        encoded = tokenizer(documents[number].text, add_special_tokens=False, return_offsets_mapping=True)
-        for position, labels in enumerate(documents[number].labels_at(encoded["offset_mapping"])):
+        offsets = tokenised(tokenizer, documents[number].text).offsets
+        for position, labels in enumerate(documents[number].labels_at(offsets)):
             per_token[number, position] = labels
     names = tuple(sorted({f"{k}={v}" for labels in per_token.values() for k, v in labels.items()}))
     index = {name: i for i, name in enumerate(names)}

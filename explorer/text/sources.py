@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import IO
 
 from explorer.errors import InputError
+from explorer.models import check_characters
 from explorer.text.corpora import DEFAULT
+from explorer.text.remote import open_on_hub
 
 SEPARATOR = "<|endoftext|>"
 FIELD = "text"
@@ -66,31 +68,13 @@ def read_text(where: str | None, tokens: int) -> TextSource:
 
 def _opened(where: str, path: Path) -> IO[bytes]:
     if where.startswith("hf://"):
-        return _opened_on_hub(where)
+        return open_on_hub(where)
     try:
         return path.open("rb")
     except OSError as error:
         raise InputError(
             f"cannot read the text '{where}': {error.strerror}; give a txt, jsonl or parquet file"
         ) from error
-
-
-def _opened_on_hub(where: str) -> IO[bytes]:
-    import fsspec
-
-    from explorer.models import quieten, within_patience
-
-    quieten()
-    try:
-        file: IO[bytes] = within_patience(lambda: fsspec.open(where, "rb").open())
-    except FileNotFoundError as error:
-        raise InputError(f"the hub has no file '{where}': check owner, name and path") from error
-    except Exception as error:  # network, credentials, spelling: fsspec and the hub raise what they like
-        raise InputError(
-            f"cannot read '{where}' from the hub: it does not answer, or the address is not one; hf:// needs a network "
-            "and reads hf://datasets/OWNER/NAME/FILE; a local file does not"
-        ) from error
-    return file
 
 
 def _limited(documents: Iterator[str], budget: int) -> tuple[tuple[str, ...], bool]:
@@ -132,11 +116,12 @@ def _lines(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"line {number} of '{where}' is no JSON: each line must be an object") from error
         if not isinstance(record, dict) or not isinstance(record.get(FIELD), str):
             has = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
             raise InputError(f"line {number} of '{where}' has no text in a field '{FIELD}': it has {has[:120]}")
+        check_characters(record[FIELD], f"line {number} of '{where}'")
         yield record[FIELD]
 
 
@@ -154,5 +139,7 @@ def _parquet(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
             raise InputError(f"the column '{FIELD}' of '{where}' holds {kind}: it must hold text")
         for batch in table.iter_batches(batch_size=256, columns=[FIELD]):
             yield from (document for document in batch.column(0).to_pylist() if document)
-    except (pa.ArrowInvalid, OSError) as error:
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that is not UTF-8
         raise InputError(f"'{where}' is no readable parquet file: {str(error).splitlines()[0][:160]}") from error

@@ -24,6 +24,11 @@ def test_a_prompt_is_read_whole_or_refused(tokenizer: Any) -> None:
         assert tokenizer.decode(check_prompt(model, prompt)) == prompt
 
 
+def test_half_a_character_is_no_prompt(tokenizer: Any) -> None:
+    with pytest.raises(InputError, match=r"holds half a character \(\\ud83e at 4\): write the whole one"):
+        check_prompt(tiny.model("llama", tokenizer), "fox \ud83e")
+
+
 def test_brackets_only_for_a_model_of_brackets() -> None:
     tokenizer: Any = AutoTokenizer.from_pretrained(SHIPPED / "dyck3" / "models" / "A0")
     model: Any = SimpleNamespace(name="A0", tokenizer=tokenizer, begin=None)

@@ -105,6 +105,12 @@ def test_without_a_file_the_text_is_held_out_tales(tokenizer: Any) -> None:
         ("list.jsonl", b"[1]", "no text in a field 'text': it has list"),
         ("column.jsonl", b'{"content": "a", "id": 3}', "no text in a field 'text': it has content, id"),
         ("number.jsonl", b'{"text": 3}', "no text in a field 'text'"),
+        (
+            "half.jsonl",
+            rb'{"text": "a"}' b"\n" rb'{"text": "so \ud83d it goes"}',
+            r"holds half a character (\ud83d at 3)",
+        ),
+        ("deep.jsonl", b"[" * 100_000, "line 1 of"),
         ("torn.parquet", b"PAR1 and nothing else", "is no readable parquet file"),
         ("hf://datasets/nobody/nothing/a.txt", None, "hf:// needs a network"),
         ("hf://nonsense.txt", None, "cannot read 'hf://nonsense.txt' from the hub"),
@@ -128,6 +134,16 @@ def test_a_parquet_file_with_other_columns(tmp_path: Path) -> None:
         pd.DataFrame(frame).to_parquet(tmp_path / "a.parquet")
         with pytest.raises(InputError, match=message):
             read_text(str(tmp_path / "a.parquet"), 1000)
+
+
+def test_a_parquet_file_of_bytes_that_are_no_text(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    column = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")])
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="is no readable parquet file: 'utf-8' codec"):
+        read_text(str(tmp_path / "a.parquet"), 1000)
 
 
 def test_a_directory_is_no_text(tmp_path: Path) -> None:

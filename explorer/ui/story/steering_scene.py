@@ -11,6 +11,7 @@ from html import escape
 import streamlit as st
 
 from explorer.jobs import JobState
+from explorer.models import tokenised
 from explorer.narrative import Story
 from explorer.palette import Palette
 from explorer.pipeline import NEW_TOKENS, is_word
@@ -133,10 +134,9 @@ def _marked(story: Story, view: View, text: str) -> list[WrittenToken]:
     """Live text cut into tokens again, those of the class marked."""
     typical = set(class_tokens(_request(story, view, _run(story))).positive.tolist())
     tokenizer = cache.model(view.where, view.source).tokenizer
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     return [
         WrittenToken(text[a:b], is_word(text[a:b]) and token in typical)
-        for token, (a, b) in zip(found["input_ids"], found["offset_mapping"], strict=True)
+        for token, (a, b) in zip(*tokenised(tokenizer, text), strict=True)
     ]
 
 
