@@ -17,6 +17,12 @@ def minus(text: str) -> str:
     return re.sub(r"(?<![\w\-])-(?=\d)", "−", text)
 
 
+def sentence_case(text: str) -> str:
+    """A text as a sentence begins: its first word with a capital, a symbol (ρ, p, tr) as it is."""
+    first = re.match(r"[a-z]{3,}\b(?!\()", text)
+    return text[0].upper() + text[1:] if first else text
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """A number with so many decimals."""
     if value is None or value != value:

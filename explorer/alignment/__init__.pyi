@@ -13,7 +13,17 @@ from .decoder_match_results import (
     MatchedDictionary as MatchedDictionary,
     SiteMatch as SiteMatch,
 )
-from .dictionary_results import DialCurve as DialCurve, DictionaryScore as DictionaryScore
+from .dictionary_results import (
+    READINGS as READINGS,
+    DialCurve as DialCurve,
+    DialLines as DialLines,
+    Reading as Reading,
+    Scale as Scale,
+    Scores as Scores,
+    dial_lines as dial_lines,
+    restored as restored,
+    told as told,
+)
 from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS

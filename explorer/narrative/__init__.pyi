@@ -8,8 +8,19 @@ from .claims import (
     read_on as read_on,
     summary as summary,
 )
+from .dictionary_words import (
+    READ_AS as READ_AS,
+    came_back as came_back,
+    evs as evs,
+    on_rows as on_rows,
+)
 from .rehearsal import Check as Check, preflight as preflight
 from .rotation_words import from_identity as from_identity, paper_test as paper_test
 from .scenes import Scene as Scene
 from .story import Chapter as Chapter, Story as Story, open_story as open_story
-from .story_facts import cosine_family as cosine_family, matched as matched
+from .story_facts import (
+    cosine_family as cosine_family,
+    dials as dials,
+    matched as matched,
+    turned as turned,
+)

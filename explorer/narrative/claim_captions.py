@@ -11,7 +11,8 @@ raw and shuffled pairs by 0.05 at every site. A number that agrees only in a tes
 well, agrees in part.
 
 **The control.** A number can agree and still not mean what it seems to: the control beside it says what else would give the same
-number. EV here is paper-style ($\mathrm{SAE}_A(f(x_B))$ against $f(x_B)$) and, where said, of the rows themselves.
+number. *Restored* puts the EV of a dictionary between what an R of shuffled pairs gives (0) and what the dictionary does on its own
+model (1), so that it can be compared across dictionaries; *faithful* asks for what A itself had at the token. EV here is paper-style ($\mathrm{SAE}_A(f(x_B))$ against $f(x_B)$) and, where said, of the rows themselves.
 """
 
 POLY_PYTHIAS = (

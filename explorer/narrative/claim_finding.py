@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from explorer.alignment import PairResult
+from explorer.alignment import PairResult, Reading, restored
 from explorer.number_text import number
 
 
@@ -57,6 +57,17 @@ class Finding:
     def numbers(self) -> tuple[float, ...]:
         """Every number shown, in order."""
         return (*self.ours.numbers, *self.control.numbers)
+
+
+def say_restored(text: Text, pairs: Sequence[PairResult], arm: str) -> Text:
+    """Add how much of the source's dictionary comes back under one map, in both readings, at every site of some pairs."""
+    scores = [s.dictionary for p in pairs for s in p.sites if s.dictionary is not None]
+    text.say(" Restored (0: shuffled pairs, 1: at home): ")
+    readings: tuple[tuple[Reading, str], ...] = (("faithful", "faithful "), ("paper", ", paper-style "))
+    for reading, before in readings:
+        found = [e.value for d in scores if (e := restored(d, arm, reading)) is not None]
+        text = text.say(before).show(*found) if found else text.say(f"{before}n/a")
+    return text.say(".")
 
 
 def paper_style(pairs: Sequence[PairResult], arm: str) -> list[float]:

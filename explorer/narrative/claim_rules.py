@@ -6,7 +6,7 @@ Thresholds stand here, those of steering in `claim_steering`; a finding's senten
 from __future__ import annotations
 
 from explorer.alignment import deviates
-from explorer.narrative.claim_finding import Finding, Text, paper_style
+from explorer.narrative.claim_finding import Finding, Text, paper_style, say_restored
 from explorer.narrative.claim_study import ClaimStudy
 from explorer.narrative.story_facts import CLEAR
 
@@ -57,6 +57,7 @@ def raw_fails(study: ClaimStudy) -> Finding | None:
         return None
     moved = paper_style(study.independent, "translated")
     ours = Text().show(*raw).say("; on its own model ").show(*ceiling).say(".")
+    say_restored(ours, study.independent, "raw")
     control = Text().say("With only the mean moved: ").show(*moved).say(". ")
     control.say("Zero is what predicting the mean gives; part of a negative value is the mean.")
     fails = all(r < c - CLEAR for r, c in zip(raw, ceiling, strict=True))
@@ -72,6 +73,7 @@ def rotation_repairs(study: ClaimStudy) -> Finding | None:
     faithful = [s.dictionary["rotated"].faithful.value for p in study.independent for s in p.sites if s.dictionary]
     below = [c - r for c, r in zip(ceiling, rotated, strict=True)]
     ours = Text().show(*rotated).say(", which is ").show(*below).say(" below the ceiling.")
+    say_restored(ours, study.independent, "rotated")
     control = Text().say("An R of shuffled pairs reaches ").show(*shuffled).say(" without any true pairing. Asked for ")
     control.say("what the source itself had at the same token, the rotated dictionary explains ").show(*faithful).say(
         "."
@@ -165,6 +167,7 @@ def checkpoints(study: ClaimStudy) -> Finding | None:
     distance = study.over(pair, lambda s: s.rotation.frobenius_from_identity)
     ours = Text().say("Own ").show(*own).say(", raw ").show(*raw).say(", after R ").show(*rotated).say(", ‖R − I‖ ")
     ours.show(*distance).say(".")
+    say_restored(ours, pair, "rotated")
     root = (2 * study.study.file.d_model) ** 0.5
     control = Text().say("Two seeds are √(2d) = ").show(root).say(" apart. Direct fit of the rows: as they are ")
     control.show(*study.over(pair, lambda s: s.ladder["identity"].value)).say(", R ")
@@ -185,6 +188,7 @@ def toy_independent(study: ClaimStudy) -> Finding | None:
     ours = (
         Text().say("Raw ").show(*raw).say(", after R ").show(*rotated).say(", ").show(*below).say(" below the ceiling.")
     )
+    say_restored(ours, pairs, "rotated")
     control = Text().say("Shuffled pairs: ").show(*paper_style(pairs, "shuffled")).say(". Direct fit: R ")
     control.show(*study.over(pairs, lambda s: s.ladder["orthogonal"].value)).say(", affine ")
     control.show(*study.over(pairs, lambda s: s.ladder["affine"].value)).say(".")

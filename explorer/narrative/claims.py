@@ -143,6 +143,8 @@ def read_on(study: Study, source: str, target: str, site_index: int, toy: Study 
     there = None if toy is None else ClaimStudy.of_toy(toy)
     found = [*here.independent, *(p for p in (here.early, here.twin) if p is not None)]
     text = f"Read at every site of {_names(found)} in {study.file.name}." if found else ""
+    if scored := [s.rows_test for p in found for s in p.sites if s.dictionary is not None]:
+        text += f" Dictionaries are {_owners(found)}, one a site, scored on {min(scored):,} rows of test text or more."
     if there is not None:
         text += f" The toy: {_names([*there.independent])} (cohort B) and {_names([*there.shared])} (cohort A)"
         text += f" in {there.study.file.name}."
@@ -151,6 +153,10 @@ def read_on(study: Study, source: str, target: str, site_index: int, toy: Study 
 
 def _names(pairs: list[PairResult]) -> str:
     return ", ".join(f"{p.source} → {p.target}" for p in pairs)
+
+
+def _owners(pairs: list[PairResult]) -> str:
+    return " and ".join(f"{name}'s" for name in dict.fromkeys(p.source for p in pairs))
 
 
 def summary(readings: list[Reading]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from explorer.alignment import READINGS, restored
+from explorer.narrative.dictionary_words import came_back, evs, on_rows
 from explorer.narrative.rotation_words import from_identity, paper_test
 from explorer.narrative.story import Story
 from explorer.narrative.story_facts import (
@@ -94,16 +96,33 @@ def cosine(story: Story) -> str:
 
 
 def fails(story: Story) -> str:
-    """What the dictionary is, and the first control."""
+    """What the dictionary is, the scale, and the first control."""
     d = story.sister.here.dictionary
     assert d is not None
-    moved = d["translated"].paper.value
-    part = "Part of the failure is only a moved mean: w" if moved > d["raw"].paper.value + CLEAR else "W"
+    raw, moved = restored(d, "raw"), restored(d, "translated")
+    assert raw is not None and moved is not None
+    part = "Part of the failure is only a moved mean: w" if moved.value > raw.value + CLEAR else "W"
     return (
-        f"The dictionary (a sparse autoencoder) was trained on {story.sister.source} alone. Zero is what predicting the "
-        f"mean row would give. {part}ith the mean moved and nothing turned it explains {number(moved)} at the site "
-        f"{story.site}."
+        f"The dictionary (a sparse autoencoder) was trained on {story.sister.source} alone. {_scale(story)} {part}ith the "
+        f"mean moved and nothing turned, {number(moved.value)} comes back at the site {story.site}. {_evs(story)}"
     )
+
+
+def _scale(story: Story) -> str:
+    """What the number of the dictionary's scenes means."""
+    return (
+        "The number asks how well it rebuilds what the source itself had at each token: 0 is what a rotation fitted to "
+        f"wrong pairs reaches, 1 what the dictionary does on {story.sister.source}."
+    )
+
+
+def _evs(story: Story) -> str:
+    """The EVs behind the number, of both readings, and whose dictionary they are."""
+    here = story.sister.here
+    assert here.dictionary is not None
+    arms = (("raw", "as it is"), ("rotated", "through R"), ("shuffled", "shuffled pairs"), ("ceiling", "at home"))
+    faithful, paper = (evs(here.dictionary, reading, arms) for reading in READINGS)
+    return f"Explained variance: {faithful}; paper-style {paper}. {on_rows(story.sister.pair, here)}."
 
 
 def dial(story: Story) -> str:
@@ -112,28 +131,18 @@ def dial(story: Story) -> str:
     return (
         "R was fitted on activations alone, by orthogonal Procrustes, and has not seen Q. The dial follows the shortest "
         "path from no turn to R. Grey is the same dial for an R fitted to pairs of tokens that do not belong together: "
-        "what it reaches comes from the shape of the clouds. Press Space to turn."
+        "where it ends is the zero of the scale. Press Space to turn."
     )
 
 
 def sister(story: Story) -> str:
-    """What the shuffled control takes away, and the harder reading."""
-    d = story.sister.here.dictionary
-    assert d is not None
-    gained = d["rotated"].paper.value - d["raw"].paper.value
-    free = d["shuffled"].paper.value - d["raw"].paper.value
-    share = (
-        f"Of the {number(gained)} gained, {number(free)} come with shuffled pairs as well. "
-        if gained > 0 < free
-        else ""
-    )
+    """What the paper's easier reading gives, and the EVs."""
     weights = f"which shares the input and output weights of {story.sister.source}"
     made = weights if story.shared else "which was trained apart"
-    return (
-        f"The same for {story.sister.target}, {made}. {share}The curve asks whether the dictionary rebuilds the row that it "
-        f"is given. Asked for what {story.sister.source} itself had at the same token, it explains "
-        f"{number(d['rotated'].faithful.value)}. Press Space to turn."
-    )
+    d = story.sister.here.dictionary
+    assert d is not None
+    easier = f"By the paper's reading, whether it rebuilds the row that it is given, {came_back(d, 'rotated', 'paper')} comes back."
+    return f"The same for {story.sister.target}, {made}. {_scale(story)} {easier} {_evs(story)} Press Space to turn."
 
 
 def random(story: Story) -> str:

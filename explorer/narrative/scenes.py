@@ -5,17 +5,18 @@ Every sentence is computed from the study's numbers; the thresholds in `story_fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from explorer.alignment import DialCurve, DictionaryScore, deviates
+from explorer.alignment import Scores, deviates, restored
 from explorer.narrative import notes
 from explorer.narrative.story import Chapter, Story
 from explorer.narrative.story_facts import (
-    AT_CEILING,
+    AT_HOME,
     CLEAR,
     alike,
     cosine_family,
+    dials,
     equally_good,
     exact_twin,
     match_of_coordinates,
@@ -23,6 +24,7 @@ from explorer.narrative.story_facts import (
     of_native,
     shares_coordinates,
     shown_response,
+    turned,
 )
 from explorer.number_text import number, percent
 from explorer.steering import Regime, TransferVerdict
@@ -83,31 +85,29 @@ def _cosine(story: Story) -> str:
 
 
 def _fails(story: Story) -> str:
-    d, a, b = _dictionary(story.sister), story.sister.source, story.sister.target
-    raw, ceiling = d["raw"].paper.value, d["ceiling"].paper.value
-    text = f"{a}'s dictionary explains {number(ceiling)} of {a}, but {number(raw)} of {b}"
-    if raw >= ceiling - CLEAR:
-        return f"{a}'s dictionary explains {number(ceiling)} of {a}, and {number(raw)} of {b}: it does not fail."
-    return f"{text}: worse than guessing the mean." if raw < 0 else f"{text}."
+    a, b = story.sister.source, story.sister.target
+    raw = restored(_dictionary(story.sister), "raw")
+    assert raw is not None
+    if raw.value >= 1 - CLEAR:
+        return f"{a}'s dictionary does not fail on {b}: {number(raw.value)} of what it does at home, as it is."
+    return f"{a}'s dictionary on {b} as it is: {number(raw.value)}, where shuffled pairs give 0 and {a} itself 1."
 
 
 def _dial(story: Story) -> str:
-    curve = _curve(story.twin)
-    raw, rotated = curve.dictionary[0], curve.dictionary[-1]
-    if rotated < curve.ceiling - AT_CEILING:
-        return f"Turned by R, the twin reaches {number(rotated)}; it should reach its ceiling, {number(curve.ceiling)}."
-    return f"Turn the twin by R, and the dictionary works: from {number(raw)} to its ceiling, {number(rotated)}."
+    raw, *_, rotated = turned(story.twin).true
+    if abs(rotated - 1) > AT_HOME:
+        return f"Turned by R, {number(rotated)} of the dictionary comes back on the twin; it should be all, 1."
+    return f"Turn the twin by R, and the whole dictionary comes back: from {number(raw)} to {number(rotated)}."
 
 
 def _sister(story: Story) -> str:
-    curve = _curve(story.sister)
-    raw, rotated, shuffled = curve.dictionary[0], curve.dictionary[-1], curve.shuffled[-1]
-    if rotated >= curve.ceiling - AT_CEILING:
-        reached = f"from {number(raw)} to its ceiling, {number(rotated)}"
-    else:
-        reached = f"from {number(raw)} to {number(rotated)}, the ceiling is {number(curve.ceiling)}"
-    control = "only " if shuffled < rotated - CLEAR else ""
-    return f"Turn {story.sister.target} by R: {reached}. Shuffled pairs reach {control}{number(shuffled)}."
+    raw, *_, rotated = turned(story.sister).true
+    reached = f"Turn {story.sister.target} by R: from {number(raw)} to {number(rotated)}"
+    if rotated >= 1 - AT_HOME:
+        return f"{reached}, all that the dictionary does at home. Shuffled pairs give 0."
+    if rotated <= CLEAR:
+        return f"{reached}, no more than shuffled pairs, which give 0; the dictionary at home gives 1."
+    return f"{reached}, where shuffled pairs give 0 and the dictionary at home 1."
 
 
 def _random(story: Story) -> str:
@@ -151,19 +151,12 @@ def _limits(story: Story) -> str:
     return f"{text}, an affine map {number(affine)}, the token alone {number(here.token.lookup.value)}."
 
 
-def _curve(chapter: Chapter | None) -> DialCurve:
-    """The dial's own numbers: those that the needle shows."""
-    curve = _there(chapter).here.dial
-    assert curve is not None
-    return curve
-
-
 def _there(chapter: Chapter | None) -> Chapter:
     assert chapter is not None  # the scene is not possible without it
     return chapter
 
 
-def _dictionary(chapter: Chapter) -> Mapping[str, DictionaryScore]:
+def _dictionary(chapter: Chapter) -> Scores:
     assert chapter.here.dictionary is not None
     return chapter.here.dictionary
 
@@ -177,18 +170,14 @@ def _recorded(chapter: Chapter | None) -> bool:
     return chapter is not None and chapter.recording is not None
 
 
-def _dials(chapter: Chapter | None) -> bool:
-    return chapter is not None and chapter.here.dial is not None
-
-
 SCENES = (
-    Scene("twin", _twin, notes.twin, lambda s: _recorded(s.twin) and _dials(s.twin)),
+    Scene("twin", _twin, notes.twin, lambda s: _recorded(s.twin) and dials(s.twin)),
     Scene("function", _same, notes.same, lambda s: _recorded(s.sister)),
     Scene("coordinates", _coordinates, notes.coordinates, lambda s: s.sister.correlation is not None),
     Scene("cosine", _cosine, notes.cosine, _started_alike),
-    Scene("fails", _fails, notes.fails, lambda s: s.sister.here.dictionary is not None),
-    Scene("dial", _dial, notes.dial, lambda s: _dials(s.twin)),
-    Scene("sister", _sister, notes.sister, lambda s: _dials(s.sister)),
+    Scene("fails", _fails, notes.fails, lambda s: dials(s.sister)),
+    Scene("dial", _dial, notes.dial, lambda s: dials(s.twin)),
+    Scene("sister", _sister, notes.sister, lambda s: dials(s.sister)),
     Scene("random", _random, notes.random, lambda s: True),
     Scene("steering", _steer, notes.steer, lambda s: shown_response(s) is not None),
     Scene("limits", _limits, notes.limits, lambda s: True),

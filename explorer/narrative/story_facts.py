@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from explorer.alignment import FunctionResult
+from explorer.alignment import DialLines, FunctionResult, dial_lines
 from explorer.narrative.story import Chapter, Story
 from explorer.steering import Arm, DoseResponse
 
@@ -17,10 +17,10 @@ EXACT_KL = 1e-4
 """Below it two models answer exactly alike (float32 rounding)."""
 ALIKE_KL, ALIKE_LOSS = 0.1, 0.05
 """Below both (nats per token; share of the smaller loss) two models answer alike."""
-AT_CEILING = 0.02
-"""An EV this close to the ceiling is at the ceiling."""
+AT_HOME = 0.02
+"""What comes back of a dictionary to within this is all of it."""
 CLEAR = 0.05
-"""EV (or correlation) by which one thing must lead another to be said to beat it."""
+"""EV, restored or correlation by which one thing must lead another to be said to beat it."""
 OWN_MATCH = 1.5
 """Coordinates are shared where |r| with the same coordinate is this many times that with the others."""
 PAPER_FAMILY = "relu"
@@ -28,8 +28,21 @@ PAPER_FAMILY = "relu"
 
 
 def exact_twin(twin: Chapter) -> bool:
-    """Whether the twin answers as its original does, and its dictionary comes back to the ceiling."""
+    """Whether the twin answers as its original does."""
     return twin.pair.function.kl < EXACT_KL
+
+
+def dials(chapter: Chapter | None) -> bool:
+    """Whether a dictionary was read along the dial, and there is something of it to restore."""
+    if chapter is None or chapter.here.dial is None or chapter.here.dictionary is None:
+        return False
+    return dial_lines(chapter.here.dial, chapter.here.dictionary).scale == "restored"
+
+
+def turned(chapter: Chapter | None) -> DialLines:
+    """How much of the dictionary comes back along the dial: what the needle shows, and the scenes say."""
+    assert chapter is not None and chapter.here.dial is not None and chapter.here.dictionary is not None
+    return dial_lines(chapter.here.dial, chapter.here.dictionary)
 
 
 def equally_good(f: FunctionResult) -> bool:

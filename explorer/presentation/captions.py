@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from html import escape
 
-from explorer.alignment import PairResult, SiteResult
-from explorer.number_text import minus, number
-
-NUMBER = "%.2f"
-TABLE_COLUMNS: dict[str, Any] = {
-    name: {"type_config": {"type": "number", "format": NUMBER}}
-    for name in ("EV paper-style", "low", "high", "EV faithful", "faithful low", "faithful high")
-} | {"L0": {"type_config": {"type": "number", "format": "%.1f"}}}
-"""Column formats of the table of scores (Streamlit's column_config as plain data)."""
+from explorer.alignment import PairResult, Reading, SiteResult, restored
+from explorer.narrative import READ_AS, came_back, evs, on_rows
+from explorer.number_text import interval, minus, number
 
 
 def _ev(value: float) -> str:
     return f"<b>{number(value)}</b>"
 
 
+OTHER_READING = "The dial is paper-style: this study was measured before the faithful reading was kept along it."
+
+
 def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
     """What the pair shows at one site, in two or three sentences (HTML with bold numbers)."""
-    a, b = result.source, result.target
-    if site.dictionary is None:
+    a, b, d = result.source, result.target, site.dictionary
+    if d is None:
         return f"This study has no dictionary of {a} at the site {site.label}; the ladder below needs none."
-    d = site.dictionary
-    worse = ", worse than predicting the mean" if d["raw"].paper.value < 0 else ""
-    text = (
-        f"At the site <b>{site.label}</b>, {a}'s dictionary explains {_ev(d['raw'].paper.value)} of {b} as it is{worse}, and "
-        f"{_ev(d['rotated'].paper.value)} read through one rotation; on {a} itself it explains {_ev(d['ceiling'].paper.value)}. "
-        f"A rotation fitted to shuffled pairs reaches {_ev(d['shuffled'].paper.value)}. "
-    )
-    if arm not in ("raw", "rotated", "shuffled"):
-        text += f"Read through the {arm} map it is {_ev(d[arm].paper.value)}. "
+    raw, rotated, chosen = (restored(d, name) for name in ("raw", "rotated", arm))
+    if raw is None or rotated is None or chosen is None:
+        text = f"At the site <b>{site.label}</b> {a}'s dictionary does no better at home than through shuffled pairs. "
+    else:
+        worse = ", worse than through shuffled pairs" if raw.value < 0 else ""
+        text = (
+            f"At the site <b>{site.label}</b>, <b>{interval(rotated)}</b> of what {a}'s dictionary does at home comes back "
+            f"on {b} through one rotation (0: shuffled pairs, 1: at home); on {b} as it is, {_ev(raw.value)}{worse}. "
+        )
+        if arm not in ("raw", "rotated", "shuffled"):
+            text += f"Read through the {arm} map it is {_ev(chosen.value)}. "
     share, affine = site.ladder["orthogonal"].value, site.ladder["affine"].value
     more = "" if site.ladder.rho > 0.98 else f" where an affine map explains {_ev(affine)}"
-    text += f"As a fit of {a}'s own rows, the rotation explains {_ev(share)}{more}."
-    return text
+    return text + f"As a fit of {a}'s own rows, the rotation explains {_ev(share)}{more}."
+
+
+def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:
+    """Under the figures of the dictionary: whose it is, on which rows, which reading, and the EVs (HTML)."""
+    assert site.dictionary is not None
+    arms = (("raw", "as it is"), ("rotated", "through R"), ("affine", "affine"), ("shuffled", "shuffled pairs"))
+    told = evs(site.dictionary, reading, (*arms, ("ceiling", "at home")))
+    return (
+        f"<span class='quiet'>{escape(on_rows(result, site))}; {READ_AS[reading]}. EV: {told}. Another dictionary has "
+        "other EVs: compare <i>restored</i>.</span>"
+    )
 
 
 def firing(site: SiteResult) -> str:
@@ -60,8 +69,8 @@ def refitted(stored: SiteResult, live: SiteResult, difference: float, seconds: f
     )
     if live.dictionary is not None and stored.dictionary is not None:
         text += (
-            f"; the dictionary read through it {_ev(live.dictionary['rotated'].paper.value)} "
-            f"(stored: {_ev(stored.dictionary['rotated'].paper.value)})"
+            f"; of the dictionary <b>{came_back(live.dictionary, 'rotated')}</b> comes back through it "
+            f"(stored: {came_back(stored.dictionary, 'rotated')})"
         )
     return text + "."
 
@@ -76,10 +85,14 @@ $f(x) = (x - \mu_B) R + \mu_A$. It is fitted on 60 % of the documents; every num
 **Explained variance.** $\mathrm{EV} = 1 - \sum \lVert x - \hat x \rVert^2 / \sum \lVert x - \bar x \rVert^2$. One is perfect, zero is what predicting the mean gives,
 and below zero is worse than that.
 
-**Two readings.** *Paper-style* asks whether A's dictionary rebuilds the row that it is given: $\mathrm{SAE}_A(f(x_B))$ against $f(x_B)$. *Faithful* asks whether
-it rebuilds what A itself had at that token: $\mathrm{SAE}_A(f(x_B))$ against $x_A$. The second is the harder test.
+**Restored** puts the EV of a dictionary between what an R of shuffled pairs gives (0) and what the dictionary does at home (1):
+$(\mathrm{EV} - \mathrm{EV}_\text{shuffled}) / (\mathrm{EV}_\text{home} - \mathrm{EV}_\text{shuffled})$. It takes out how good the dictionary is and how easy the text is, so that pages,
+checks and studies can be compared although their dictionaries differ; below 0 is worse than shuffled pairs.
 
-**The controls.** The *ceiling* is A's dictionary on A. *Translated* moves the mean and turns nothing. *Shuffled* fits R to pairs that do not belong together:
+**Two readings.** *Faithful* asks whether A's dictionary rebuilds what A itself had at that token: $\mathrm{SAE}_A(f(x_B))$ against $x_A$. *Paper-style* asks whether it rebuilds the
+row that it is given: $\mathrm{SAE}_A(f(x_B))$ against $f(x_B)$. The first is the harder test, and opens.
+
+**The controls.** *At home* is A's dictionary on A. *Translated* moves the mean and turns nothing. *Shuffled* fits R to pairs that do not belong together:
 whatever it reaches comes from the shape of the clouds alone, not from the pairing. *Random* is a rotation drawn at random. *Affine* may stretch as well as turn.
 
 **The dial** follows the shortest path from no turn to R: $f_t(x) = (x - \mu_B)\exp(t \log R) + (1-t)\mu_B + t\mu_A$. It needs a rotation of determinant +1.

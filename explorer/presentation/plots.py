@@ -50,12 +50,12 @@ def text_at(
     figure.add_annotation(text=text, x=x, y=y, showarrow=False, font={"size": size, "color": colour}, **place)
 
 
-def whiskers(found: Sequence[Estimate], palette: Palette) -> dict[str, Any]:
-    """The intervals of some values, as Plotly's error_x or error_y."""
+def whiskers(found: Sequence[Estimate | None], palette: Palette) -> dict[str, Any]:
+    """The intervals of some values, as Plotly's error_x or error_y; none where there is no value."""
     return {
         "type": "data",
-        "array": [e.high - e.value for e in found],
-        "arrayminus": [e.value - e.low for e in found],
+        "array": [None if e is None else e.high - e.value for e in found],
+        "arrayminus": [None if e is None else e.value - e.low for e in found],
         "color": palette.ink,
         "thickness": 1.2,
         "width": 3,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from explorer import PROJECT
+from explorer.alignment import Reading, Scores, restored
 from explorer.number_text import interval, number, signed
 from explorer.steering import DoseResponse
 from explorer.study import Study, open_study
@@ -24,19 +25,29 @@ def losses(study: Study) -> str:
 
 
 def sites(study: Study) -> str:
-    """One pair, site by site: the dictionary under every map, and the direct fits."""
+    """One pair, site by site: what comes back of the dictionary under every map, its EVs in brackets, the direct fits."""
+    arms = ("raw", "translated", "rotated", "affine")
     lines = [
-        "| site | ceiling | raw | translated | rotated | affine | shuffled | direct: R | direct: affine | ρ |",
+        f"| site | {' | '.join(arms)} | rotated, paper-style | EV shuffled / at home | direct: R | direct: affine | ρ |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for s in study.pair(*PAIR).sites:
         assert s.dictionary is not None
-        d = s.dictionary
-        dictionary = [d[arm] for arm in ("ceiling", "raw", "translated", "rotated", "affine", "shuffled")]
-        direct = [s.ladder["orthogonal"].value, s.ladder["affine"].value, s.ladder.rho]
-        numbers = [*(x.paper.value for x in dictionary), *direct]
-        lines.append(f"| {s.label} | " + " | ".join(map(number, numbers)) + " |")
-    return "\n".join(lines)
+        cells = [_restored(s.dictionary, arm, "faithful") for arm in arms]
+        cells.append(_restored(s.dictionary, "rotated", "paper"))
+        cells.append(" / ".join(number(s.dictionary[arm].faithful.value) for arm in ("shuffled", "ceiling")))
+        cells += map(number, (s.ladder["orthogonal"].value, s.ladder["affine"].value, s.ladder.rho))
+        lines.append(f"| {s.label} | " + " | ".join(cells) + " |")
+    found = study.pair(*PAIR).sites
+    names = "; ".join(f"{s.label}: {s.dictionary_name}" for s in found if s.dictionary_name)
+    rows = min(s.rows_test for s in found)
+    whose = f"Dictionaries of {PAIR[0]}, one a site{f' ({names})' if names else ''}, on {rows:,} test rows or more."
+    return "\n".join([*lines, "", whose])
+
+
+def _restored(scores: Scores, arm: str, reading: Reading) -> str:
+    e = restored(scores, arm, reading)
+    return f"{number(None if e is None else e.value)} ({number(getattr(scores[arm], reading).value)})"
 
 
 def contrasts(study: Study) -> str:

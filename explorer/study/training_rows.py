@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from explorer import metrics
+
 FILE = "training.json"
 
 
@@ -42,11 +44,21 @@ class TrainingRow:
     """Mean signed effect of the target's own vectors over the genre contrasts, dose 0.4."""
     steering_rotated: float
     """Mean signed effect of the source's vectors through R."""
+    restored: float | None = None
+    """Faithful: how much of the source's dictionary comes back through R (see `metrics.restored`); None in tables from
+    before it was measured."""
+    dictionary: str | None = None
+    """Which dictionary of the source that is."""
 
     @property
     def rho(self) -> float:
         """ρ = EV_orthogonal / EV_affine."""
         return self.orthogonal / self.affine
+
+    @property
+    def restored_paper(self) -> float:
+        """Paper-style: how much of the dictionary comes back through R; NaN where there is nothing to restore."""
+        return float(metrics.restored(self.sae_rotated, self.sae_shuffled, self.sae_ceiling))
 
     @property
     def steering_share(self) -> float:

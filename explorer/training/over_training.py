@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from explorer.alignment import ResidualMap, measure_pair
+from explorer.alignment import ResidualMap, measure_pair, restored
 from explorer.files import write_json
 from explorer.models import LanguageModel, Site, find_blocks
 from explorer.sae import SAE, SAERecipe, train_sae
@@ -164,6 +164,7 @@ class _Measurer:
         pair = measure_pair(a, b, self.chunks, [site], {site.name: sae})
         found, scores = pair.result.sites[0], pair.result.sites[0].dictionary
         assert scores is not None
+        back = restored(scores, "rotated")
         native, rotated = self._steering(a, b, site, pair.maps[site.name]["rotated"])
         return TrainingRow(
             name=name,
@@ -180,6 +181,8 @@ class _Measurer:
             sae_shuffled=scores["shuffled"].paper.value,
             steering_native=native,
             steering_rotated=rotated,
+            restored=None if back is None else back.value,
+            dictionary=found.dictionary_name,
         )
 
     def _steering(self, a: LanguageModel, b: LanguageModel, site: Site, rotated: ResidualMap) -> tuple[float, float]:

@@ -1,5 +1,4 @@
 from . import cache as cache
-from .charts import chart as chart
 from .explain import what_is_this as what_is_this
 from .frame import View as View, choice as choice, current_palette as current_palette, draw_frame as draw_frame
 from .pages import PAGES as PAGES

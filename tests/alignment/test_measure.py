@@ -1,5 +1,6 @@
 """A measured pair of independent models against a plain computation that holds every row in memory."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from explorer.alignment.geodesic import dial
 from explorer.alignment.map_registry import arms
 from explorer.alignment.orthogonal import haar
 from explorer.alignment.pair import Pair, measure_pair
+from explorer.alignment.result_json import decode_result, encode_result
 from explorer.metrics import Estimate
 from explorer.models.hooks import residuals
 from explorer.models.language_model import LanguageModel
@@ -178,6 +180,25 @@ def test_older_scores_have_the_number_without_an_interval() -> None:
         assert interval(e) == "0.50"
     hopeless = {**scores, "shuffled": scores["ceiling"]}
     assert restored(hopeless, "rotated") is None
+
+
+def test_results_from_before_open_and_say_what_they_can(
+    measured: tuple[LanguageModel, LanguageModel, SAE, Pair],
+) -> None:
+    result = measured[3].result
+    older = json.loads(encode_result(result))
+    for site in older["sites"]:
+        del site["dictionary_name"]
+        for score in (site["dictionary"] or {}).values():
+            del score["restored_paper"], score["restored_faithful"]
+        if site["dial"]:
+            del site["dial"]["faithful"], site["dial"]["shuffled_faithful"]
+    found, now = decode_result(json.dumps(older).encode()).sites[2], result.sites[2]
+    assert found.dictionary is not None and now.dictionary is not None and found.dictionary_name is None
+    before, after = (restored(d, "affine") for d in (found.dictionary, now.dictionary))
+    assert before is not None and after is not None
+    assert before.value == pytest.approx(after.value) and np.isnan(before.low) and not np.isnan(after.low)
+    assert decode_result(encode_result(result)) == result
 
 
 def test_the_dial_moves_between_translation_and_rotation(

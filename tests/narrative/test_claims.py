@@ -59,13 +59,24 @@ def test_numbers_are_those_of_the_files(study: Study, readings: dict[str, Readin
     def ev(arm: str, reading: str = "paper") -> list[float]:
         return dictionary(sites, arm, reading)
 
+    def back(arm: str) -> list[float]:
+        """What comes back under a map, faithful and paper-style."""
+        out: list[float] = []
+        for reading in ("faithful", "paper"):
+            zero, home = ev("shuffled", reading), ev("ceiling", reading)
+            out += ends([(e - z) / (h - z) for e, z, h in zip(ev(arm, reading), zero, home, strict=True)])
+        return out
+
     gap = [c - r for c, r in zip(ev("ceiling"), ev("rotated"), strict=True)]
     turned, affine = ([s["ladder"][k]["value"] for s in sites] for k in ("orthogonal", "affine"))
     distance = [s["rotation"]["frobenius_from_identity"] for s in sites]
     early = stored(study, "early")["sites"]
     expected = {
-        "raw": [*ends(ev("raw")), *ends(ev("ceiling")), *ends(ev("translated"))],
-        "rotated": [*ends(ev("rotated")), *ends(gap), *ends(ev("shuffled")), *ends(ev("rotated", "faithful"))],
+        "raw": [*ends(ev("raw")), *ends(ev("ceiling")), *back("raw"), *ends(ev("translated"))],
+        "rotated": [
+            *(*ends(ev("rotated")), *ends(gap), *back("rotated")),
+            *(*ends(ev("shuffled")), *ends(ev("rotated", "faithful"))),
+        ],
         "rotation only": [*ends(turned), *ends(affine), *ends([t / a for t, a in zip(turned, affine, strict=True)])],
         "distance": [*ends(distance), 16.0],
         "firing": [*ends([s["firing"]["raw"] for s in sites]), *ends([s["firing"]["rotated"] for s in sites])],

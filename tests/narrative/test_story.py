@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from explorer.alignment.dictionary_results import DictionaryScore
+from explorer.metrics import Estimate
 from explorer.narrative import scenes
 from explorer.narrative.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.narrative.story import Chapter, Story, open_story
@@ -38,11 +40,19 @@ def scene(name: str) -> Scene:
     return next(s for s in SCENES if s.name == name)
 
 
-def changed(chapter: Chapter, **of_dial: Any) -> Chapter:
-    """The chapter with other numbers along its dial."""
-    assert chapter.here.dial is not None
-    dial = replace(chapter.here.dial, **of_dial)
-    return replace(chapter, here=replace(chapter.here, dial=dial))
+def dialled(chapter: Chapter, raw: float, rotated: float, shuffled: float = -0.3, home: float = 0.9) -> Chapter:
+    """The chapter with other numbers of its dictionary: what comes back as it is, and through R."""
+    here, span = chapter.here, home - shuffled
+    assert here.dial is not None and here.dictionary is not None
+    evs = {"ceiling": home, "shuffled": shuffled, "raw": shuffled + raw * span, "rotated": shuffled + rotated * span}
+
+    def score(ev: float) -> DictionaryScore:
+        return DictionaryScore(Estimate(ev, ev, ev), Estimate(ev, ev, ev), 3.0)
+
+    line = (evs["raw"], evs["rotated"])
+    dial = replace(here.dial, ceiling=home, faithful=line, shuffled_faithful=(evs["raw"], shuffled))
+    scores = {**here.dictionary, **{arm: score(ev) for arm, ev in evs.items()}}
+    return replace(chapter, here=replace(here, dial=dial, dictionary=scores))
 
 
 def with_ladder(story: Story, orthogonal: float, affine: float, shuffled: float) -> Story:
@@ -117,23 +127,36 @@ def test_the_talk_goes_from_the_twin_to_what_is_not_a_rotation(story: Story) -> 
 def test_dial_sentences_say_what_the_needle_shows(study: Study, story: Story) -> None:
     for chapter, name in ((story.twin, "dial"), (story.sister, "sister")):
         assert chapter is not None
-        stored = json.loads((study.pair_path("seed0", chapter.target) / "result.json").read_text())["sites"][2]["dial"]
+        stored = json.loads((study.pair_path("seed0", chapter.target) / "result.json").read_text())["sites"][2]
+        faithful = stored["dial"].get("faithful")
+        reading, line = ("faithful", faithful) if faithful else ("paper", stored["dial"]["dictionary"])
+        zero, home = (stored["dictionary"][arm][reading]["value"] for arm in ("shuffled", "ceiling"))
+        raw, *_, rotated = [(ev - zero) / (stored["dial"]["ceiling"] - zero) for ev in line]
+        assert home == pytest.approx(stored["dial"]["ceiling"], abs=0.02)
         text = scene(name).sentence(story)
-        for value in (stored["dictionary"][0], stored["dictionary"][-1]):
-            assert number(value) in text
+        assert number(raw) in text and number(rotated) in text
         figure = FIGURES[name](story, DARK)
-        assert [len(figure.frames), figure.frames[-1].data[1].y[0]] == [21, stored["dictionary"][-1]]
+        assert [len(figure.frames), figure.frames[-1].data[1].y[0]] == [21, pytest.approx(rotated)]
         assert figure.layout.updatemenus[0].buttons[0].args[1]["transition"]["duration"] > 0, "it turns smoothly"
 
 
 def test_words_follow_the_numbers(story: Story) -> None:
-    up = changed(story.sister, dictionary=(-0.5, 0.92), shuffled=(-0.5, 0.3), ceiling=0.93)
-    assert "to its ceiling, 0.92" in scene("sister").sentence(replace(story, sister=up))
-    same = changed(story.sister, dictionary=(0.2, 0.5), shuffled=(0.2, 0.49), ceiling=0.93)
-    assert "only" not in scene("sister").sentence(replace(story, sister=same))
+    up = scene("sister").sentence(replace(story, sister=dialled(story.sister, -0.5, 0.99)))
+    assert "from −0.50 to 0.99, all that the dictionary does at home" in up
+    none = scene("sister").sentence(replace(story, sister=dialled(story.sister, -0.5, 0.02)))
+    assert "from −0.50 to 0.02, no more than shuffled pairs" in none
+    part = scene("sister").sentence(replace(story, sister=dialled(story.sister, -0.5, 0.4)))
+    assert "from −0.50 to 0.40, where shuffled pairs give 0 and the dictionary at home 1" in part
     assert story.twin is not None
-    broken = replace(story, twin=changed(story.twin, dictionary=(0.1, 0.5), ceiling=0.93))
-    assert "should reach its ceiling" in scene("dial").sentence(broken)
+    whole = scene("dial").sentence(replace(story, twin=dialled(story.twin, -0.2, 1.001)))
+    assert "the whole dictionary comes back: from −0.20 to 1.00" in whole
+    broken = scene("dial").sentence(replace(story, twin=dialled(story.twin, -0.2, 0.5)))
+    assert "0.50 of the dictionary comes back on the twin; it should be all" in broken
+    assert "does not fail on seed1: 0.97" in scene("fails").sentence(
+        replace(story, sister=dialled(story.sister, 0.97, 1))
+    )
+    hopeless = replace(story, sister=dialled(story.sister, -0.5, 0.4, home=-0.3))
+    assert not {"fails", "sister"} & {s.name for s in scenes_of(hopeless)}, "there is nothing to restore"
 
     assert "answers alike" in scene("function").sentence(
         with_function(story, kl=0.03, loss_source=1.0, loss_target=1.01)

@@ -18,7 +18,7 @@ def test_tables_are_the_studys_numbers() -> None:
 
 def test_a_changed_number_is_noticed() -> None:
     text = readme.README.read_text(encoding="utf-8")
-    changed = re.sub(r"(\| input \| )0\.\d\d", r"\g<1>9.99", text)
+    changed = re.sub(r"(\| input \| )−?0\.\d\d", r"\g<1>9.99", text)
     assert changed != text
     assert readme.render(changed, open_study("tales")) == text
 

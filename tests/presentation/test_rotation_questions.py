@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,15 @@ def test_table_over_training_is_drawn_and_told_as_it_is() -> None:
     assert list(lines["orthogonal"].y) == [0.2, 0.5] and list(lines["orthogonal"].x) == [10**6, 10**7]
     frame = over_training.training_frame(rows)
     assert list(frame["direct: R"]) == [0.2, 0.5, 0.3, 0.35] and frame["steering R / own"][0] == 0.75
+    back = (0.6 - 0.3) / (0.9 - 0.3)
+    assert list(lines["restored"].y) == pytest.approx([back, back]) and "paper-style" in figure.layout.yaxis.title.text
+    assert list(frame["restored, paper-style"]) == pytest.approx(4 * [back]) and frame["rotated"][0] == 0.6
+    faithful = [replace(r, restored=0.1 * (i + 1)) for i, r in enumerate(rows)]
+    figure = over_training.over_training(faithful, LIGHT)
+    assert list(figure.data[0].y) == pytest.approx([0.1, 0.2]) and "faithful" in figure.layout.yaxis.title.text
+    assert "what comes back rises from 0.10 to 0.20" in " ".join(rotation_sentences.training(faithful))
     text = " ".join(rotation_sentences.training(rows))
+    assert "what comes back stays near 0.50" in text
     assert "EV of R rises from 0.20 to 0.50" in text and "no weight decay: 0.35" in text
     assert "Short trials" not in " ".join(rotation_sentences.training(rows[:2]))
     assert "of the affine map stays near 0.80" in text

@@ -70,6 +70,7 @@ def test_rows_follow_the_checkpoints_and_are_made_once(tmp_path: Path, monkeypat
     assert rows[4].loss_source == pytest.approx(total / tokens, rel=1e-6)
     for row in rows:
         assert row.orthogonal <= row.affine + 1e-3 and row.sae_ceiling > row.sae_raw
+        assert row.restored is not None and row.restored < 1 and "TopK" in (row.dictionary or "")
         assert row.rho == pytest.approx(row.orthogonal / row.affine)
     before = len(log)
     make_training_table(workshop)

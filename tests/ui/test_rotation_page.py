@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,13 @@ import pytest
 from background import until
 from streamlit.testing.v1 import AppTest
 
+from explorer.alignment.dictionary_results import Reading, dial_lines
 from explorer.alignment.map_registry import arms
+from explorer.alignment.results import SiteResult
 from explorer.jobs import MEASURERS
+from explorer.number_text import minus
+from explorer.palette import LIGHT
+from explorer.presentation.rotation import dictionary_bars
 from explorer.study.library import open_study
 from explorer.study.study import Study
 
@@ -48,37 +55,71 @@ def values(trace: dict[str, object], axis: str) -> list[float]:
     return list(found)  # type: ignore[call-overload]
 
 
-def test_bars_are_the_measured_scores_of_every_map_and_site(study: Study) -> None:
-    app = open_page()
-    bars = {t["name"]: t for t in figure(app, 0)["data"]}  # type: ignore[attr-defined]
+def told(site: SiteResult, arm: str, reading: Reading, scale: str) -> float:
+    """A score worked out from the EVs as they are stored."""
+    assert site.dictionary is not None
+    ev, zero, home = (getattr(site.dictionary[a], reading).value for a in (arm, "shuffled", "ceiling"))
+    return float(ev if scale == "EV" else (ev - zero) / (home - zero))
+
+
+@pytest.mark.parametrize(
+    ("scale", "name", "reading"),
+    [("restored", "faithful", "faithful"), ("restored", "paper-style", "paper"), ("EV", "faithful", "faithful")],
+)
+def test_bars_are_the_measured_scores_of_every_map_and_site(
+    study: Study, scale: str, name: str, reading: Reading
+) -> None:
+    app = open_page() if (scale, name) == ("restored", "faithful") else open_page(scale=scale, reading=name)
+    spec = figure(app, 0)
+    bars = {t["name"]: t for t in spec["data"]}  # type: ignore[attr-defined]
     result = study.pair("seed0", "seed1")
-    assert set(bars) == set(arms())
-    for arm in arms():
-        expected = [s.dictionary[arm].paper.value for s in result.sites]
-        assert np.allclose(values(bars[arm], "y"), expected)
-    ceilings = [s["y0"] for s in figure(app, 0)["layout"]["shapes"] if s["x1"] != 1]  # type: ignore[index]
-    assert np.allclose(
-        sorted(ceilings), sorted(s.dictionary["ceiling"].paper.value for s in result.sites if s.dictionary)
-    )
+    assert set(bars) == (set(arms()) if scale == "EV" else set(arms()) - {"shuffled"})
+    for arm, bar in bars.items():
+        assert np.allclose(values(bar, "y"), [told(s, arm, reading, scale) for s in result.sites])
+    lines = [s["y0"] for s in spec["layout"]["shapes"] if s["x1"] != 1]  # type: ignore[index]
+    assert np.allclose(lines, [told(s, "ceiling", reading, scale) for s in result.sites])
+    assert spec["layout"]["yaxis"]["title"]["text"].endswith(f", {name}")  # type: ignore[index]
+    shown = " ".join(h.proto.body for h in app.get("html"))
+    here = result.sites[2]
+    assert here.dictionary is not None
+    assert minus(f"through R {getattr(here.dictionary['rotated'], reading).value:.2f}") in shown
+    assert re.search(rf"seed0's dictionary( \(.*?\))?, scored on {here.rows_test:,} rows", unescape(shown))
+    back = f"{told(here, 'rotated', 'faithful', 'restored'):.2f}"
+    assert re.search(rf"<b>{back}( \[.*?\])?</b> of what seed0's dictionary", shown)
 
 
-def test_faithful_reading_shows_other_numbers(study: Study) -> None:
-    app = open_page()
-    app.segmented_control(key="reading").set_value("faithful").run()
-    bars = {t["name"]: t for t in figure(app, 0)["data"]}  # type: ignore[attr-defined]
-    expected = [s.dictionary["rotated"].faithful.value for s in study.pair("seed0", "seed1").sites if s.dictionary]
-    assert np.allclose(values(bars["rotated"], "y"), expected)
+def test_bars_that_are_cut_say_so_and_how_far_they_go() -> None:
+    result = open_study("dyck3").pair("B0", "B2")
+    spec = json.loads(dictionary_bars.dictionary_bars(result, "faithful", "restored", "rotated", LIGHT).to_json())
+    low, high = spec["layout"]["yaxis"]["range"]
+    cut = {a["text"]: a["x"] for a in spec["layout"]["annotations"] if a["text"].startswith("◂")}
+    drawn = [arm for arm in arms() if arm != "shuffled"]
+    below = [
+        (arm, site, told(s, arm, "faithful", "restored"))
+        for arm in drawn
+        for site, s in enumerate(result.sites)
+        if told(s, arm, "faithful", "restored") < low
+    ]
+    assert below and low == dictionary_bars.LOWEST and high > 1
+    assert set(cut) == {minus(f"◂ {value:.2f}") for *_, value in below}
+    for arm, site, value in below:
+        middle = (drawn.index(arm) + 0.5) / len(drawn) - 0.5
+        assert cut[minus(f"◂ {value:.2f}")] == pytest.approx(site + 0.75 * middle), "over its own bar"
 
 
 def test_dial_starts_at_raw_and_ends_at_the_rotation(study: Study) -> None:
-    app = open_page()
     here = study.pair("seed0", "seed1").sites[2]
-    assert here.dial is not None
-    spec = figure(app, 1)
-    frames = spec["frames"]
-    assert isinstance(frames, list) and len(frames) == len(here.dial.t)
-    ends = [values(frames[i]["data"][1], "y")[0] for i in (0, -1)]
-    assert np.allclose(ends, [here.dial.dictionary[0], here.dial.dictionary[-1]])
+    assert here.dial is not None and here.dictionary is not None
+    for scale in ("restored", "EV"):
+        app = open_page(scale=scale, reading="paper-style")
+        spec = figure(app, 1)
+        frames = spec["frames"]
+        assert isinstance(frames, list) and len(frames) == len(here.dial.t)
+        ends = [values(frames[i]["data"][1], "y")[0] for i in (0, -1)]
+        lines = dial_lines(here.dial, here.dictionary, "paper", scale)  # type: ignore[arg-type]
+        assert np.allclose(ends, [lines.true[0], lines.true[-1]])
+        names = [a["text"] for a in spec["layout"]["annotations"]]  # type: ignore[index]
+        assert ("the rows<br>themselves" in names) == (scale == "EV"), "EV of rows is no share of a dictionary"
 
 
 def test_frame_drives_sentence_and_figures(study: Study) -> None:
@@ -91,7 +132,8 @@ def test_frame_drives_sentence_and_figures(study: Study) -> None:
     text = " ".join(h.proto.body for h in app.get("html"))
     twin = study.pair("seed0", "twin").sites[0]
     assert twin.dictionary is not None
-    assert "twin" in text and "affine map" in text and f"{twin.dictionary['rotated'].paper.value:.2f}" in text
+    assert "twin" in text and "affine map" in text and re.search(r"<b>1\.00( \[.*?\])?</b> of what", text)
+    assert told(twin, "rotated", "faithful", "restored") == pytest.approx(1, abs=5e-3)
     assert text != " ".join(h.proto.body for h in before)
 
 

@@ -11,10 +11,11 @@ import plotly.graph_objects as go
 import pytest
 
 from explorer import __version__
+from explorer.alignment.dictionary_results import dial_lines
 from explorer.palette import LIGHT
 from explorer.presentation.figure_data import COLUMNS, figure_csv
 from explorer.presentation.handout_page import HandoutPart, handout
-from explorer.presentation.rotation import dial_figure as figures_dial, sites as figures
+from explorer.presentation.rotation import dial_figure as figures_dial, dictionary_bars
 from explorer.study.library import open_study
 from explorer.study.provenance_note import provenance
 from explorer.study.study import Study
@@ -32,7 +33,7 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def test_bars_and_their_intervals_come_back_from_the_csv(study: Study) -> None:
     pair = study.pair("seed0", "seed1")
-    found = rows(figure_csv(figures.ev_by_site(pair, "paper-style", "rotated", LIGHT), ("where", "when")))
+    found = rows(figure_csv(dictionary_bars.dictionary_bars(pair, "paper", "EV", "rotated", LIGHT), ("where", "when")))
     rotated = [r for r in found if r["series"] == "rotated"]
     estimates = [s.dictionary["rotated"].paper for s in pair.sites if s.dictionary]
     for column, field in (("y", "value"), ("low", "low"), ("high", "high")):
@@ -43,11 +44,12 @@ def test_bars_and_their_intervals_come_back_from_the_csv(study: Study) -> None:
 def test_every_step_of_the_dial_is_in_the_csv(study: Study) -> None:
     here = study.pair("seed0", "seed1").sites[2]
     clouds = study.clouds("seed0", "seed1")[here.site]
-    assert here.dial is not None
-    found = rows(figure_csv(figures_dial.dial(here.dial, *clouds, ("seed0", "seed1"), LIGHT), ()))
+    assert here.dial is not None and here.dictionary is not None
+    lines = dial_lines(here.dial, here.dictionary)
+    found = rows(figure_csv(figures_dial.dial(here.dial, lines, *clouds, ("seed0", "seed1"), LIGHT), ()))
     assert {r["step"] for r in found} == {"", *map(str, range(21))}
     last = [r for r in found if r["step"] == "20" and r["text"]]
-    assert np.isclose(float(last[0]["y"]), here.dial.dictionary[-1])
+    assert np.isclose(float(last[0]["y"]), lines.true[-1])
 
 
 def test_a_matrix_is_written_cell_by_cell() -> None:

@@ -22,9 +22,11 @@ from explorer.alignment import (
     SHARED_TRACE,
     STRETCHED,
     PairResult,
+    SiteResult,
     deciding_site,
     decisive,
     recovered,
+    restored,
     rotation_nulls,
     which_is_what,
 )
@@ -210,15 +212,22 @@ def site_table(result: PairResult) -> pd.DataFrame:
                 "ρ": s.rho_scale.value if s.rho_scale is not None else None,
                 "CE recovered": recovered(s).estimate.value if s.stitch is not None else None,
                 "token lookup": s.token.lookup.value,
+                "restored": _restored(s),
             }
             for s in result.sites
         ]
     )
 
 
+def _restored(site: SiteResult) -> float | None:
+    """How much of A's dictionary comes back through R, faithful; None without a dictionary."""
+    back = restored(site.dictionary, "rotated") if site.dictionary is not None else None
+    return None if back is None else back.value
+
+
 SITE_COLUMNS: dict[str, Any] = {
     name: {"type_config": {"type": "number", "format": "%.2f"}}
-    for name in ("R with one scale", "its largest null", "EV affine", "ρ", "CE recovered", "token lookup")
+    for name in ("R with one scale", "its largest null", "EV affine", "ρ", "CE recovered", "token lookup", "restored")
 }
 """Column formats of the table of sites (Streamlit's column_config as plain data)."""
 

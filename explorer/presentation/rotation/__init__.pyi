@@ -1,8 +1,9 @@
 from . import (
     captions as captions,
-    dial_figure as dial_figure,
+    dictionary_bars as dictionary_bars,
     over_training as over_training,
     questions as questions,
     sites as sites,
 )
 from .dial_figure import dial as dial, thinned as thinned
+from .dictionary_bars import NAMES as NAMES, TITLES as TITLES, mark_cut as mark_cut

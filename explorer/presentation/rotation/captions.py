@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates
 from explorer.narrative import from_identity, paper_test
 from explorer.number_text import interval, minus
+from explorer.presentation.rotation.over_training import came_back
 from explorer.presentation.rotation.sites import controls
 
 if TYPE_CHECKING:
@@ -173,6 +174,8 @@ def training(rows: list[TrainingRow]) -> list[str]:
     points, trials = [r for r in rows if r.group == "training"], [r for r in rows if r.group == "trial"]
     first, last = points[0], points[-1]
 
+    reading, back = came_back(points)
+
     def moved(what: str, before: float, after: float) -> str:
         if abs(after - before) < 0.03:
             return f"{what} stays near {after:.2f}"
@@ -182,9 +185,9 @@ def training(rows: list[TrainingRow]) -> list[str]:
         f"<b>From {first.tokens / 1e6:.1f} to {last.tokens / 1e6:.1f} M tokens</b> the loss falls from "
         f"{first.loss_source:.2f} to {last.loss_source:.2f}; {moved('EV of R', first.orthogonal, last.orthogonal)}, "
         f"{moved('of the affine map', first.affine, last.affine)}, {moved('ρ', first.rho, last.rho)}.",
-        f"<b>The dictionary through R:</b> {moved('EV', first.sae_rotated, last.sae_rotated)}, "
-        f"{moved('its ceiling', first.sae_ceiling, last.sae_ceiling)}. Through R of shuffled pairs, "
-        f"{moved('it', first.sae_shuffled, last.sae_shuffled)}.",
+        f"<b>The dictionary through R:</b> {moved('what comes back', back[0], back[-1])} (restored, {reading}: 0 is what "
+        f"shuffled pairs give, 1 what it does at home; each row has a dictionary of its own). Its EV, paper-style, "
+        f"{moved('', first.sae_rotated, last.sae_rotated).strip()}.",
         f"<b>Steering through R,</b> as a share of the own effect, over five genres at one dose: "
         f"{first.steering_share:.2f} at first, {last.steering_share:.2f} at last.",
     ]

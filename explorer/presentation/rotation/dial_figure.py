@@ -1,16 +1,19 @@
-"""The dial: clouds that turn into each other while explained variance moves along its curve, all in the browser."""
+"""The dial: clouds that turn into each other while a number moves along its curve, all in the browser."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float
 from plotly.subplots import make_subplots
 
-from explorer.alignment import DialCurve
+from explorer.alignment import DialCurve, DialLines
 from explorer.number_text import number
 from explorer.palette import Palette, mixed
 from explorer.presentation.plots import base_layout, motion, text_at
+from explorer.presentation.rotation.dictionary_bars import NAMES, TITLES
 
 MOST_POINTS = 160
 """Points drawn of a cloud: more look the same, and marks are what a browser is slow at."""
@@ -26,13 +29,14 @@ def thinned(
 
 def dial(
     curve: DialCurve,
+    lines: DialLines,
     source_cloud: Float[np.ndarray, "n 2"],
     target_cloud: Float[np.ndarray, "t n 2"],
     names: tuple[str, str],
     palette: Palette,
     start: int = 0,
 ) -> go.Figure:
-    """The dial: the target's cloud turns from raw to rotated in the source's frame, and EV moves along its curve.
+    """The dial: the target's cloud turns from raw to rotated in the source's frame, and `lines` say what it brings.
 
     The animation runs in the browser from frames in the figure; no server is asked while the dial turns.
     """
@@ -41,23 +45,26 @@ def dial(
     a, b = (np.round(cloud.astype(float), 2) for cloud in thinned(source_cloud, target_cloud))
     colours = [mixed(palette.raw, palette.rotated, t) for t in curve.t]
     _clouds(figure, a, b[start], colours[start], names, palette)
-    _curves(figure, curve, palette)
-    figure.add_trace(_needle(curve, start, colours[start], palette), row=1, col=2)
+    _curves(figure, curve, lines, palette)
+    figure.add_trace(_needle(curve.t[start], lines.true[start], colours[start], palette), row=1, col=2)
     figure.frames = [
         go.Frame(
             name=str(i),
-            traces=[1, 5],
+            traces=[1, len(figure.data) - 1],
             data=[
                 go.Scatter(x=b[i, :, 0], y=b[i, :, 1], marker=_turned(colours[i])),
-                _needle(curve, i, colours[i], palette),
+                _needle(t, lines.true[i], colours[i], palette),
             ],
         )
-        for i in range(len(curve.t))
+        for i, t in enumerate(curve.t)
     ]
     reach = 1.3 * float(max(np.quantile(np.abs(a), 0.985), np.quantile(np.abs(b), 0.985)))
     figure.update_xaxes(row=1, col=1, visible=False, range=[-reach, reach])
     figure.update_yaxes(row=1, col=1, visible=False, range=[-reach, reach], scaleanchor="x", scaleratio=1)
-    _curve_labels(figure, curve, names, palette)
+    _curve_labels(figure, _drawn(curve, lines, palette), lines, palette)
+    marks = ((palette.source, f"○ {names[0]}"), (palette.rotated, f"◆ {names[1]}, turned"))
+    text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)
+    text_at(figure, text, 0, 1.14, size=15, xref="paper", yref="paper", xanchor="left")
     _slider(figure, len(curve.t), start, palette)
     return figure
 
@@ -81,25 +88,48 @@ def _clouds(
         figure.add_trace(trace, row=1, col=1)
 
 
-def _curves(figure: go.Figure, curve: DialCurve, palette: Palette) -> None:
-    """Traces 2 to 4: explained variance along the dial, with the ceiling above."""
-    for values, line in (
-        (curve.shuffled, {"color": palette.null, "dash": "dot", "width": 2.5}),
-        (curve.direct, {"color": palette.affine, "dash": "dash", "width": 2.5}),
-        (curve.dictionary, {"color": palette.rotated, "width": 3.5}),
-    ):
+class _Line(NamedTuple):
+    """One line along the dial."""
+
+    values: tuple[float, ...]
+    name: str
+    colour: str
+    dash: str
+    width: float
+
+
+def _drawn(curve: DialCurve, lines: DialLines, palette: Palette) -> list[_Line]:
+    """Shuffled pairs, true pairs, and the rows themselves where the scale is EV."""
+    found = [
+        _Line(lines.shuffled, "dictionary,<br>shuffled pairs", palette.null, "dot", 2.5),
+        _Line(lines.true, "dictionary,<br>true pairs", palette.rotated, "solid", 3.5),
+    ]
+    if lines.scale == "EV":
+        found.append(_Line(curve.direct, "the rows<br>themselves", palette.affine, "dash", 2.5))
+    return found
+
+
+def _curves(figure: go.Figure, curve: DialCurve, lines: DialLines, palette: Palette) -> None:
+    """Traces 2 and more: what the lines say along the dial, with what the dictionary does at home above."""
+    drawn = _drawn(curve, lines, palette)
+    for line in drawn:
+        style = {"color": line.colour, "dash": line.dash, "width": line.width}
         hover = "turned %{x:.0%}: %{y:.2f}<extra></extra>"
         figure.add_trace(
-            go.Scatter(x=list(curve.t), y=values, mode="lines", line=line, hovertemplate=hover), row=1, col=2
+            go.Scatter(x=list(curve.t), y=line.values, mode="lines", line=style, hovertemplate=hover), row=1, col=2
         )
     figure.update_xaxes(row=1, col=2, tickvals=[0, 0.5, 1], ticktext=["raw", "half way", "R"], range=[-0.03, 1.03])
-    figure.update_yaxes(row=1, col=2, title="explained variance", range=[_lowest(curve) - 0.1, 1.1])
-    figure.add_hline(y=curve.ceiling, row=1, col=2, line={"color": palette.ink, "width": 2.5})
+    figure.update_yaxes(
+        row=1,
+        col=2,
+        range=[_lowest(drawn) - 0.12 * (lines.top - _lowest(drawn)), lines.top + 0.2],
+    )
+    figure.add_hline(y=lines.top, row=1, col=2, line={"color": palette.ink, "width": 2.5})
     figure.add_hline(y=0, row=1, col=2, line={"color": palette.ink, "width": 1})
 
 
-def _lowest(curve: DialCurve) -> float:
-    return min(*curve.dictionary, *curve.direct, *curve.shuffled, 0.0)
+def _lowest(drawn: list[_Line]) -> float:
+    return min(0.0, *(value for line in drawn for value in line.values))
 
 
 def _slider(figure: go.Figure, stops: int, start: int, palette: Palette) -> None:
@@ -108,43 +138,35 @@ def _slider(figure: go.Figure, stops: int, start: int, palette: Palette) -> None
         figure, "Turn the dial", [""] * stops, start, palette, 90, redraw=False,
         x=0.34, y=-0.06, pad={"t": 34}, tickcolor=palette.ink,
     )  # fmt: skip
-    figure.update_layout(margin={"l": 12, "r": 128, "t": 40, "b": 106})
+    figure.update_layout(margin={"l": 12, "r": 128, "t": 60, "b": 106})
     # Not the labels of the slider's steps: plotly leaves out those that do not fall on a multiple of its stride.
     for x, shift, text in ((0.34, 10, "raw"), (1, -10, "R")):
         text_at(figure, text, x, -0.06, xref="paper", yref="paper", yanchor="top", xshift=shift, yshift=-62)
 
 
-def _needle(curve: DialCurve, i: int, colour: str, palette: Palette) -> go.Scatter:
-    y = curve.dictionary[i]
+def _needle(t: float, y: float, colour: str, palette: Palette) -> go.Scatter:
     return go.Scatter(
-        x=[curve.t[i]],
+        x=[t],
         y=[y],
         mode="markers+text",
         text=[f"<b>{number(y)}</b>"],
         hoverinfo="skip",
-        textposition="bottom right" if curve.t[i] < 0.5 else "bottom left",
+        textposition="bottom right" if t < 0.5 else "bottom left",
         textfont={"size": 20, "color": palette.ink},
         marker={"size": 18, "color": colour, "line": {"width": 2.5, "color": palette.ink}},
         cliponaxis=False,
     )
 
 
-def _curve_labels(figure: go.Figure, curve: DialCurve, names: tuple[str, str], palette: Palette) -> None:
-    ends = sorted(
-        [
-            (curve.dictionary[-1], "dictionary,<br>true pairs", palette.rotated),
-            (curve.shuffled[-1], "dictionary,<br>shuffled pairs", palette.null),
-            (curve.direct[-1], "the rows<br>themselves", palette.affine),
-        ],
-        reverse=True,
-    )
+def _curve_labels(figure: go.Figure, drawn: list[_Line], lines: DialLines, palette: Palette) -> None:
     # Labels stand at the ends of their lines; where lines end together, the labels move apart.
-    span = 1.2 - _lowest(curve)
+    span = lines.top + 0.3 - _lowest(drawn)
     above = float("inf")
-    for y, text, colour in ends:
-        above = min(y, above - 0.13 * span)
-        text_at(figure, text, 1.02, above, colour, xref="x2 domain", yref="y2", xanchor="left", align="left")
-    text_at(figure, f"ceiling {curve.ceiling:.2f}", 0, curve.ceiling, xref="x2", yref="y2", yshift=13, xanchor="left")
-    marks = ((palette.source, f"○ {names[0]}"), (palette.rotated, f"◆ {names[1]}, turned"))
-    text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)
-    text_at(figure, text, 0, 1.08, size=15, xref="paper", yref="paper", xanchor="left")
+    for line in sorted(drawn, key=lambda line: line.values[-1], reverse=True):
+        above = min(line.values[-1], above - 0.13 * span)
+        text_at(figure, line.name, 1.02, above, line.colour, xref="x2 domain", yref="y2", xanchor="left", align="left")
+    home = f"at home {number(lines.top)}"
+    text_at(figure, home, 0, lines.top, xref="x2", yref="y2", yshift=13, xanchor="left")
+    # Above its axis, not beside it: on a phone it would lie over the cloud.
+    scale = f"{TITLES[lines.scale]}, {NAMES[lines.reading]}"
+    text_at(figure, scale, 0, 1, xref="x2 domain", yref="y2 domain", xanchor="left", yanchor="bottom", yshift=4)

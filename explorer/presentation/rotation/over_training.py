@@ -18,25 +18,35 @@ if TYPE_CHECKING:
     from explorer.study import TrainingRow
 
 CURVES = (
-    ("sae_ceiling", "ceiling", "ceiling", "solid"),
-    ("sae_rotated", "dictionary through R", "rotated", "solid"),
-    ("sae_shuffled", "through shuffled R", "shuffled", "dot"),
+    ("restored", "dictionary, restored", "rotated", "solid"),
     ("affine", "direct: affine", "affine", "dash"),
     ("orthogonal", "direct: R", "rotated", "dashdot"),
 )
 """Lines of the figure over training: field, title, colour, dash."""
 
 
+def came_back(rows: Sequence[TrainingRow]) -> tuple[str, list[float]]:
+    """What comes back of the dictionary through R at each row: faithful, or paper-style where a row is too old for it."""
+    faithful = [r.restored for r in rows if r.restored is not None]
+    if len(faithful) == len(rows):
+        return "faithful", faithful
+    return "paper-style", [r.restored_paper for r in rows]
+
+
+def _values(rows: Sequence[TrainingRow], field: str) -> list[float]:
+    return came_back(rows)[1] if field == "restored" else [getattr(r, field) for r in rows]
+
+
 def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
-    """EV at the middle site of two seeds against the tokens that both have seen."""
+    """EV of the rows, and what comes back of the dictionary, at the middle site against the tokens that both seeds saw."""
     points = [r for r in rows if r.group == "training"]
     figure = go.Figure()
-    ends = sorted((getattr(points[-1], field), title, arm) for field, title, arm, _ in CURVES)
+    ends = sorted((_values(points, field)[-1], title, arm) for field, title, arm, _ in CURVES)
     heights: dict[str, float] = {}
     for value, title, _ in ends:  # labels at the right ends, pushed apart
         heights[title] = max(value, max(heights.values(), default=-9.0) + 0.07)
     for field, title, arm, dash in CURVES:
-        values = [getattr(r, field) for r in points]
+        values = _values(points, field)
         figure.add_trace(
             go.Scatter(
                 x=[r.tokens for r in points],
@@ -60,7 +70,8 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
         range=[math.log10(ticks[0]) - 0.05, math.log10(ticks[-1]) + 0.03],
     )
     figure.update_yaxes(
-        title="explained variance", range=[max(-1.5, min(0.0, *(r.orthogonal for r in points)) - 0.1), 1.05]
+        title=f"EV of rows; restored, {came_back(points)[0]}",
+        range=[max(-1.5, min(0.0, *(r.orthogonal for r in points)) - 0.1), 1.05],
     )
     figure.update_layout(margin={"l": 64, "r": 200, "t": 16, "b": 56})
     return figure
@@ -70,6 +81,7 @@ def training_frame(rows: Sequence[TrainingRow]) -> pd.DataFrame:
     """The table over training, one row for each pair of models."""
     import pandas as pd
 
+    reading, restored = came_back(rows)
     return pd.DataFrame(
         {
             "": r.name,
@@ -78,11 +90,13 @@ def training_frame(rows: Sequence[TrainingRow]) -> pd.DataFrame:
             "direct: R": r.orthogonal,
             "direct: affine": r.affine,
             "ρ": r.rho,
-            "ceiling": r.sae_ceiling,
+            f"restored, {reading}": back,
+            "paper-style EV at home": r.sae_ceiling,
             "raw": r.sae_raw,
             "rotated": r.sae_rotated,
             "shuffled": r.sae_shuffled,
             "steering R / own": r.steering_share,
+            "dictionary": r.dictionary or "",
         }
-        for r in rows
+        for r, back in zip(rows, restored, strict=True)
     )

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from explorer.narrative import Chapter
-from explorer.number_text import number
+from explorer.narrative import Chapter, dials, turned
 from explorer.palette import Palette
 from explorer.presentation.plots import text_at
-from explorer.presentation.rotation import dial
+from explorer.presentation.rotation import NAMES, TITLES, dial
 from explorer.presentation.story.stage import SMALLEST, fill, heading, spot, staged
 
 TURN_MILLISECONDS = 110
@@ -20,27 +19,26 @@ TURN_MILLISECONDS = 110
 def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) -> go.Figure:
     """The dial of a pair, turning smoothly in the browser; axes span `others` too, so that scenes can be compared."""
     assert chapter.here.dial is not None and chapter.clouds is not None
-    curve = chapter.here.dial
-    figure = dial(curve, *chapter.clouds, (chapter.source, chapter.target), palette)
+    lines = turned(chapter)
+    figure = dial(chapter.here.dial, lines, *chapter.clouds, (chapter.source, chapter.target), palette)
     staged(figure, palette)
-    figure.data[3].visible = False  # the direct fit is the last scene's idea
-    ends = {"true pairs": (curve.dictionary[-1], palette.rotated), "shuffled pairs": (curve.shuffled[-1], palette.null)}
+    ends = {"true pairs": (lines.true[-1], palette.rotated), "shuffled pairs": (lines.shuffled[-1], palette.null)}
     figure.layout.annotations = ()
-    curves = [c.here.dial for c in (chapter, *others) if c.here.dial is not None]
-    low = min(0.0, *(min(*c.dictionary, *c.shuffled) for c in curves))
+    spans = [turned(c) for c in (chapter, *others) if dials(c)]
+    low = min(0.0, *(value for span in spans for value in (*span.true, *span.shuffled)))
     apart = 0.075 * (1.15 - low)
     gap = ends["true pairs"][0] - ends["shuffled pairs"][0]
     shift = max(0.0, apart - abs(gap)) / 2
     for i, (text, (y, colour)) in enumerate(ends.items()):
         up = shift if (gap >= 0) == (i == 0) else -shift
         text_at(figure, text, 1.03, y + up, colour, SMALLEST, xref="x2 domain", yref="y2", xanchor="left")
-    ceiling = f"ceiling {number(curve.ceiling)}"
-    text_at(figure, ceiling, 0, curve.ceiling, None, SMALLEST, xref="x2", yref="y2", yshift=18, xanchor="left")
+    home = f"at home: {lines.top:.0f}"
+    text_at(figure, home, 0, lines.top, None, SMALLEST, xref="x2", yref="y2", yshift=18, xanchor="left")
     marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.raw, '◆')} {chapter.target}, turned by R"
     heading(figure, 0.0, f"the same tokens:   {marks}")
     fill(figure, 1, *chapter.clouds)
     figure.update_yaxes(
-        row=1, col=2, title="dictionary explains", range=[low - 0.17 * (1.12 - low), 1.12]
+        row=1, col=2, title=f"{TITLES[lines.scale]}, {NAMES[lines.reading]}", range=[low - 0.17 * (1.12 - low), 1.12]
     )  # room for the needle's number
     for trace in (*figure.data, *(t for frame in figure.frames for t in frame.data)):
         if trace.mode == "markers+text":

@@ -6,12 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explorer.alignment import SiteResult
+from explorer.alignment import SiteResult, restored
 from explorer.narrative import Chapter, Story, cosine_family, matched
 from explorer.number_text import number, percent
 from explorer.palette import DASHES, Palette
 from explorer.presentation.plots import text_at
-from explorer.presentation.rotation import thinned
+from explorer.presentation.rotation import mark_cut, thinned
 from explorer.presentation.story.stage import (
     LARGE,
     SMALLEST,
@@ -36,6 +36,8 @@ MATCHES = (
     ("same_model", "one seed,<br>started apart", "source", ""),
 )
 """The bars of the cosine scene: case, words, colour, hatch."""
+LOWEST = -2.5
+"""Where bars of what comes back are cut, and marked as cut."""
 FULL = 0.85
 """EV of a bar that is long enough to carry its number inside, in the darker of ink and paper."""
 LIMITS = (
@@ -115,30 +117,31 @@ def cosine(story: Story, palette: Palette) -> go.Figure:
 
 
 def fails(story: Story, palette: Palette) -> go.Figure:
-    """The source's dictionary on its own model and on the sister, at every site."""
+    """How much of the source's dictionary is there on its own model and on the sister as it is, at every site."""
     sites = [s for s in story.sister.pair.sites if s.dictionary is not None]
     labels = [f"<b>{s.label}</b>" if s.label == story.site else s.label for s in sites]
+    found = {arm: [restored(s.dictionary or {}, arm) for s in sites] for arm in ("ceiling", "raw")}
+    low = min(0.0, *(e.value for e in found["raw"] if e is not None))
+    bottom = max(LOWEST, low) - 0.13 * (1.15 - max(LOWEST, low)) * (low < 0)
     figure = go.Figure()
-    for name, colour, text, arm, shape in (
-        ("ceiling", palette.source, f"on {story.sister.source}, where it was trained", "ceiling", ""),
-        ("raw", palette.raw, f"on {story.sister.target}", "raw", "/"),
+    for arm, colour, text, shape in (
+        ("ceiling", palette.source, f"on {story.sister.source}, where it was trained", ""),
+        ("raw", palette.raw, f"on {story.sister.target}", "/"),
     ):
-        values = [s.dictionary[arm].paper.value for s in sites if s.dictionary]
         figure.add_bar(
-            name=name, x=labels, y=values, text=[number(v) for v in values], textposition="outside", cliponaxis=False,
-            textfont={"size": LARGE, "color": palette.ink},
+            name=arm, x=labels, y=[e and e.value for e in found[arm]],
+            text=[number(e.value) if e is not None and e.value >= bottom else "" for e in found[arm]],
+            textposition="outside", cliponaxis=False, textfont={"size": LARGE, "color": palette.ink},
             marker={"color": colour, "pattern": hatch(shape, palette)},
             hovertemplate=text + ": %{y:.2f}<extra>%{x}</extra>",
         )  # fmt: skip
     staged(figure, palette)
+    mark_cut(figure, list(found.values()), bottom, palette, LARGE)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 2})
-    low = min(0.0, *(s.dictionary["raw"].paper.value for s in sites if s.dictionary))
-    figure.update_yaxes(
-        title="explained variance", range=[max(-2.5, low) - 0.13 * (1.15 - max(-2.5, low)) * (low < 0), 1.15]
-    )
+    figure.update_yaxes(title="restored, faithful", range=[bottom, 1.15])
     marks = f"{spot(palette.source, '■')} on {story.sister.source}   {spot(palette.raw, '▨')} on {story.sister.target}"
-    heading(figure, 0.0, f"{story.sister.source}'s dictionary, site by site:   {marks}")
-    figure.update_layout(margin={"l": 96, "r": 12, "t": 56, "b": 52}, bargap=0.3)
+    heading(figure, 0.0, f"{story.sister.source}'s dictionary, site by site (0: shuffled pairs):   {marks}")
+    figure.update_layout(margin={"l": 96, "r": 12, "t": 56, "b": 52})
     return figure
 
 

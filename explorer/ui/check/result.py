@@ -7,6 +7,8 @@ from html import escape
 import streamlit as st
 
 from explorer.alignment import deciding_site
+from explorer.number_text import minus, sentence_case
+from explorer.presentation import captions
 from explorer.presentation.check import axis as check_figures, captions as sentences
 from explorer.presentation.rotation import sites as figures
 from explorer.report import Output, outputs as study_outputs
@@ -14,6 +16,7 @@ from explorer.study import verdict_axis
 from explorer.ui.charts import chart
 from explorer.ui.frame import View
 from explorer.ui.pages import PAGES
+from explorer.ui.rotation import draw_bars
 
 
 def draw_verdict(view: View) -> None:
@@ -32,7 +35,7 @@ def draw_verdict(view: View) -> None:
     _draw_ways(view)
     st.markdown(f"#### What decided it, at the site {deciding_site(result.sites).label}")
     st.html(sentences.criteria_table(result))
-    reasons = (reason[0].upper() + reason[1:] for reason in result.verdict.reasons)
+    reasons = (minus(sentence_case(reason)) for reason in result.verdict.reasons)
     st.html("".join(f"<p class='fact quiet'>{escape(reason)}.</p>" for reason in reasons))
 
 
@@ -62,12 +65,10 @@ def draw_figures(view: View) -> None:
         st.markdown(f"#### The ladder of maps, site {view.site.label}")
         chart(figures.ladder(here, view.palette), "check_ladder", "How well each map predicts A's rows from B's.")
     with right:
-        if any(site.dictionary is not None for site in result.sites):
-            st.markdown("#### A's dictionary on B")
-            figure = figures.ev_by_site(result, "paper-style", view.arm, view.palette, view.site.name)
-            chart(figure, "check_ev", "Explained variance of A's dictionary on B by site and map.")
-        else:
-            st.info("This check used no dictionaries: choose train under Options to see A's dictionary on B.")
+        st.markdown("#### A's dictionary on B")
+        draw_bars(view, "faithful", "restored", "check_ev")
+        if here.dictionary is not None:
+            st.html(f"<p class='fact'>{captions.scored(result, here, 'faithful')}</p>")
     st.markdown("#### Every site")
     st.dataframe(
         sentences.site_table(result), hide_index=True, key="check_sites_table", column_config=sentences.SITE_COLUMNS

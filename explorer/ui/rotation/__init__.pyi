@@ -1,1 +1,2 @@
+from .dictionary import draw_bars as draw_bars, draw_dictionary as draw_dictionary
 from .questions import draw_questions as draw_questions

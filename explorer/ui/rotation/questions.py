@@ -99,7 +99,7 @@ def _training(view: View) -> None:
         hide_index=True,
         height="content",
         key="training_table",
-        column_config={c: DECIMALS for c in table.columns[1:]},
+        column_config={c: DECIMALS for c in table.columns[1:-1]},
     )
 
 
