@@ -87,7 +87,7 @@ def traces(app: AppTest, number: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("reading", ["paper-style", "faithful"])
 def test_bars_and_ceilings(checked: Checked, reading: str) -> None:
-    app = open_site(checked, 0, reading=reading)
+    app = open_site(checked, 0, reading=reading, scale="EV")
     bars = traces(app, 0)
     told = [s["sae"] for s in checked.report["sites"]]
     suffix = "" if reading == "paper-style" else "_faithful"
@@ -103,17 +103,17 @@ def test_bars_and_ceilings(checked: Checked, reading: str) -> None:
 @pytest.mark.parametrize("number", [0, 1])
 def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -> None:
     told = checked.site(number)
-    app = open_site(checked, number)
+    app = open_site(checked, number, reading="paper-style", scale="EV")
     spec = figure(app, 1)
-    shuffled, direct, dictionary = (values(spec["data"][i], "y") for i in (2, 3, 4))  # type: ignore[index]
-    # The dial is drawn from a sample of the rows, and turns by the best R of determinant +1.
-    near = 2e-3 if told["rotation"]["det"] > 0 else 2e-2
-    assert dictionary[0] == pytest.approx(told["sae"]["raw"], abs=2e-3)
+    shuffled, dictionary, direct = (values(spec["data"][i], "y") for i in (2, 3, 4))  # type: ignore[index]
+    # The dial turns by the best R of determinant +1.
+    near = 1e-6 if told["rotation"]["det"] > 0 else 2e-2
+    assert dictionary[0] == pytest.approx(told["sae"]["raw"], abs=1e-6)
     assert dictionary[-1] == pytest.approx(told["sae"]["rotated"], abs=near)
     assert direct[-1] == pytest.approx(told["ev"]["orthogonal"], abs=near)
     assert shuffled[-1] == pytest.approx(told["sae"]["shuffled"], abs=2e-2)
     ceiling = max(s["y0"] for s in spec["layout"]["shapes"])  # type: ignore[index]
-    assert ceiling == pytest.approx(told["sae"]["ceiling"], abs=2e-3)
+    assert ceiling == pytest.approx(told["sae"]["ceiling"], abs=1e-6)
 
     ladder = traces(app, 2)
     for rung, m in drawn(rungs()).items():
