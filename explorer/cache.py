@@ -20,7 +20,7 @@ from explorer.files import write_bytes, write_tensors
 if TYPE_CHECKING:
     from torch import Tensor
 
-METHOD = 2
+METHOD = 3
 """Raised whenever a measurement changes, so that old results are not found any more."""
 
 T = TypeVar("T")

@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto import CONFIG_MAPPING
 
 from explorer.models.language_model import LanguageModel, find_blocks
+from explorer.text.tales import stories as tales
 from explorer.text.windows import Chunks
 
 VOCABULARY = 320
@@ -76,6 +77,11 @@ def with_bos(tokenizer: Any, folder: Path) -> Any:
     )
     made.save_pretrained(folder)
     return made
+
+
+def stories(tokens: int) -> list[str]:
+    """Tales cut short: enough of them for every split, and about so many tokens together."""
+    return [d.text[: tokens // 43] for d in tales.documents("example", 64)]
 
 
 def chunks(documents: int, per_document: int = 2, context: int = 24, seed: int = 0) -> Chunks:

@@ -14,7 +14,7 @@ from explorer.alignment.ridge import Ridge
 from explorer.alignment.token_means import TokenMeans
 from explorer.models import BATCH, MASSIVE, LanguageModel, NormLimits, Site
 from explorer.progress import Report, counted
-from explorer.text import Chunks, Split, sample, shuffle
+from explorer.text import Chunks, Split, number_by_content, sample, shuffle
 
 SHUFFLES = 19
 NULL_ROWS: tuple[tuple[Split, int], ...] = (("fit", 100), ("validation", 20), ("test", 20))
@@ -71,7 +71,10 @@ class SiteMoments:
         self._add_shuffled(pair)
 
     def _add_shuffled(self, pair: PairedRows) -> None:
-        """Pair every chunk with others of the batch at equal position, never with its own document or its like."""
+        """Pair every chunk with others of the batch at equal position, where these have read something else.
+
+        Never with its own document or one of the same tokens, nor where what both have read so far is the same.
+        """
         if self._centre is None:
             self._centre = (pair.source[pair.keep].mean(0), pair.target[pair.keep].mean(0))
         a, b = (pair.source - self._centre[0]).flatten(0, 1), (pair.target - self._centre[1]).flatten(0, 1)
@@ -80,8 +83,8 @@ class SiteMoments:
         for shift, moments in enumerate(self.shuffled, 1):
             if shift >= chunks:
                 return
-            other = (document.roll(shift) != document) & (pair.ids.roll(shift, 0) != pair.ids).any(1)
-            keep = pair.keep & pair.keep.roll(shift, 0) & other[:, None]
+            other = (pair.ids.roll(shift, 0) != pair.ids).cumsum(1) > 0
+            keep = pair.keep & pair.keep.roll(shift, 0) & other & (document.roll(shift) != document)[:, None]
             row = keep.flatten().nonzero().squeeze(1)
             partner = (row - shift * length) % (chunks * length)
             moments.add(a[row], b[partner], len(row))
@@ -97,7 +100,7 @@ def collect_moments(
     shuffles: int = SHUFFLES,
 ) -> dict[Site, SiteMoments]:
     """Pass 1 over validation and fit text. Chunks come in random order, so that a batch holds many documents."""
-    fit, validation = shuffle(chunks.split("fit")), chunks.split("validation")
+    fit, validation = number_by_content(shuffle(chunks.split("fit"))), chunks.split("validation")
     found = {site: SiteMoments(source.d_model, fit, shuffles) for site in sites}
     read = counted(report, "reading validation text", len(validation))
     for rows in paired_rows(source, target, validation, sites, limits):

@@ -10,6 +10,11 @@ from explorer.errors import InputError
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.text import DEFAULT, HELD_OUT, FileCorpus, TextEntry, write_texts
 
+LEAST_DIFFERENT_PER_DIMENSION = 5
+"""Rows to fit that must differ, for each dimension."""
+LEAST_DOCUMENTS = 10
+"""Documents of each split that must differ."""
+
 if TYPE_CHECKING:
     from explorer.models import LanguageModel
     from explorer.study import ModelEntry
@@ -82,7 +87,7 @@ def _copy_model(place: Path, into: Path) -> None:
 
 def check_assessable(models: list[LanguageModel], documents: list[str], chunks: Chunks) -> None:
     """Rule 1 of the verdict, as far as it can be told before anything is measured. Raises InputError."""
-    from explorer.alignment import LEAST_ROWS_PER_DIMENSION, check_comparable
+    from explorer.alignment import check_comparable
     from explorer.models import same_ids
 
     a, b = models
@@ -93,10 +98,22 @@ def check_assessable(models: list[LanguageModel], documents: list[str], chunks: 
         )
     for model in models:
         model.check_ids(chunks.ids)
-    rows = {split: int(chunks.split(split).scored.sum()) for split in ("fit", "validation", "test")}
-    least = LEAST_ROWS_PER_DIMENSION * a.d_model
-    if rows["fit"] < least or not rows["validation"] or not rows["test"]:
+    _check_variety(chunks, a.d_model)
+
+
+def _check_variety(chunks: Chunks, d: int) -> None:
+    """Raise InputError for text that holds too few rows to fit, or too little that is different."""
+    from explorer.alignment import LEAST_ROWS_PER_DIMENSION
+    from explorer.text import different_documents, different_rows
+
+    fit, *others = (chunks.split(split) for split in ("fit", "validation", "test"))
+    rows, different = int(fit.scored.sum()), different_rows(fit)
+    documents = [different_documents(part) for part in (fit, *others)]
+    least, least_different = LEAST_ROWS_PER_DIMENSION * d, LEAST_DIFFERENT_PER_DIMENSION * d
+    if rows < least or different < least_different or min(documents) < LEAST_DOCUMENTS:
+        counts = f"{documents[0]}, {documents[1]} and {documents[2]}"
         raise InputError(
-            f"not assessable: {rows['fit']} rows to fit, at least 20·d = {least} are needed, and some to validate "
-            f"({rows['validation']}) and to test ({rows['test']}): give more text, or raise --tokens"
+            f"not assessable: {rows} rows to fit, {different} of them different, where at least 20·d = {least} and "
+            f"5·d = {least_different} are needed; {counts} different documents to fit, validate and test, where at "
+            f"least {LEAST_DOCUMENTS} each are needed: give more text, or raise --tokens"
         )

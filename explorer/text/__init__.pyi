@@ -17,6 +17,11 @@ from .sources import (
     TextSource as TextSource,
     read_text as read_text,
 )
+from .variety import (
+    different_documents as different_documents,
+    different_rows as different_rows,
+    number_by_content as number_by_content,
+)
 from .windows import (
     BLOCK as BLOCK,
     Chunks as Chunks,

@@ -14,8 +14,8 @@ from explorer.files import write_bytes
 from explorer.text.corpus import Corpus, TextDocument
 from explorer.text.windows import split_of
 
-FEWEST_DOCUMENTS = 50
-"""With fewer, the 20 % that are tested would be fewer than 10: blocks then take the documents' place."""
+FEWEST_DOCUMENTS = 53
+"""With fewer, one of the splits would hold fewer than 10: blocks then take the documents' place."""
 _PROMPTS = 192
 """Documents from which prompts are taken: many may be shorter than a prompt."""
 
@@ -44,7 +44,7 @@ class FileCorpus(Corpus):
 
     @property
     def in_blocks(self) -> bool:
-        """Whether there are fewer than 50 documents."""
+        """Whether there are fewer than 53 documents."""
         return self.size < FEWEST_DOCUMENTS
 
     def prompts(self, held_out: bool = True) -> list[str]:

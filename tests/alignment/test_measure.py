@@ -99,6 +99,28 @@ def test_shuffled_maps_are_refitted_to_wrong_pairs(measured: tuple[LanguageModel
     np.testing.assert_allclose(pair.maps[a.sites[0].name]["shuffled"].matrix, r, atol=1e-3)
 
 
+@pytest.mark.parametrize("templates", [7, 70])
+def test_shuffled_pairs_share_nothing_that_was_read(templates: int, tokenizer: Any) -> None:
+    """Documents that are equal but for their last token, and duplicates: true pairs would lift the null."""
+    a = tiny.model("llama", tokenizer)
+    ids = CHUNKS.ids[CHUNKS.document % templates * 2 + CHUNKS.offset // CHUNKS.ids.shape[1]].clone()
+    ids[:, -1] = CHUNKS.ids[:, -1]
+    text = replace(CHUNKS, ids=ids)
+    text = replace(
+        text,
+        ids=torch.cat([text.ids, text.ids]),
+        **{
+            "valid": torch.cat([text.valid, text.valid]),
+            "document": torch.cat([text.document, text.document + 70]),
+            "offset": torch.cat([text.offset, text.offset]),
+            "first": torch.cat([text.first, text.first]),
+        },
+    )
+    found = measure_pair(a, replace(a, name="B"), text, [a.sites[1]], {}).result.sites[0]
+    assert max(found.nulls.shuffled) < 0.1
+    assert max(found.nulls_affine.shuffled) < 0.3
+
+
 def test_the_dictionary_under_every_map(measured: tuple[LanguageModel, LanguageModel, SAE, Pair]) -> None:
     a, b, sae, pair = measured
     found = pair.result.sites[2]

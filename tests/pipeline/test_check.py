@@ -15,12 +15,15 @@ from transformers import AutoTokenizer
 
 from explorer.alignment.results import VERDICTS
 from explorer.cli import command_line as cli
+from explorer.models.language_model import LanguageModel
 from explorer.number_text import number as written
 from explorer.sae import fit as sae_fit
 from explorer.study.library import open_study
 from explorer.text.tales import contrasts, stories as tales
 
-FEW = ["--tokens", "9000", "--context", "32", "--device", "cpu"]
+FEW = ["--context", "32", "--device", "cpu", "--tokens"]
+TALES = [*FEW, "26000"]
+"""Enough documents for every split."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Any:
         patch.setenv("EXPLORER_CACHE", str(root / "cache"))
         patch.setattr(sae_fit, "ROWS", 8_000)
         patch.setattr(contrasts, "PLANS", contrasts.PLANS[:1])
-        lines = [json.dumps({"text": d.text}) for d in tales.documents("example", 60)]
+        lines = [json.dumps({"text": text}) for text in tiny.stories(9000)]
         (root / "tales.jsonl").write_text("\n".join(lines))
         yield root
 
@@ -43,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Any:
 def checked(place: Path) -> Path:
     """The folder of one check, with dictionaries and copied models."""
     out = place / "out"
-    assert run(place, "a", "b", "--out", out, *FEW, "--copy-models", "--sites", "1,blocks.2.hook_resid_post") == 1
+    assert run(place, "a", "b", "--out", out, *TALES, "--copy-models", "--sites", "1,blocks.2.hook_resid_post") == 1
     return out
 
 
@@ -53,7 +56,7 @@ def run(place: Path, source: str, target: str, *more: Any) -> int:
 
 def plain(place: Path) -> list[Any]:
     """Without dictionaries, and on a file, which has no ready contrasts to measure."""
-    return [*FEW, "--text", place / "tales.jsonl", "--sae", "none"]
+    return [*FEW, 9000, "--text", place / "tales.jsonl", "--sae", "none"]
 
 
 def numbers(value: Any, name: str = "") -> dict[str, Any]:
@@ -191,7 +194,7 @@ def test_the_study_opens_with_its_models_and_dictionaries(checked: Path) -> None
 def test_a_second_run_is_at_least_ten_times_faster(place: Path, checked: Path) -> None:
     first = json.loads((checked / "report.json").read_text())
     again = place / "again"
-    assert run(place, "a", "b", "--out", again, *FEW, "--copy-models", "--sites", "1,blocks.2.hook_resid_post") == 1
+    assert run(place, "a", "b", "--out", again, *TALES, "--copy-models", "--sites", "1,blocks.2.hook_resid_post") == 1
     second = json.loads((again / "report.json").read_text())
     assert second["seconds"] * 10 < first["seconds"]
     assert second["sites"] == first["sites"]
@@ -217,10 +220,10 @@ def test_a_model_with_itself_is_a_shared_basis_and_json_is_one_object(
 
 def test_a_text_of_ones_own_is_stored_in_the_study(place: Path) -> None:
     text = place / "mine.txt"
-    text.write_text(" ".join(d.text for d in tales.documents("example", 60)))
+    text.write_text(" ".join(d.text for d in tales.documents("example", 160)))
     out = place / "own"
     more = ["--text", text, "--sae", "none", "--sites", "1"]
-    assert run(place, "a", "b", "--out", out, *FEW, *more) == 1
+    assert run(place, "a", "b", "--out", out, *FEW, 58_000, *more) == 1
     study = open_study(out / "study")
     assert study.file.text.kind == "file"
     texts = [d.text for d in study.corpus.documents()]
@@ -235,7 +238,7 @@ def test_a_text_of_ones_own_is_stored_in_the_study(place: Path) -> None:
     ("arguments", "message"),
     [
         (["a", "nowhere"], "there is no folder"),
-        (["a", "b", "--tokens", "100"], "not assessable: .* at least 20·d = 480 are needed"),
+        (["a", "b", "--tokens", "100"], "not assessable: .* at least 20·d = 480 .* are needed"),
         (["a", "b", "--sites", "9"], "no site '9'"),
         (["a", "b", "--text", "missing.txt"], "cannot read the text 'missing.txt'"),
         (["a", "b", "--sae", "missing"], "missing"),
@@ -270,6 +273,37 @@ def test_what_cannot_be_assessed_is_one_line_and_writes_nothing(
     (line,) = told.err.splitlines()
     assert line.startswith("error: ")
     assert re.search(message, line), line
+
+
+STORY = tiny.stories(9000)[0]
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([STORY] * 300, r"1, 1 and 1 different documents"),
+        ([f"{STORY[:90]} {name}." for name in ("fox", "owl", "cat")] * 1000, r"3, 3 and 3 different documents"),
+        ([f"{STORY[:60]}{'!' * n}" for n in range(80)], r"1?\d\d of them different, .* 5·d = 120"),
+        (tiny.stories(9000)[:50], "9 different documents to fit, validate and test, where at least 10"),
+    ],
+    ids=["one", "three", "template", "few"],
+)
+def test_text_of_too_little_variety_is_refused_before_a_model_runs(
+    texts: list[str], message: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def runs(*_: Any, **__: Any) -> None:
+        raise AssertionError("a model runs")
+
+    monkeypatch.setattr(LanguageModel, "run_blocks", runs)
+    monkeypatch.setattr(LanguageModel, "logits", runs)
+    text = place / "poor.jsonl"
+    text.write_text("\n".join(json.dumps({"text": t}) for t in texts))
+    assert run(place, "a", "a", "--out", place / "never", *FEW, 60_000, "--text", text) == 2
+    assert not (place / "never").exists()
+    told = capsys.readouterr()
+    (line,) = told.err.splitlines()
+    assert told.out == ""
+    assert re.search(f"error: not assessable: .*{message}", line), line
 
 
 @pytest.mark.parametrize("difference", ["bos", "pad", "rows"])
@@ -324,7 +358,7 @@ def test_steps_are_named_and_never_go_back(place: Path) -> None:
     from explorer.pipeline.run_check import check
 
     heard: list[tuple[str, float]] = []
-    options = CheckOptions(tokens=9000, context=32, sites="1", seed=9)
+    options = CheckOptions(tokens=26_000, context=32, sites="1", seed=9)
     pair = Checkpoint(str(place / "a")), Checkpoint(str(place / "b"))
     check(*pair, place / "steps", options, "x", lambda step, share: heard.append((step, share)))
     assert [share for _, share in heard] == sorted(share for _, share in heard)

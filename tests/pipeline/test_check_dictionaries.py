@@ -24,7 +24,7 @@ from explorer.models.hooks import residuals
 from explorer.sae.formats.saelens import save_sae
 from explorer.sae.sae import SAE
 from explorer.study.library import open_study
-from explorer.text.tales import contrasts, stories as tales
+from explorer.text.tales import contrasts
 
 FORMATS = ("saelens", "sparsify", "dictionary_learning", "plain")
 K = 5
@@ -37,7 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Any:
     root = tmp_path_factory.mktemp("dictionaries")
     for name, seed in (("a", 0), ("b", 1)):
         tiny.save("llama", tokenizer, root / name, seed)
-    lines = [json.dumps({"text": d.text}) for d in tales.documents("example", 60)]
+    lines = [json.dumps({"text": text}) for text in tiny.stories(6000)]
     (root / "tales.jsonl").write_text("\n".join(lines))
     write_formats(written(), root)
     save_sae(random_sae("topk", K, 24, 64), root / "of-b", "b", 32, torch.float32)

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
     tokenizer.save_pretrained(root / "nan")
     tiny.network("llama", hidden_size=32).save_pretrained(root / "wide")
     (root / "empty").mkdir()
-    (root / "stories.txt").write_text("<|endoftext|>".join(d.text for d in tales.documents("example", 80)))
+    (root / "stories.txt").write_text("<|endoftext|>".join(tiny.stories(4000)))
     (root / "short.txt").write_text("One short story.")
     return root
 

@@ -38,7 +38,6 @@ from explorer.study import verdict_axis
 from explorer.study.archive import export_study, import_study
 from explorer.study.library import OwnStudy, adopt, open_study, own_names, unfinished_folder
 from explorer.study.shipped import shipped_pair
-from explorer.text.tales import stories as tales
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = str(ROOT / "explorer" / "app.py")
@@ -79,7 +78,7 @@ def checked(folder: Path, models: tuple[Path, Path]) -> Iterator[OwnStudy]:
         made = unfinished_folder()
         # A file: unlike the grammar it has no ready contrasts, which take longest.
         text = folder / "stories.txt"
-        text.write_text("<|endoftext|>".join(d.text for d in tales.documents("example", 80)))
+        text.write_text("<|endoftext|>".join(tiny.stories(4000)))
         options = CheckOptions(str(text), sae="none", tokens=4000, context=32, sites="0,2,3")
         check(Checkpoint(str(models[0])), Checkpoint(str(models[1])), made, options, "python -m explorer check …")
         yield adopt(made, "a-b")

@@ -22,7 +22,7 @@ from explorer.pipeline import run_check as checking
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.sae import fit as sae_fit
 from explorer.study.library import adopt, open_study, unfinished_folder
-from explorer.text.tales import contrasts, stories as tales
+from explorer.text.tales import contrasts
 from explorer.ui.rotation.questions import ANSWERS
 
 NULLS = {"shuffled pairs": "shuffled", "untrained target": "untrained", "random rotation": "haar"}
@@ -47,7 +47,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Iterato
     root = tmp_path_factory.mktemp("page-report")
     a, b = (tiny.save("llama", tokenizer, root / name, seed) for seed, name in enumerate("AB"))
     text = root / "tales.txt"
-    text.write_text("<|endoftext|>".join(d.text for d in tales.documents("example", 60)))
+    text.write_text("<|endoftext|>".join(tiny.stories(6000)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EXPLORER_CACHE", str(root / "cache"))
         patch.setenv("EXPLORER_ROOTS", str(root))
