@@ -60,5 +60,5 @@ from .vectors import (
     contrast_vector as contrast_vector,
     feature_vector as feature_vector,
     median_norm as median_norm,
-    native_feature_vector as native_feature_vector,
+    native_vectors as native_vectors,
 )

@@ -21,12 +21,14 @@ from explorer.steering.arms import CARRIED, COMPARED, Arm
 from explorer.steering.dose_response import DOSES, ArmReadings, DoseResponse, dose_response
 from explorer.steering.held_out_prompts import held_out_prompts
 from explorer.steering.steered_prompts import SteeredPrompts, SteeredScores
-from explorer.steering.strong_features import StrongFeature, native_vectors, strong_features
+from explorer.steering.strong_features import StrongFeature, strong_features
 from explorer.steering.token_classes import TokenClasses, typical_tokens
-from explorer.steering.vectors import carry, contrast_vector, median_norm, unit
+from explorer.steering.vectors import carry, contrast_vector, median_norm, native_vectors, unit
 from explorer.text import Chunks, Corpus, ReadyContrast
 
 RANDOM_DIRECTIONS = 20
+NATIVE_CHUNKS = 200
+"""Chunks of the fit split from which features' native vectors are taken."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,8 @@ class Measurer:
                 question = contrast_question(theirs, ours, self.head(ours.typical, b))
                 found.append(answer(b.steered, question, fitted[site.name], band, readings))
             some = self._features.get((source.name, site), [])
-            natives = native_vectors(source, target, site, dictionaries[site], some, self.chunks) if some else []
+            numbers, text = [f.number for f in some], self.chunks.split("fit")[slice(0, NATIVE_CHUNKS)]
+            natives = native_vectors(source, target, dictionaries[site], numbers, site, text) if some else []
             for feature, native in zip(some, natives, strict=True):
                 title = f"feature {feature.number}"
                 question = Question(f"feature:{feature.number}", title, feature.vector, native, feature.typical)

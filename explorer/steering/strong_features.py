@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +23,6 @@ CHOOSING = 4
 TOKENS = 20
 LEAST_DENSITY = 1e-3
 """Share of tokens on which a feature must fire to be chosen."""
-NATIVE_CHUNKS = 200
 FEATURES = 4
 """How many features of each site are measured."""
 
@@ -93,29 +91,3 @@ def strong_features(source: LanguageModel, site: Site, sae: SAE, corpus: Corpus,
         StrongFeature(number, v, moved_tokens(every, DOSE * norm * v))
         for number, v in zip(chosen.tolist(), vectors, strict=True)
     ]
-
-
-@torch.inference_mode()
-def native_vectors(
-    source: LanguageModel,
-    target: LanguageModel,
-    site: Site,
-    sae: SAE,
-    features: Sequence[StrongFeature],
-    chunks: Chunks,
-) -> list[Float[Tensor, " d"] | None]:
-    """B's own unit direction for each feature: `steering.native_feature_vector` for several in one pass over the text.
-
-    None for a feature that never fires on the fit tokens that are read.
-    """
-    numbers = [f.number for f in features]
-    weighted, total, count = torch.zeros(len(numbers), target.d_model), torch.zeros(target.d_model), 0
-    weight = torch.zeros(len(numbers))
-    for batch in chunks.split("fit")[slice(0, NATIVE_CHUNKS)].batches(64):
-        a = residuals(source, batch.ids, [site])[site][batch.scored]
-        b = residuals(target, batch.ids, [site])[site][batch.scored]
-        activation = sae.encode(a)[:, numbers]
-        weighted += activation.T @ b
-        weight += activation.sum(0)
-        total, count = total + b.sum(0), count + len(b)
-    return [unit(row / w - total / count) if float(w) > 0 else None for row, w in zip(weighted, weight, strict=True)]

@@ -108,26 +108,23 @@ def feature_vector(sae: SAE, feature: int) -> Float[Tensor, " d"]:
 
 
 @torch.inference_mode()
-def native_feature_vector(
-    source: LanguageModel, target: LanguageModel, sae: SAE, feature: int, site: Site, chunks: Chunks
-) -> Float[Tensor, " d"]:
-    """The target's own direction for a feature of the source: activation-weighted mean of x̃_B where A's feature fires.
+def native_vectors(
+    source: LanguageModel, target: LanguageModel, sae: SAE, features: Sequence[int], site: Site, chunks: Chunks
+) -> list[Float[Tensor, " d"] | None]:
+    """The target's own unit direction for each feature of the source: the mean of x̃_B weighted by A's activation.
 
-    Raises InputError if the feature never fires on the fit tokens.
+    None for a feature that never fires on these chunks.
     """
-    weighted, mean = torch.zeros(target.d_model), torch.zeros(target.d_model)
-    weight, n = 0.0, 0
-    for batch in chunks.split("fit").batches(64):
+    weighted, total, n = torch.zeros(len(features), target.d_model), torch.zeros(target.d_model), 0
+    weight = torch.zeros(len(features))
+    for batch in chunks.batches(64):
         a = residuals(source, batch.ids, [site])[site][batch.scored]
         b = residuals(target, batch.ids, [site])[site][batch.scored]
-        activation = sae.encode(a)[:, feature]
-        weighted += activation @ b
-        weight += float(activation.sum())
-        mean += b.sum(0)
-        n += len(b)
-    if weight == 0:
-        raise InputError(f"feature {feature} never fires on the fit tokens: the target has no native vector for it")
-    return unit(weighted / weight - mean / n)
+        activation = sae.encode(a)[:, list(features)]
+        weighted += activation.T @ b
+        weight += activation.sum(0)
+        total, n = total + b.sum(0), n + len(b)
+    return [unit(row / w - total / n) if float(w) > 0 else None for row, w in zip(weighted, weight, strict=True)]
 
 
 @torch.inference_mode()

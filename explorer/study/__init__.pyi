@@ -15,6 +15,7 @@ from .library import (
     open_study as open_study,
     own_names as own_names,
     own_studies as own_studies,
+    shipped_pair as shipped_pair,
     shipped_studies as shipped_studies,
     study_folder as study_folder,
     unfinished_folder as unfinished_folder,
@@ -31,7 +32,6 @@ from .recordings import (
     read_recording as read_recording,
     spoken as spoken,
 )
-from .responses import RESPONSES as RESPONSES
 from .schema import (
     SCHEMA as SCHEMA,
     DictionaryEntry as DictionaryEntry,
@@ -40,8 +40,7 @@ from .schema import (
     PairEntry as PairEntry,
     StudyFile as StudyFile,
 )
-from .shipped import shipped_pair as shipped_pair
-from .study import Study as Study
+from .study import RESPONSES as RESPONSES, Study as Study
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector
 from .training_rows import FILE as FILE, TrainingRow as TrainingRow, read_training_table as read_training_table
 from .verdict_marks import Mark as Mark, verdict_axis as verdict_axis

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from explorer.study.study import Study
-
-if TYPE_CHECKING:
-    pass
 
 SHARED = "cohort A"
 """The cohort whose seeds have the same embedding and unembedding; in the others nothing is shared."""

@@ -21,7 +21,7 @@ from explorer.errors import InputError
 from explorer.files import write_json
 from explorer.study.schema import SCHEMA, StudyFile
 from explorer.study.study import Study
-from explorer.text import CORPORA
+from explorer.text import CORPORA, DEFAULT
 
 SHIPPED = PROJECT / "assets"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -80,6 +80,12 @@ def shipped_studies() -> list[str]:
     order = {kind: i for i, kind in enumerate(CORPORA)}
     names = (p.parent.name for p in SHIPPED.glob("*/study.json"))
     return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
+def shipped_pair() -> tuple[Path, Path]:
+    """Folders of two shipped seeds: a pair that can be checked without a network."""
+    models = SHIPPED / DEFAULT.kind / "models"
+    return models / "seed0", models / "seed1"
 
 
 def studies_folder() -> Path:

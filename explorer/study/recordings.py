@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.study.study import Study
+from explorer.files import read_json
+from explorer.study.study import REMEASURE, Study
 
 if TYPE_CHECKING:
     from explorer.models import Site
@@ -97,7 +97,7 @@ def spoken(recording: Recording) -> list[Word]:
 def read_recording(study: Study, source: str, target: str) -> Recording | None:
     """The recording of a pair; None where there is none."""
     path = study.pair_path(source, target) / RECORDING
-    return msgspec.json.decode(path.read_bytes(), type=Recording) if path.is_file() else None
+    return read_json(path, Recording, REMEASURE) if path.is_file() else None
 
 
 def read_correlation(study: Study, source: str, target: str, site: Site) -> NDArray[np.int8] | None:

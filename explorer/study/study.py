@@ -11,8 +11,10 @@ import msgspec
 
 from explorer.alignment import PairResult, decode_result
 from explorer.errors import InputError
+from explorer.files import read_json
 from explorer.models import Site, all_sites, parse_site
 from explorer.sae import Architecture
+from explorer.study.feature_tables import CORRESPONDENCE
 from explorer.study.schema import DictionaryEntry, ModelEntry, StudyFile
 from explorer.text import Corpus, open_corpus
 
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from explorer.sae import SAE
     from explorer.steering import DoseResponse
     from explorer.text import Chunks
+
+RESPONSES = "steering.json"
+"""File of a pair's folder that holds its dose–responses."""
+REMEASURE = "remove it and measure the pair again"
+"""What helps when a file of a pair is damaged."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ class Study:
         try:
             return decode_result(path.read_bytes())
         except msgspec.DecodeError as error:
-            raise InputError(f"'{path}' is damaged: {error}; remove it and measure the pair again") from error
+            raise InputError(f"'{path}' is damaged: {error}; {REMEASURE}") from error
 
     def maps(self, source: str, target: str) -> dict[str, SiteMaps]:
         """The fitted maps of a measured pair, by site name."""
@@ -171,22 +178,18 @@ class Study:
         """How the source's features fare in the target, all sites; see `explorer.features.correspondence`."""
         import pandas as pd
 
-        return pd.read_parquet(self.pair_path(source, target) / "features.parquet")
+        return pd.read_parquet(self.pair_path(source, target) / CORRESPONDENCE)
 
     def responses(self, source: str, target: str) -> list[DoseResponse]:
         """How the source's vectors steer the target at every dose and site; none where they were not measured."""
-        from explorer.study.responses import load_responses
+        from explorer.steering import DoseResponse
 
-        return load_responses(self.pair_path(source, target))
+        path = self.pair_path(source, target) / RESPONSES
+        return read_json(path, list[DoseResponse], REMEASURE) if path.is_file() else []
 
     def decoder_story(self) -> DecoderStory | None:
         """The decoder cosines behind the "98 %"; None where the study has no dictionaries for them."""
         from explorer.alignment import DecoderStory
 
         path = self.folder / "decoder_match.json"
-        if not path.is_file():
-            return None
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=DecoderStory)
-        except msgspec.DecodeError as error:
-            raise InputError(f"'{path}' is damaged: {error}; remove it and train the study again") from error
+        return read_json(path, DecoderStory, "remove it and train the study again") if path.is_file() else None

@@ -8,7 +8,7 @@ from torch import Tensor
 from explorer.errors import InputError
 from explorer.models import LanguageModel, Site
 from explorer.sae import SAE
-from explorer.steering import VectorSpec, contrast_vector, feature_vector, native_feature_vector
+from explorer.steering import VectorSpec, contrast_vector, feature_vector, native_vectors
 from explorer.study.study import Study
 from explorer.text import Chunks, Contrast
 
@@ -40,7 +40,10 @@ def native_vector(
     if spec.feature is None:
         return own_vector(study, spec, target, site)
     sae = _dictionary(study, source.name, site)
-    return native_feature_vector(source, target, sae, spec.feature, site, chunks)
+    (found,) = native_vectors(source, target, sae, [spec.feature], site, chunks.split("fit"))
+    if found is None:
+        raise InputError(f"feature {spec.feature} never fires on the fit tokens: {target.name} has no vector for it")
+    return found
 
 
 def _dictionary(study: Study, name: str, site: Site) -> SAE:

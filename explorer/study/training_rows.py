@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
+from explorer.files import read_json
 
 from explorer import metrics
 
@@ -69,4 +69,4 @@ class TrainingRow:
 def read_training_table(study: Path) -> list[TrainingRow]:
     """The rows of a study's table over training; none where it has no such table."""
     path = study / FILE
-    return msgspec.json.decode(path.read_bytes(), type=list[TrainingRow]) if path.exists() else []
+    return read_json(path, list[TrainingRow], "remove it and train the study again") if path.exists() else []

@@ -10,6 +10,7 @@ import torch
 from test_live import site_maps
 
 from explorer.alignment.twin import make_twin, twin_rotation
+from explorer.models.hooks import residuals
 from explorer.models.language_model import LanguageModel
 from explorer.models.sites import Site
 from explorer.steering import dose_measure
@@ -25,9 +26,9 @@ from explorer.steering.dose_response import (
 )
 from explorer.steering.held_out_prompts import PROMPTS, held_out_prompts
 from explorer.steering.steered_prompts import SteeredPrompts
-from explorer.steering.strong_features import StrongFeature, moved_tokens, native_vectors, strongest
+from explorer.steering.strong_features import moved_tokens, strongest
 from explorer.steering.token_classes import TokenClasses, read_effect
-from explorer.steering.vectors import native_feature_vector, unit
+from explorer.steering.vectors import native_vectors, unit
 from explorer.text.corpus import LabelHead
 from explorer.text.tales import stories as tales
 from explorer.text.tales.corpus import Tales
@@ -190,16 +191,21 @@ def test_features_are_chosen_by_what_they_move(llama: LanguageModel) -> None:
     assert int(typical.positive[0]) == 11 and 11 not in typical.negative.tolist()
 
 
-def test_native_vectors_of_several_features_are_those_of_each(llama: LanguageModel) -> None:
+def test_native_vectors_are_the_targets_rows_weighted_by_the_features(llama: LanguageModel) -> None:
     from test_sae import random_sae
 
     site, sae, other = Site(1, 3), random_sae("topk", 4, d=llama.d_model), tiny.model("llama", llama.tokenizer, 5)
     chunks = tiny.chunks(40)
-    some = [StrongFeature(i, unit(sae.W_dec[i]), A) for i in range(6)]
-    for feature, found in zip(some, native_vectors(llama, other, site, sae, some, chunks), strict=True):
-        if found is not None:
-            one = native_feature_vector(llama, other, sae, feature.number, site, chunks)
-            np.testing.assert_allclose(found, one, atol=1e-4)
+    a, b = (residuals(m, chunks.ids, [site])[site][chunks.scored] for m in (llama, other))
+    weights, some = sae.encode(a), [5, 0, 17, 3]
+    assert int((weights[:, some].sum(0) > 0).sum()) > 0
+    for feature, found in zip(some, native_vectors(llama, other, sae, some, site, chunks), strict=True):
+        own = weights[:, feature]
+        if own.sum() == 0:
+            assert found is None
+        else:
+            assert found is not None
+            np.testing.assert_allclose(found, unit(own @ b / own.sum() - b.mean(0)), atol=1e-4)
 
 
 def test_dyck_prompts_carry_the_truth_of_their_heads() -> None:

@@ -270,7 +270,8 @@ def test_the_native_vector_of_a_twins_feature_is_the_rotated_one(llama: Language
     feature = int(sae.encode(rows).sum(0).argmax())
     weights = sae.encode(rows)[:, feature]
     expected = unit((weights @ rows / weights.sum() - rows.mean(0)) @ q)
-    found = steering.native_feature_vector(llama, twin, sae, feature, site, chunks)
+    (found,) = steering.native_vectors(llama, twin, sae, [feature], site, chunks.split("fit"))
+    assert found is not None
     np.testing.assert_allclose(found, expected, atol=1e-4)
     norms = residuals(llama, chunks.ids[:64], [site])[site][:, 1:].norm(dim=-1)
     assert steering.median_norm(llama, site, chunks) == pytest.approx(float(norms.median()), rel=1e-5)

@@ -1,6 +1,7 @@
 """Opening a study: what is wrong is said in a sentence, and nothing half-written is ever seen."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from explorer.errors import InputError
 from explorer.files import encode, write_bytes
 from explorer.study import library
 from explorer.study.library import open_study
+from explorer.study.recordings import read_recording
 from explorer.study.schema import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile
 from explorer.study.study import Study
+from explorer.study.training_rows import read_training_table
 from explorer.text.documents import TextEntry
 
 
@@ -103,12 +106,22 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
         opened.pair("seed1", "seed2")
 
 
-def test_damaged_results_of_a_pair(tmp_path: Path) -> None:
+READERS: dict[str, Callable[[Study], object]] = {
+    "pairs/seed0-seed1/result.json": lambda study: study.pair("seed0", "seed1"),
+    "pairs/seed0-seed1/steering.json": lambda study: study.responses("seed0", "seed1"),
+    "pairs/seed0-seed1/story.json": lambda study: read_recording(study, "seed0", "seed1"),
+    "decoder_match.json": lambda study: study.decoder_story(),
+    "training.json": lambda study: read_training_table(study.folder),
+}
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[{}]", b'{"source": 3}', b"\xff"])
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_side_file_is_named_with_what_helps(tmp_path: Path, name: str, content: bytes) -> None:
     opened = open_study(write(tmp_path, example()))
-    for content in (b"{", b"{}", b'{"source": 3}'):
-        write_bytes(opened.pair_path("seed0", "seed1") / "result.json", content)
-        with pytest.raises(InputError, match=r"result\.json' is damaged"):
-            opened.pair("seed0", "seed1")
+    write_bytes(opened.folder / name, content)
+    with pytest.raises(InputError, match=rf"{name}' is damaged: .*; remove it and .* again"):
+        READERS[name](opened)
 
 
 def test_writes_are_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,8 +36,7 @@ from explorer.progress import Report
 from explorer.report import outputs as study_outputs
 from explorer.study import verdict_axis
 from explorer.study.archive import export_study, import_study
-from explorer.study.library import OwnStudy, adopt, open_study, own_names, unfinished_folder
-from explorer.study.shipped import shipped_pair
+from explorer.study.library import OwnStudy, adopt, open_study, own_names, shipped_pair, unfinished_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = str(ROOT / "explorer" / "app.py")
