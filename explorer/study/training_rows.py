@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from explorer.files import read_json
-
 from explorer import metrics
+from explorer.files import read_json
 
 FILE = "training.json"
 
