@@ -13,7 +13,7 @@ from explorer.steering import REGIMES, DoseResponse, Regime, TransferVerdict
 def _responses(study: ClaimStudy, pairs: Sequence[PairResult]) -> list[DoseResponse]:
     """Of the ready contrasts at every site those for which the target's own vector does more than random directions."""
     every = [r for p in pairs for r in study.study.responses(p.source, p.target)]
-    return [r for r in every if r.vector.startswith("contrast:") and r.transfer is not None]
+    return [r for r in every if r.is_contrast and r.transfer is not None]
 
 
 def raw_steering(study: ClaimStudy) -> Finding | None:

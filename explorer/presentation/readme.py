@@ -57,7 +57,7 @@ def contrasts(study: Study) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     site = study.sites[len(study.sites) // 2].name
-    found = [r for r in study.responses(*PAIR) if r.vector.startswith("contrast:") and r.site == site]
+    found = [r for r in study.responses(*PAIR) if r.is_contrast and r.site == site]
     for r in sorted(found, key=lambda r: -_area(r, "native")):
         areas = " | ".join(signed(_area(r, arm)) for arm in ("native", "rotated", "raw"))
         low, high = r.band

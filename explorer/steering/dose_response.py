@@ -130,6 +130,17 @@ class DoseResponse:
         return next((a for a in self.arms if a.arm == name), None)
 
     @property
+    def is_contrast(self) -> bool:
+        """Whether its vector is a ready contrast, not a feature."""
+        return self.vector.startswith("contrast:")
+
+    @property
+    def raw_share(self) -> float | None:
+        """Area of the raw arm / area of native; None where native does no more than random directions."""
+        raw, native = self.arm("raw"), self.arm("native")
+        return raw.area.value / native.area.value if self.transfer and raw and native else None
+
+    @property
     def band(self) -> tuple[float, float]:
         """5th and 95th percentile of the random directions' areas."""
         low, high = np.percentile(self.random_areas, BAND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -12,6 +13,8 @@ from explorer.palette import DARK, LIGHT, Palette
 from explorer.study import Study, own_names, shipped_studies
 from explorer.ui import cache
 
+KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+"""Of a widget that persists across pages and in the link."""
 _NEXT = "open_study"
 
 
@@ -74,9 +77,8 @@ def draw_frame() -> View:
         labels = [site.label for site in study.sites]
         site = _select("site", "Site", labels, len(labels) // 2, 122)
         arm = st.segmented_control(
-            "Map: how B is read", arms(), default="rotated", required=True, key="map", bind="query-params",
-            persist_state="session", wrap=False,
-        )  # fmt: skip
+            "Map: how B is read", arms(), default="rotated", required=True, key="map", wrap=False, **KEPT
+        )
     return View(where, study, source, target, study.site(site), arm or "rotated", current_palette())
 
 
@@ -86,22 +88,12 @@ def open_study_next(name: str) -> None:
 
 
 def _select(key: str, label: str, options: list[str], index: int, width: int) -> str:
-    chosen = st.selectbox(
-        label, options, index=index, key=key, width=width, bind="query-params", persist_state="session"
-    )
-    return str(chosen)
+    return str(st.selectbox(label, options, index=index, key=key, width=width, **KEPT))
 
 
 def choice(key: str, label: str, options: tuple[str, ...]) -> str:
     """A switch between a few words, the first chosen; it persists across pages and in the link."""
     chosen = st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        required=True,
-        key=key,
-        bind="query-params",
-        persist_state="session",
-        label_visibility="collapsed",
+        label, options, default=options[0], required=True, key=key, label_visibility="collapsed", **KEPT
     )
     return str(chosen or options[0])

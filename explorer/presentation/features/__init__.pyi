@@ -8,5 +8,5 @@ from . import (
     maps as maps,
 )
 from .captions import spoken as spoken
-from .card_export import card_json as card_json, card_svg as card_svg
+from .card_export import card_json as card_json, card_svg as card_svg, scale as scale, shade as shade
 from .decoder_match import FAMILIES as FAMILIES

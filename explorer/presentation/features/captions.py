@@ -140,8 +140,12 @@ def partner(table: pd.DataFrame, feature: int, target: str) -> str:
     return text
 
 
+READINGS = ("read from", "firing r", "above null", "cosine", "above null", "label F1", "density")
+"""What the columns of `readings` hold."""
+
+
 def readings(table: pd.DataFrame, feature: int) -> list[tuple[str, ...]]:
-    """(arm, r, null, cosine, null, F1, density) for the source itself and for the target under every map.
+    """A row for the source itself and for the target under every map.
 
     null: the share of all features that have less under the shuffled R, in per cent.
     """

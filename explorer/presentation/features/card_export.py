@@ -12,6 +12,7 @@ from explorer.alignment import arms
 from explorer.features import has_labels, has_partners
 from explorer.files import encode
 from explorer.palette import LIGHT
+from explorer.presentation.features.captions import READINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,16 @@ SCHEMA = 1
 WIDTH, MARGIN, LINE, LETTER = 1200, 40, 26, 9.6
 """Pixels: of the picture, around it, between lines, and of one letter in the monospaced type that its contexts use."""
 CONTEXTS = 4
+
+
+def scale(found: Sequence[Context]) -> float:
+    """The activation that is shaded most, in both models: the largest shown."""
+    return max((v for c in found for v in (*c.source, *c.target) if v == v), default=0.0) or 1.0
+
+
+def shade(value: float, top: float) -> float:
+    """Opacity of a token's shade."""
+    return min(1.0, 0.12 + 0.68 * value / top) if value > 0 else 0.0
 
 
 def card_json(
@@ -94,15 +105,14 @@ def card_svg(
             out.append(_text(MARGIN, y, line, size))
             y += size + 8
         y += 10
-    heads = ("read from", "firing r", "above null", "cosine", "above null", "label F1", "density")
-    for row in (heads, *rows):
-        name = f"{models[0]} itself" if row[0] == "source" else row[0] if row is heads else f"{models[1]} {row[0]}"
+    for row in (READINGS, *rows):
+        name = f"{models[0]} itself" if row[0] == "source" else row[0] if row is READINGS else f"{models[1]} {row[0]}"
         weight = "bold" if row[0] == arm else "normal"
         out.append(_text(MARGIN, y, name, 16, weight))
         out += [_text(300 + 130 * i, y, cell, 16, weight, "end") for i, cell in enumerate(row[1:], 1)]
         y += LINE
     y += 16
-    top = max((v for c in found for v in (*c.source, *c.target) if v == v), default=1.0) or 1.0
+    top = scale(found)
     half = (WIDTH - 3 * MARGIN) / 2
     for x, name in ((MARGIN, models[0]), (2 * MARGIN + half, f"{models[1]}, {arm}")):
         out.append(_text(x, y, name, 16, "bold"))
@@ -140,10 +150,9 @@ def _tokens(
         value = values[i]
         if value == value and value > 0:
             lead = (len(text) - len(text.lstrip())) * LETTER
-            share = 0.12 + 0.68 * value / top
             out.append(
                 f"<rect x='{at + lead:.1f}' y='{y - 17:.1f}' width='{length - lead:.1f}' height='23' rx='3' "
-                f"fill='{LIGHT.source}' fill-opacity='{share:.2f}'/>"
+                f"fill='{LIGHT.source}' fill-opacity='{shade(value, top):.2f}'/>"
             )
         look = (
             f"font-family='monospace' font-size='16' fill='{LIGHT.ink}' xml:space='preserve' textLength='{length:.1f}'"

@@ -31,14 +31,6 @@ def both_cohorts(study: Study, source: str, target: str) -> tuple[Pair, Pair] | 
     return None
 
 
-def raw_share(found: DoseResponse | None) -> float | None:
-    """Area of the raw arm / area of B's own vector; None where B's own does no more than random directions."""
-    if found is None or found.transfer is None:
-        return None
-    raw, native = found.arm("raw"), found.arm("native")
-    return raw.area.value / native.area.value if raw and native else None
-
-
 def cohort_table(
     pairs: tuple[Pair, Pair],
     responses: tuple[Sequence[DoseResponse], Sequence[DoseResponse]],
@@ -50,7 +42,7 @@ def cohort_table(
     """
     import pandas as pd
 
-    known = [{(r.vector, r.site): r for r in found if r.vector.startswith("contrast:")} for found in responses]
+    known = [{(r.vector, r.site): r for r in found if r.is_contrast} for found in responses]
     rows = []
     for vector, site in known[0]:
         here = [k.get((vector, site)) for k in known]
@@ -60,7 +52,7 @@ def cohort_table(
         for (source, target), r in zip(pairs, here, strict=True):
             name = f"{source} → {target}"
             row[f"{name}: raw"] = None if r is None else r.regime.value
-            row[f"{name}: raw / own"] = raw_share(r)
+            row[f"{name}: raw / own"] = None if r is None else r.raw_share
             row[f"{name}: TE"] = None if r is None or r.transfer is None else r.transfer.value
         rows.append(row)
     return pd.DataFrame(rows)
@@ -74,7 +66,7 @@ def sentence(
     for (source, target), found, what in zip(
         pairs, responses, ("share input and output weights", "share nothing"), strict=True
     ):
-        judged = [r for r in found if r.vector.startswith("contrast:") and r.transfer is not None and r.site in sites]
+        judged = [r for r in found if r.is_contrast and r.transfer is not None and r.site in sites]
         counts = Counter(r.regime for r in judged)
         kinds = ", ".join(f"<b>{counts[k]}</b> {k.value}" for k in REGIMES if counts[k]) or "none judged"
         name = f"{escape(source)} and {escape(target)}"

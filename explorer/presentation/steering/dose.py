@@ -251,22 +251,19 @@ def transfer_grid(responses: Sequence[DoseResponse], sites: Mapping[str, str], s
     by_vector: dict[str, dict[str, DoseResponse]] = {}
     for r in responses:
         # Feature 5 of one site is another feature than feature 5 of another.
-        key = r.vector if r.vector.startswith("contrast:") else f"{r.vector} {r.site}"
+        key = r.vector if r.is_contrast else f"{r.vector} {r.site}"
         by_vector.setdefault(key, {})[r.site] = r
     rows = []
     for found in by_vector.values():
         here = found.get(site) or next(iter(found.values()))
-        raw = here.arm("raw")
-        native = here.arm("native")
-        title = here.title if here.vector.startswith("contrast:") else f"{here.title}, {sites[here.site]}"
+        title = here.title if here.is_contrast else f"{here.title}, {sites[here.site]}"
         rows.append(
             {
                 "vector": title,
                 "verdict": here.verdict.value if site in found else None,
                 "raw arm": here.regime.value if site in found else None,
                 **{label: _transfer(found.get(name)) for name, label in sites.items()},
-                "raw / own": raw.area.value / native.area.value
-                if raw and native and here.transfer and site in found else None,
+                "raw / own": here.raw_share if site in found else None,
                 "name": here.vector,
                 "site": here.site,
             }

@@ -53,7 +53,7 @@ def grid(responses: Sequence[DoseResponse], sites: Mapping[str, str], site: str,
     """Which vectors transfer at a site, and where the best demonstration is (HTML)."""
     if not responses:
         return f"The dose–responses of {source} → {target} are not measured."
-    contrasts = [r for r in responses if r.vector.startswith("contrast:")]
+    contrasts = [r for r in responses if r.is_contrast]
     here = [r for r in contrasts if r.site == site]
     passed = sum(r.verdict == TransferVerdict.TRANSFERS for r in here)
     judged = sum(r.transfer is not None for r in here)

@@ -22,7 +22,7 @@ from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.contexts import contexts_html
-from explorer.ui.frame import choice, kept
+from explorer.ui.frame import KEPT, choice, kept
 from explorer.ui.pages import PAGES
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def draw_card(table: pd.DataFrame, chosen: int, view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         groups = [g for g in GROUPS if g != GROUPS[1] or known is not None]
         group = choice("contexts", "Contexts", tuple(groups))
-        more = st.toggle("all, in full", key="more", bind="query-params", persist_state="session")
+        more = st.toggle("all, in full", key="more", **KEPT)
     numbers = _chunks(row, known.loc[chosen] if known is not None else None, group, view.arm)
     found = feature_cache.contexts(*place, view.arm, chosen, tuple(numbers[: None if more else FEW]))
     st.html(contexts_html(found, more, view, MAPS[view.arm].short))
@@ -127,7 +127,7 @@ def tokens_html(words: Sequence[tuple[list[str], list[str]]], heads: tuple[str, 
 
 def readings_html(rows: Sequence[tuple[str, ...]], view: View) -> str:
     """The table of readings; columns without a value in any row are left out."""
-    heads = ("read from", "firing r", "above null", "cosine", "above null", "label F1", "density")
+    heads = feature_sentences.READINGS
     used = [i for i in range(1, len(heads)) if any(row[i] for row in rows)]
     body = ""
     for row in rows:

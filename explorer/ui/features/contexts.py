@@ -7,21 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from explorer.number_text import number
+from explorer.presentation.features import scale, shade
 
 if TYPE_CHECKING:
     from explorer.features import Context
     from explorer.ui.frame import View
-
-
-def scale(found: Sequence[Context]) -> float:
-    """The activation that is shaded most, in both models: the largest shown."""
-    values = [v for c in found for v in (*c.source, *c.target) if v == v]
-    return max(values, default=0.0) or 1.0
-
-
-def shade(value: float, top: float) -> float:
-    """Opacity of a token's shade."""
-    return min(1.0, 0.12 + 0.68 * value / top) if value > 0 else 0.0
 
 
 def contexts_html(found: Sequence[Context], full: bool, view: View, read: str) -> str:

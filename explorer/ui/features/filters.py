@@ -8,13 +8,13 @@ import streamlit as st
 
 from explorer.features import PLACES, Query, feature_table as atlas
 from explorer.ui.features.stars import star_button
+from explorer.ui.frame import KEPT
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from explorer.ui.frame import View
 
-KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 BOXED = "features in the box"
 _DENSITIES = {"0": 0.0, "0.01 %": 1e-4, "0.1 %": 1e-3, "1 %": 1e-2, "10 %": 0.1, "100 %": 1.0}
 _FULL = (-1.0, 1.0)

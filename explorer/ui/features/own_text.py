@@ -15,8 +15,8 @@ from explorer.presentation.features import captions as feature_sentences
 from explorer.text import CORPORA
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.contexts import marked
-from explorer.ui.features.filters import KEPT
 from explorer.ui.features.table import choose
+from explorer.ui.frame import KEPT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -30,7 +30,7 @@ def heading(view: View, source: str, target: str) -> None:
 def other_cohort(view: View, response: DoseResponse) -> tuple[Pair, DoseResponse] | None:
     """The same vector at the same site in the other cohort, with its pair; None where there is none."""
     pairs = cohort_steering.both_cohorts(view.study, view.source, view.target)
-    if pairs is None or not response.vector.startswith("contrast:"):
+    if pairs is None or not response.is_contrast:
         return None
     pair = next(p for p in pairs if p != (view.source, view.target))
     found = cache.responses(view.where, *pair)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from explorer.steering import AS_RAW, DEFAULT_LANES, LANES, MAX_DOSE, MAX_NEW_TOKENS, Arm, Positions, Request, Sampling
 from explorer.study import Study
-from explorer.ui.frame import View
+from explorer.ui.frame import KEPT, View
 from explorer.ui.steering.lanes_panel import MAX_SEED
 from explorer.ui.steering.vector_picker import example_prompt, pick_vectors, weigh
 
@@ -16,7 +14,6 @@ MAX_PROMPT = 1000
 """Characters of a prompt; `prompt.check_prompt` limits its tokens."""
 
 _OFFERED = "example prompts of this session"
-_KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 
 
 def controls(view: View) -> Request:
@@ -24,10 +21,10 @@ def controls(view: View) -> Request:
     with st.container(horizontal=True, vertical_alignment="bottom", key="steer_controls"):
         chips = pick_vectors(view.study, view.source)
         dose = st.slider(
-            "Dose c, in median norms", -MAX_DOSE, MAX_DOSE, 0.3, 0.05, format="%+.2f", key="dose", width=220, **_KEPT
+            "Dose c, in median norms", -MAX_DOSE, MAX_DOSE, 0.3, 0.05, format="%+.2f", key="dose", width=220, **KEPT
         )
         example = _own_example(view.study, chips)
-        prompt = st.text_input("Prompt", example, max_chars=MAX_PROMPT, key="prompt", **_KEPT)
+        prompt = st.text_input("Prompt", example, max_chars=MAX_PROMPT, key="prompt", **KEPT)
         with st.popover("Options", width=110):
             lanes, sites, positions = _where(view)
             sampling = _sampling()
@@ -50,12 +47,12 @@ def _own_example(study: Study, chips: tuple[str, ...]) -> str:
 def _where(view: View) -> tuple[tuple[Arm, ...], tuple[int, ...], Positions]:
     """Which lanes of B, at which sites and positions."""
     chosen = st.pills(
-        f"Lanes of {view.target}", LANES, selection_mode="multi", default=DEFAULT_LANES, key="lanes", **_KEPT
+        f"Lanes of {view.target}", LANES, selection_mode="multi", default=DEFAULT_LANES, key="lanes", **KEPT
     )
     others = {site.label: site.index for site in view.study.sites if site != view.site}
-    also = st.pills("Steer also at", list(others), selection_mode="multi", key="also", **_KEPT)
+    also = st.pills("Steer also at", list(others), selection_mode="multi", key="also", **KEPT)
     where = st.segmented_control(
-        "Added to", [p.value for p in Positions], default=Positions.ALL.value, required=True, key="where", **_KEPT
+        "Added to", [p.value for p in Positions], default=Positions.ALL.value, required=True, key="where", **KEPT
     )
     # The frame's map is always among the lanes: one switch drives every panel.
     shown = [lane for lane in LANES if lane in chosen or lane == view.arm]
@@ -65,8 +62,8 @@ def _where(view: View) -> tuple[tuple[Arm, ...], tuple[int, ...], Positions]:
 
 
 def _sampling() -> Sampling:
-    temperature = st.slider("Temperature (0: the likeliest token)", 0.0, 2.0, 0.8, 0.1, key="temperature", **_KEPT)
-    top_p = st.slider("Top-p", 0.1, 1.0, 1.0, 0.05, key="top_p", **_KEPT)
-    length = st.slider("Length, in tokens", 10, MAX_NEW_TOKENS, 60, 10, key="length", **_KEPT)
-    seed = st.number_input("Seed", 0, MAX_SEED, step=1, key="seed", **_KEPT)
+    temperature = st.slider("Temperature (0: the likeliest token)", 0.0, 2.0, 0.8, 0.1, key="temperature", **KEPT)
+    top_p = st.slider("Top-p", 0.1, 1.0, 1.0, 0.05, key="top_p", **KEPT)
+    length = st.slider("Length, in tokens", 10, MAX_NEW_TOKENS, 60, 10, key="length", **KEPT)
+    seed = st.number_input("Seed", 0, MAX_SEED, step=1, key="seed", **KEPT)
     return Sampling(temperature, int(seed), length, top_p)

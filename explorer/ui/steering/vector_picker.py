@@ -8,6 +8,7 @@ from explorer.errors import InputError
 from explorer.steering import MAX_VECTORS, MAX_WEIGHT, VectorSpec, Weighted, parse_vector, parse_weighted
 from explorer.study import Study
 from explorer.text import Contrast
+from explorer.ui.frame import KEPT
 from explorer.ui.steering.vector_file import uploaded
 
 _PARAMETER, _KEY, _WRITTEN = "vector", "steer_vectors", "steer_vector_in_link"
@@ -84,7 +85,7 @@ def _own_lists() -> Contrast:
     sides = []
     with st.popover("My prompts", width=150):
         for key, label in (("to", "Towards: one prompt a line"), ("from", "Away from: one prompt a line")):
-            text = st.text_area(label, key=key, max_chars=MAX_LIST, bind="query-params", persist_state="session")
+            text = st.text_area(label, key=key, max_chars=MAX_LIST, **KEPT)
             sides.append(tuple(line.strip() for line in (text or "")[:MAX_LIST].splitlines() if line.strip()))
     if not all(sides):
         raise InputError("your lists are empty: write at least one prompt in each, under My prompts")

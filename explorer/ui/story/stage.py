@@ -15,7 +15,7 @@ from explorer.presentation import HandoutPart
 from explorer.presentation.story import figures as figures_story, stage_dial
 from explorer.ui import cache
 from explorer.ui.charts import chart
-from explorer.ui.frame import View, kept
+from explorer.ui.frame import KEPT, View, kept
 from explorer.ui.pages import PAGES
 from explorer.ui.share import download
 from explorer.ui.story import steering_scene as story_steer
@@ -93,8 +93,8 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     names = [scene.name for scene in found]
     st.button("Back", key="stage_back", shortcut="Left", on_click=_step, args=(names, -1))
     chosen = st.segmented_control(
-        "Scene", names, default=names[0], required=True, key=_SCENE, bind="query-params", persist_state="session",
-        label_visibility="collapsed", width="content",
+        "Scene", names, default=names[0], required=True, key=_SCENE, label_visibility="collapsed",
+        width="content", **KEPT,
     )  # fmt: skip
     st.button("Next", key="stage_next", shortcut="Right", on_click=_step, args=(names, 1))
     st.button("Notes", key="stage_notes_button", shortcut="N", on_click=_switch, args=(_NOTES,))

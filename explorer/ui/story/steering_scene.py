@@ -55,12 +55,8 @@ class Stage:
         self.live = True
         self.desk.start(request)
 
-    def release(self) -> None:
-        """Stop the work of a session that has ended."""
-        self.desk.stop()
 
-
-@st.cache_resource(scope="session", on_release=Stage.release, show_spinner=False)
+@st.cache_resource(scope="session", on_release=lambda stage: stage.desk.stop(), show_spinner=False)
 def stage() -> Stage:
     """This session's stage."""
     return Stage()
