@@ -191,7 +191,9 @@ class _Work:
         note = "" if options.text else "; for models that were trained on other text, give --text"
         begin = f", {models[0].tokenizer.decode([reading.bos])} before each document" if reading.bos is not None else ""
         words = f"{text.title} ({entry.documents} documents, windows of {entry.context} tokens{begin}{note})"
-        circumstances = Circumstances(Models(facts[0], facts[1]), words, "", library_versions(), 0.0)
+        circumstances = Circumstances(
+            Models(facts[0], facts[1]), words, entry.context, entry.bos, "", library_versions(), 0.0
+        )
         write_json(self.folder / "circumstances.json", circumstances)
 
     def _file(

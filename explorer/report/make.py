@@ -73,6 +73,8 @@ def make_report(
         reasons=result.verdict.reasons,
         next=result.verdict.next,
         text=facts.text,
+        context=facts.context,
+        bos=facts.bos,
         command=facts.command,
         versions=facts.versions,
         seconds=facts.seconds,

@@ -207,6 +207,10 @@ class Report:
     """What the verdict says, and what it does not, in one sentence."""
     decided_by: DecidingNumber | None = None
     """What the verdict rests on."""
+    context: int | None = None
+    """Tokens of a window in which the text was read; null in reports of before."""
+    bos: bool | None = None
+    """Whether a BOS (or an end of text) stood before each document; null in reports of before."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,10 @@ class Circumstances:
     """The two models."""
     text: str
     """What was read, in words."""
+    context: int
+    """Tokens of a window in which it was read."""
+    bos: bool
+    """Whether a BOS (or an end of text) stood before each document."""
     command: str
     """The command line."""
     versions: Mapping[str, str]

@@ -64,7 +64,9 @@ def measured(tokenizer: Any) -> Iterator[Pair]:
 def test_a_new_rung_is_measured_drawn_and_reported(measured: Pair, tokenizer: Any) -> None:
     a, b = tiny.model("llama", tokenizer), tiny.model("llama", tokenizer, seed=1, name="B")
     facts = ModelFacts("a", None, "0" * 64, a.d_model, a.n_layers, 1)
-    report = make_report(measured.result, [], Circumstances(Models(facts, facts), "a text", "the command", {}, 1.0))
+    report = make_report(
+        measured.result, [], Circumstances(Models(facts, facts), "a text", 24, False, "the command", {}, 1.0)
+    )
     told = json.loads(msgspec.json.encode(report))
     table = list(csv.DictReader(io.StringIO(sites_csv(report))))
     page = report_html.report_html(report, measured.result)
