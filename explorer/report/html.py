@@ -43,6 +43,7 @@ def report_html(report: Report, result: PairResult) -> str:
         "ladder": report_svg.ladder(result),
         "dictionary": report_svg.dictionary(result),
         "stitching": report_svg.stitching(result),
+        "by_position": report_svg.by_position(report.function),
         "fit_curve": report_svg.fit_curve(middle),
         "spectrum": report_svg.spectrum(middle),
         "cross_site": report_svg.cross_site(result),

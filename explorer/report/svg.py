@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from explorer.alignment import PairResult, SiteResult, recovered, rungs, seams, shown
+from explorer.alignment import FunctionResult, PairResult, SiteResult, recovered, rungs, seams, shown
 from explorer.metrics import Estimate
 from explorer.number_text import number
 from explorer.report.schema import AxisMark
@@ -165,6 +165,19 @@ def stitching(result: PairResult) -> str | None:
     for seam, m in shown(seams()).items():
         axes.line(values[seam], m.colour, seam)
     return axes.done("Cross-entropy recovered by stitching, in the worse direction, by arm and site")
+
+
+def by_position(function: FunctionResult) -> str | None:
+    """Losses and KL against the position in the window; None where they were not measured."""
+    bins = function.by_position
+    if not bins:
+        return None
+    losses = [[p.loss_source for p in bins], [p.loss_target for p in bins], [p.kl for p in bins]]
+    axes = _Axes(0.0, max(map(max, losses)), len(bins))
+    axes.labels([str(p.first) for p in bins])
+    for values, css, name in zip(losses, ("source", "rotated", "null"), ("loss of A", "loss of B", "KL"), strict=True):
+        axes.line(values, css, name)
+    return axes.done("Nats per token against the position in the window")
 
 
 def fit_curve(site: SiteResult) -> str:
