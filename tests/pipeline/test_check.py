@@ -138,6 +138,18 @@ def test_html_json_and_csv_agree(checked: Path) -> None:
     assert not re.findall(r'(?:src|href)="(?!#)|url\(|@import|<script', html)
 
 
+def test_losses_by_position_are_those_of_the_whole(checked: Path) -> None:
+    report = json.loads((checked / "report.json").read_text())
+    whole, bins = report["function"], report["function"]["by_position"]
+    assert (report["context"], report["bos"]) == (32, False)
+    tokens = sum(b["tokens"] for b in bins)
+    for name in ("loss_source", "loss_target", "kl"):
+        assert sum(b["tokens"] * b[name] for b in bins) / tokens == pytest.approx(whole[name])
+    assert [b["first"] for b in bins] == [0, *(b["last"] + 1 for b in bins[:-1])] and bins[-1]["last"] == 31
+    figure = (checked / "report.html").read_text().split("Nats per token against the position")[2]
+    assert figure.split("</svg>")[0].count("<circle") == 3 * len(bins)
+
+
 def test_the_verdict_rests_on_one_number_with_its_null_and_its_references(checked: Path) -> None:
     report = json.loads((checked / "report.json").read_text())
     html = (checked / "report.html").read_text()
