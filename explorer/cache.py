@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from explorer.files import write_bytes, write_tensors
+from explorer.files import encode_line, write_bytes, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +66,7 @@ class Cache:
                 pass  # Damaged from outside: made again below.
         made = make()
         if path is not None:
-            write_bytes(path, msgspec.json.encode(made), shared=True)
+            write_bytes(path, encode_line(made), shared=True)
         return made
 
 

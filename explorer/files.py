@@ -1,7 +1,11 @@
-"""Files that are whole or not there: everything is written beside its place and moved into it by one rename."""
+"""Files that are whole or not there: everything is written beside its place and moved into it by one rename.
+
+No number in them is NaN or infinite: JSON has none, and what reads the file would stumble over it again and again.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import threading
@@ -51,8 +55,29 @@ def write_bytes(path: Path, data: bytes, shared: bool = False) -> None:
 
 
 def encode(result: object) -> bytes:
-    """A result or study file as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+    """A result or study file as indented JSON. Raises InputError for a number that is not finite."""
+    return msgspec.json.format(encode_line(result), indent=1) + b"\n"
+
+
+def encode_line(result: object) -> bytes:
+    """The same in one line."""
+    plain = msgspec.to_builtins(result)
+    for place, value in _not_finite(plain):
+        raise InputError(f"not assessable: {place} is {value}, no number; give more text, or text of another kind")
+    return msgspec.json.encode(plain)
+
+
+def _not_finite(plain: object, place: str = "") -> Iterator[tuple[str, float]]:
+    """Where a float is NaN or infinite, by dotted name, and what it is."""
+    if isinstance(plain, float):
+        if not math.isfinite(plain):
+            yield place.removeprefix("."), plain
+    elif isinstance(plain, Mapping):
+        for key, inner in plain.items():
+            yield from _not_finite(inner, f"{place}.{key}")
+    elif isinstance(plain, list | tuple):
+        for i, inner in enumerate(plain):
+            yield from _not_finite(inner, f"{place}.{i}")
 
 
 def write_json(path: Path, result: object) -> None:
@@ -71,9 +96,11 @@ def read_json(path: Path, kind: type[T], remedy: str) -> T:
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None, shared: bool = False
 ) -> None:
-    """Write named tensors as safetensors."""
+    """Write named tensors as safetensors. Raises InputError for one that is not finite."""
     from safetensors.torch import save_file
 
+    if bad := next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None):
+        raise InputError(f"not assessable: '{bad}' of {path.name} is not finite; give more text, or other models")
     with replacing(path, shared) as partial:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,11 +59,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Steer and print."""
-    from msgspec import to_builtins
+    from explorer.files import encode_line
 
     steered = steer(options)
     if options.json:
-        print(json.dumps(to_builtins(steered)))
+        print(encode_line(steered).decode())
         return 0
     print(options.prompt + steered.text)
     print(

@@ -99,6 +99,8 @@ def check_assessable(models: list[LanguageModel], documents: list[str], chunks: 
     for model in models:
         model.check_ids(chunks.ids)
     _check_variety(chunks, a.d_model)
+    for model in models:
+        _check_loss(model, chunks[:1])
 
 
 def _check_variety(chunks: Chunks, d: int) -> None:
@@ -117,3 +119,14 @@ def _check_variety(chunks: Chunks, d: int) -> None:
             f"5·d = {least_different} are needed; {counts} different documents to fit, validate and test, where at "
             f"least {LEAST_DOCUMENTS} each are needed: give more text, or raise --tokens"
         )
+
+
+def _check_loss(model: LanguageModel, window: Chunks) -> None:
+    """Raise InputError if a model's loss on a window is no number: its weights are finite, what it computes is not."""
+    import torch
+
+    told = window.valid[0, 1:]
+    logits, truth = model.logits(window.ids)[0, :-1].cpu()[told], window.ids[0, 1:][told]
+    loss = torch.nn.functional.cross_entropy(logits, truth)
+    if len(truth) and not loss.isfinite():
+        raise InputError(f"not assessable: {model.name} computes a loss of {float(loss)}: export it again")

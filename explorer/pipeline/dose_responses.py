@@ -9,9 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-import msgspec
-
-from explorer.files import write_bytes
+from explorer.files import encode_line, write_bytes
 from explorer.models import LanguageModel
 from explorer.steering import Measurer
 from explorer.study import RESPONSES, Study, open_study, shipped_studies
@@ -46,7 +44,7 @@ def measure_responses(study: Study, log: Callable[[str], None], models: dict[str
         began = time.monotonic()
         fitted = study.maps(pair.source, pair.target)
         found = measurer.pair(model(pair.source), model(pair.target), fitted, dictionaries[pair.source])
-        write_bytes(study.pair_path(pair.source, pair.target) / RESPONSES, msgspec.json.encode(found))
+        write_bytes(study.pair_path(pair.source, pair.target) / RESPONSES, encode_line(found))
         seconds = time.monotonic() - began
         log(f"steering {pair.source} → {pair.target}: {len(found)} vectors and sites, {seconds:.0f} s")
 

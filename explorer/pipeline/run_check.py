@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ def check(
         assert result.verdict is not None
         if result.verdict.verdict == "not assessable":
             raise InputError(f"not assessable: {result.verdict.reasons[0]}; {result.verdict.next}")
-        context = msgspec.json.decode((work.folder / "circumstances.json").read_bytes(), type=Circumstances)
+        context = work.circumstances()
         models = Models(
             replace(context.models.source, id=source.place, revision=source.revision),
             replace(context.models.target, id=target.place, revision=target.revision),
@@ -139,10 +139,30 @@ class _Work:
         """The measured pair."""
         return self.study().pair("A", "B")
 
+    def circumstances(self) -> Circumstances:
+        """What the report says beside the numbers."""
+        return msgspec.json.decode((self.folder / "circumstances.json").read_bytes(), type=Circumstances)
+
     def measure(self, given: tuple[Checkpoint, Checkpoint], report: Report) -> None:
         """Everything, unless it is there already."""
-        if (self.folder / "study" / "study.json").is_file() and (self.folder / "circumstances.json").is_file():
-            return
+        study = self.folder / "study"
+        if (study / "study.json").is_file():
+            try:
+                self.result(), self.study().maps("A", "B"), self.study().responses("A", "B")
+            except Exception:  # damaged from outside: made again below
+                shutil.rmtree(study)
+            else:
+                with suppress(OSError, msgspec.DecodeError):
+                    self.circumstances()
+                    return
+        try:
+            self._measure(given, report)
+        except Exception:
+            # Half of a result would fail every later run; finished steps have places of their own in the cache.
+            shutil.rmtree(study, ignore_errors=True)
+            raise
+
+    def _measure(self, given: tuple[Checkpoint, Checkpoint], report: Report) -> None:
         from explorer.models import choose_device, load_model
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
         from explorer.study import Study

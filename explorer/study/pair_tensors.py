@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[str, Cloud]) -> None:
-    """Write maps.safetensors and clouds.safetensors (float32 for R, float16 where three digits do)."""
+    """Write maps.safetensors and clouds.safetensors (float32 for R, float16 where its three digits and range do)."""
     tensors: dict[str, Tensor] = {}
     for site, fitted_here in fitted.items():
         rotated = fitted_here["rotated"]
@@ -31,11 +31,17 @@ def save_tensors(folder: Path, fitted: Mapping[str, SiteMaps], clouds: Mapping[s
                 if entry.like is None or not torch.equal(m.matrix, fitted_here[entry.like].matrix):
                     tensors[f"{site}.{entry.tensor}"] = m.matrix
             else:
-                tensors[f"{site}.{entry.tensor}"] = m.matrix.half()
-                tensors[f"{site}.{entry.tensor}_forward"] = m.forward.half()
+                tensors[f"{site}.{entry.tensor}"] = _short(m.matrix)
+                tensors[f"{site}.{entry.tensor}_forward"] = _short(m.forward)
     write_tensors(folder / "maps.safetensors", tensors)
-    points = {f"{s}.{side}": getattr(c, side).half() for s, c in clouds.items() for side in ("source", "target")}
+    points = {f"{s}.{side}": _short(getattr(c, side)) for s, c in clouds.items() for side in ("source", "target")}
     write_tensors(folder / "clouds.safetensors", points)
+
+
+def _short(tensor: Tensor) -> Tensor:
+    """As float16; as it is where that would make a number infinite."""
+    half = tensor.half()
+    return half if half.isfinite().all() else tensor
 
 
 def load_maps(path: Path) -> dict[str, SiteMaps]:

@@ -16,6 +16,7 @@ from jaxtyping import Int, Integer
 from safetensors.torch import load_file
 from torch import Tensor
 
+from explorer.errors import InputError
 from explorer.files import replacing, write_tensors
 
 if TYPE_CHECKING:
@@ -182,6 +183,10 @@ def train_language_model(
         running, counted = running + loss.item(), counted + 1
         done = step + 1
         if done % 50 == 0 or done == schedule.steps:
+            if not math.isfinite(running):
+                raise InputError(
+                    f"training diverged: the loss before step {done} is {running}; this model is not saved"
+                )
             losses.append((done, running / counted))
             left = (time.monotonic() - since) / (done - first) * (schedule.steps - done)
             report(TrainingProgress(done, schedule.steps, running / counted, left))
@@ -200,7 +205,7 @@ def save_half(model: LlamaForCausalLM, folder: Path) -> None:
     """Save a model as float16 safetensors (half the size; read back as float32), into place by one rename."""
     weights = {k: v.detach().to("cpu", torch.float16) for k, v in model.state_dict().items()}
     if not all(torch.isfinite(v).all() for v in weights.values()):
-        raise ValueError(f"{folder.name}: weights are not finite in float16; training diverged")
+        raise InputError(f"{folder.name}: weights are not finite in float16; training diverged")
     with replacing(folder) as partial:
         model.config.save_pretrained(partial)
         write_tensors(partial / "model.safetensors", weights, {"format": "pt"})
@@ -225,7 +230,7 @@ def _save_state(
 def _resume(
     model: LlamaForCausalLM, optimiser: torch.optim.Optimizer, schedule: Schedule, seed: int, path: Path
 ) -> tuple[int, list[tuple[int, float]]]:
-    """The step to go on from, and the losses so far. Raises ValueError if the file belongs to another recipe."""
+    """The step to go on from, and the losses so far. Raises InputError if the file belongs to another recipe."""
     if not path.exists():
         return 0, []
     from safetensors import safe_open
@@ -233,7 +238,7 @@ def _resume(
     with safe_open(path, "pt") as file:
         header = json.loads(file.metadata()["state"])
     if header["schedule"] != asdict(schedule) or header["seed"] != seed:
-        raise ValueError(f"{path} was written by another recipe or seed; remove it, or train into another folder")
+        raise InputError(f"{path} was written by another recipe or seed; remove it, or train into another folder")
     tensors = load_file(path, device=str(next(model.parameters()).device))
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     for i, p in enumerate(p for g in optimiser.param_groups for p in g["params"]):

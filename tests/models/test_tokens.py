@@ -8,7 +8,9 @@ from transformers import ByT5Tokenizer, PreTrainedTokenizerBase
 
 from explorer.errors import InputError
 from explorer.models.tokens import _found_by_decoding, tokenised
+from explorer.text.labels import label_tokens
 from explorer.text.tales import stories as tales
+from explorer.text.windows import TextReading, read_windows
 
 
 def test_decoding_finds_what_a_fast_tokenizer_says(tokenizer: Any) -> None:
@@ -41,3 +43,16 @@ def test_a_tokenizer_that_changes_the_text_is_refused() -> None:
         InputError, match=r"the tokenizer \(Shouting\) does not give back the text .* near 'n the mill'"
     ):
         tokenised(Shouting(), "In the mill")
+
+
+def test_labels_lie_on_the_same_words_for_both_kinds(tokenizer: Any) -> None:
+    documents = list(tales.documents("example", 3))
+    marked = []
+    for kind in (tokenizer, ByT5Tokenizer()):
+        chunks = read_windows([d.text for d in documents], kind, TextReading(4096))
+        found = label_tokens(documents, chunks, kind)
+        name = next(n for n in found.names if n.startswith("slot="))
+        at = found.matrix[..., found.names.index(name)]
+        marked.append((name, [kind.decode(ids[on]).strip() for ids, on in zip(chunks.ids, at, strict=True)]))
+    assert marked[0] == marked[1]
+    assert any(marked[0][1])

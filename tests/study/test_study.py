@@ -7,11 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from explorer.alignment import Cloud
 from explorer.errors import InputError
 from explorer.files import encode, write_bytes
 from explorer.study import library
 from explorer.study.library import open_study
+from explorer.study.pair_tensors import save_tensors
 from explorer.study.recordings import read_recording
 from explorer.study.schema import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile
 from explorer.study.study import Study
@@ -146,3 +150,13 @@ def test_encoded_files_end_with_a_newline_and_round_trip() -> None:
     assert data.endswith(b"}\n")
     assert msgspec.json.decode(data, type=StudyFile) == example()
     assert isinstance(Study(Path("x"), example()).sites, list)
+
+
+def test_large_numbers_stay_finite_on_disk(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    small, large = torch.randn(3, 5, 2), 1e6 * torch.randn(3, 5, 2)
+    save_tensors(tmp_path, {}, {"small": Cloud(small[0].clone(), small), "large": Cloud(large[0].clone(), large)})
+    found = load_file(tmp_path / "clouds.safetensors")
+    assert (found["small.target"].dtype, found["large.target"].dtype) == (torch.float16, torch.float32)
+    assert torch.equal(found["large.target"], large)
+    assert torch.equal(found["small.target"], small.half())
