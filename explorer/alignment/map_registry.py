@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from explorer.alignment import maps
 from explorer.alignment.maps import ResidualMap
 from explorer.alignment.moments import CrossMoments, Moments
-from explorer.alignment.orthogonal import orthogonal_factor
+from explorer.alignment.orthogonal import NULL_SEED, orthogonal_factor
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ _TABLE = (
         is_orthogonal=True, is_control=True, tensor="shuffled_special", like="shuffled",
     ),
     MapEntry(
-        "random", lambda m: maps.random_rotation(m.fit, 0), "random R",
+        "random", lambda m: maps.random_rotation(m.fit, NULL_SEED), "random R",
         "A Haar-random rotation with the true means.", "null",
         is_arm=True, is_orthogonal=True, is_control=True, is_drawn=True, short="through random R",
         read="Read through a random rotation",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explorer.alignment import maps
 from explorer.alignment.moments import CrossMoments, Moments
-from explorer.alignment.orthogonal import haar, orthogonal_factor
+from explorer.alignment.orthogonal import NULL_SEED, haar, orthogonal_factor
 from explorer.alignment.ridge import Ridge
 
 DRAWS = 19
@@ -61,7 +61,7 @@ def haar_evs(fit: Moments, test: Moments) -> tuple[float, ...]:
 
 @lru_cache(maxsize=1)
 def _haar_draws(d: int) -> tuple[Float[Tensor, "d d"], ...]:
-    return tuple(haar(d, seed).float() for seed in range(DRAWS))
+    return tuple(haar(d, NULL_SEED + i).float() for i in range(DRAWS))
 
 
 def pca_sign_evs(fit: Moments, test: Moments) -> tuple[float, ...]:

@@ -7,6 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+NULL_SEED = 1_000_000
+"""First seed of the Haar matrices that serve as nulls: twins are made from small seeds, and no null may be their Q."""
+
 
 def orthogonal_factor(m: Float[Tensor, "d d"], special: bool = False) -> Float[Tensor, "d d"]:
     """R = U Vᵀ, the orthogonal matrix that maximises tr(Rᵀ M); with `special`, the best of determinant +1."""

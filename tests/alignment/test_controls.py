@@ -18,6 +18,7 @@ from explorer.alignment.moments import Moments
 from explorer.alignment.orthogonal import haar, orthogonal_factor
 from explorer.alignment.pair import Pair, bootstrap_units, measure_pair
 from explorer.alignment.results import Verdict
+from explorer.alignment.twin import make_twin
 from explorer.cache import Cache
 from explorer.errors import InputError
 from explorer.models.hooks import residuals
@@ -145,6 +146,15 @@ def test_directions_are_identified_where_two_halves_agree() -> None:
     own = Moments.zero(d)
     own.add(torch.from_numpy(a), torch.from_numpy(a))
     assert nulls.identity_share(own, torch.eye(d)) == pytest.approx(1)
+
+
+def test_no_random_rotation_is_the_q_of_a_twin(tokenizer: Any) -> None:
+    model = tiny.model("llama", tokenizer)
+    site = model.sites[1]
+    for seed in range(3):
+        found = measure_pair(make_twin(model, seed), model, CHUNKS, [site], {}).result.sites[0]
+        assert found.ladder["orthogonal"].value == pytest.approx(1, abs=1e-4)
+        assert max(*found.nulls.haar, found.ladder.random) < 0.5
 
 
 @pytest.mark.parametrize(("family", "kind"), [("llama", "twin"), ("gpt2", "planted"), ("gemma", "planted")])

@@ -17,7 +17,7 @@ from explorer.alignment import dictionary_scorer
 from explorer.alignment.dictionary_results import DictionaryScore, dial_lines, restored
 from explorer.alignment.geodesic import dial
 from explorer.alignment.map_registry import arms
-from explorer.alignment.orthogonal import haar
+from explorer.alignment.orthogonal import NULL_SEED, haar
 from explorer.alignment.pair import Pair, measure_pair
 from explorer.alignment.result_json import decode_result, encode_result
 from explorer.metrics import Estimate
@@ -72,7 +72,7 @@ def test_the_ladder_equals_plain_fits(measured: tuple[LanguageModel, LanguageMod
                 assert expected - 0.005 < value < expected + 0.1
             else:
                 assert value == pytest.approx(expected, abs=1e-4), name
-        null = (test_b - mean_b) @ haar(a.d_model, 0) + mean_a
+        null = (test_b - mean_b) @ haar(a.d_model, NULL_SEED) + mean_a
         assert found.ladder.random == pytest.approx(metrics.explained_variance(test_a, null), abs=1e-4)
         assert len(found.ladder.shuffled) == 19
         if index == 0:

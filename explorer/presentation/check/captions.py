@@ -245,7 +245,7 @@ def criteria_table(result: PairResult) -> str:
 
 HELP = r"""
 **What is checked.** Both models read the same text. At every site a ladder of maps from B's residual stream to A's is fitted on 60 % of the documents and scored on another 20 %: nothing, a shift, a signed permutation,
-a rotation, a rotation with one scale, an affine map. Controls are fitted in the same way to pairs that do not belong together (19 shuffled pairings) and to three untrained copies of B.
+a rotation, a rotation with one scale, an affine map. Controls are fitted in the same way to pairs that do not belong together (19 shuffled pairings) and to three untrained copies of B, from seeds with which neither model began. A site where these controls explain most of the rows themselves is not assessable.
 
 **The verdict** is the first rule that holds, from *not aligned* to *inconclusive*; the pair is called what its least favourable site is called. Its sentence quotes one number, R with one scale at that site, and the largest
 of its nulls; below it stand a twin, a sister and an untrained target where there are any. ρ is the share of what an affine map explains that R with one scale explains as well. *CE recovered* runs one model up to the site and the other from there: 1 is as good as the model itself, 0 as bad as no context at all. Intervals are 95 % over documents; maps are not refitted.
