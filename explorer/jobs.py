@@ -98,7 +98,7 @@ class Queue:
 
     def _serve(self) -> None:
         """Give free places to those that wait and are looked at."""
-        for job in self._jobs:
+        for job in self._in_order:
             if sum(j._holds for j in self._jobs) >= self._places:
                 break
             if job._wants:
@@ -110,8 +110,13 @@ class Queue:
         """How many must end before a job that waits. Those that were cancelled end by themselves."""
         if job._state != JobState.WAITING:
             return 0
-        earlier = sum(j._wants for j in self._jobs[: self._jobs.index(job)])
-        return max(0, sum(j._holds and j.busy for j in self._jobs) + earlier + 1 - self._places)
+        earlier = sum(j._wants for j in self._in_order[: self._in_order.index(job)])
+        holding = sum(j._holds and j.busy and j._yields <= job._yields for j in self._jobs)
+        return max(0, holding + earlier + 1 - self._places)
+
+    @property
+    def _in_order(self) -> list[Job[Any]]:
+        return sorted(self._jobs, key=lambda job: job._yields)
 
 
 class Job(Generic[T]):
@@ -127,13 +132,16 @@ class Job(Generic[T]):
         patience: float | None = None,
         cores: int = 1,
         failure: str = "the work failed ({error}): try again",
+        yields: bool = False,
     ) -> None:
         """`patience`: seconds without a look after which it pauses; None works unseen.
 
+        `yields`: it works when no other job waits, and pauses for one that comes later.
         `failure`: what people are told of an error that nobody foresaw; {error} is its kind.
         """
         self.result: T | None = None
         self._work, self._queue, self._patience, self._cores, self._failure = work, queue, patience, cores, failure
+        self._yields = yields
         self._state, self._holds, self._seen = JobState.WAITING, False, queue.clock()
         self._step, self._share, self._moved, self._message = "", 0.0, 0.0, ""
         self._worked, self._since = 0.0, 0.0
@@ -212,6 +220,10 @@ class Job(Generic[T]):
     def _wants(self) -> bool:
         return self._state == JobState.WAITING and not self._unseen(self._patience)
 
+    @property
+    def _gives_way(self) -> bool:
+        return self._yields and any(j._wants and not j._yields for j in self._queue._jobs)
+
     def _unseen(self, patience: float | None) -> bool:
         return patience is not None and self._queue.clock() - self._seen > patience
 
@@ -237,7 +249,7 @@ class Job(Generic[T]):
         while self._state != JobState.STOPPED:
             if self._patience is not None and self._unseen(FORGET):
                 self.cancel()
-            elif self._holds and not self._unseen(self._patience):
+            elif self._holds and not self._unseen(self._patience) and not self._gives_way:
                 return
             else:
                 if self._holds:

@@ -53,3 +53,13 @@ def percent(share: float | None) -> str:
 def small_percent(share: float | None) -> str:
     """A share in per cent, two significant digits."""
     return UNDEFINED if share is None or share != share else f"{100 * share:.2g} %"
+
+
+def duration(seconds: float) -> str:
+    """A time in words, as precise as an estimate deserves."""
+    if seconds < 55:
+        return f"{max(5, 5 * round(seconds / 5))} seconds"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    return f"{seconds / 3600:.1f} hours"

@@ -47,6 +47,26 @@ def test_queues_serve_in_order() -> None:
     assert queue.empty and first.state == JobState.STOPPED and third.state == JobState.DONE
 
 
+def test_work_that_yields_pauses_for_work_that_comes_later() -> None:
+    queue, slow, works = Queue(1), Steps(), [Steps() for _ in range(2)]
+    modest = Job(slow, queue, yields=True)
+    until(lambda: modest.state == JobState.RUNNING)
+    first, second = jobs = [Job(work, queue) for work in works]
+    until(lambda: first.state == JobState.RUNNING)
+    assert [job.look().ahead for job in (modest, *jobs)] == [2, 0, 1], "later in time, and yet before it"
+    made = slow.made
+    slow.step()
+    works[0].over.set()
+    until(lambda: second.state == JobState.RUNNING)
+    assert (modest.state, slow.made) == (JobState.WAITING, made), "it goes on when nobody waits, not between two"
+    works[1].over.set()
+    until(lambda: modest.state == JobState.RUNNING)
+    until(lambda: slow.made == made + 1)
+    slow.over.set()
+    ended(modest)
+    assert modest.result == made + 1 and queue.empty
+
+
 def test_a_cancelled_job_ends_at_its_next_report_and_frees_the_queue() -> None:
     queue, endless = Queue(1), Steps()
     job, second = Job(endless, queue), Job(lambda _job: "next", queue)

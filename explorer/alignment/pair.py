@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,7 +13,6 @@ from torch import Tensor
 from explorer import metrics
 from explorer.alignment.control_runs import Controls, chunks_digest
 from explorer.alignment.first_pass import SiteMoments, collect_moments
-from explorer.alignment.map_results import Stitch
 from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
 from explorer.alignment.pair_verdict import pair_verdict
@@ -109,11 +108,13 @@ def measure_pair(
     controls: Controls | None = None,
     cache: Cache = Cache(None),  # noqa: B008 (frozen)
     massive: float = MASSIVE,
+    tell: Callable[[SiteResult], None] = lambda _site: None,
 ) -> Pair:
     """Fit and score every map at the given sites. `dictionaries` are the source's, by site name; sites may lack one.
 
     `cache` keeps the first pass by `digests` and text. With `controls` the pair is also stitched and judged; without (a
-    live refit), what needs them is None or empty. Rows of more than `massive` × the median norm are left out.
+    live refit), what needs them is None or empty. Rows of more than `massive` × the median norm are left out. `tell`
+    hears each site's result as soon as it is known, in the order of the sites.
     """
     began = time.monotonic()
     check_comparable(source, target)
@@ -122,17 +123,14 @@ def measure_pair(
     moments = kept_moments(
         cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report)
     )
-    fitted = {site: fit_maps(moments[site]) for site in sites}
+    fitted = _fitted(moments, sites, report)
     test, n_documents = bootstrap_units(chunks.split("test"))
     scorers = {
         s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), n_documents, source.d_model) for s in sites
     }
     _score(source, target, test, scorers, limits, report)
-    stitches: dict[Site, Stitch] = {}
-    if controls is not None:
-        stitcher = Stitcher(source, target, chunks.split("fit"), test, n_documents, limits)
-        stitches = {site: stitcher.site(site, fitted[site], report) for site in sites}
-    results = _judged(scorers, stitches, controls, report)
+    stitcher = Stitcher(source, target, chunks.split("fit"), test, n_documents, limits) if controls else None
+    results = [_judged(site, scorers[site], stitcher, controls, report, tell) for site in sites]
     result = PairResult(
         source=source.name,
         target=target.name,
@@ -159,6 +157,14 @@ def measure_pair(
     )
 
 
+def _fitted(moments: Mapping[Site, SiteMoments], sites: Sequence[Site], report: Report) -> dict[Site, SiteMaps]:
+    fitted = {}
+    for site in sites:
+        report(f"fitting maps at {site.label}", 0.0)
+        fitted[site] = fit_maps(moments[site])
+    return fitted
+
+
 @torch.inference_mode()
 def _score(
     source: LanguageModel,
@@ -178,15 +184,20 @@ def _score(
 
 @torch.inference_mode()
 def _judged(
-    scorers: Mapping[Site, SiteScorer], stitches: Mapping[Site, Stitch], controls: Controls | None, report: Report
-) -> list[SiteResult]:
-    """What was scored at each site, with its nulls and, where there are controls, its verdict."""
-    results = []
-    for i, (site, scorer) in enumerate(scorers.items()):
-        report("nulls and tests", i / len(scorers))
-        found = scorer.result(site, controls, stitches.get(site))
-        results.append(replace(found, verdict=site_verdict(found)) if controls is not None else found)
-    return results
+    site: Site,
+    scorer: SiteScorer,
+    stitcher: Stitcher | None,
+    controls: Controls | None,
+    report: Report,
+    tell: Callable[[SiteResult], None],
+) -> SiteResult:
+    """What was scored at a site, with its nulls and, where there are controls, its stitch and verdict; it is told."""
+    stitch = stitcher.site(site, scorer.fitted, report) if stitcher else None
+    report(f"nulls at {site.label}", 0.0)
+    found = scorer.result(site, controls, stitch)
+    judged = replace(found, verdict=site_verdict(found)) if controls is not None else found
+    tell(judged)
+    return judged
 
 
 def _fewest_rows(results: Sequence[SiteResult], moments: Mapping[Site, SiteMoments]) -> Rows:

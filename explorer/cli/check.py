@@ -1,14 +1,22 @@
-"""Check pairs of checkpoints: an honest verdict with its reasons, a report, the rotations, and a study to open."""
+"""Check pairs of checkpoints: an honest verdict with its reasons, a report, the rotations, and a study to open.
+
+The example texts that Story plays are not recorded here, which may take longer than the check: `preflight` of the study
+does it, or the page Check a pair.
+"""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
-import time
+from typing import TYPE_CHECKING
 
 from explorer.cli.output import output_folder
 from explorer.errors import in_words
+from explorer.number_text import duration, number
+
+if TYPE_CHECKING:
+    from explorer.alignment import SiteResult
 
 HELP = "measure a pair of checkpoints and write a report"
 
@@ -79,9 +87,10 @@ def run(options: argparse.Namespace) -> int:
     command = "python -m explorer " + shlex.join(options.arguments)
     found: list[Checked] = []
     for target, name, folder in zip(options.targets, names, folders, strict=True):
-        progress = ProgressLine(target if len(options.targets) > 1 else "")
+        line = ProgressLine(target if len(options.targets) > 1 else "")
         try:
-            made = check(source, Checkpoint(target, options.revision_target), folder, chosen, command, progress)
+            pair = source, Checkpoint(target, options.revision_target)
+            made = check(*pair, folder, chosen, command, line.progress)
         except Exception as error:  # of several targets the others are checked all the same
             if len(options.targets) == 1:
                 raise
@@ -94,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
                 print("".join(f"  {reason}\n" for reason in made.reasons) + f"  next: {made.next}")
                 print(f"  {folder / 'report.html'}")
         finally:
-            progress.close()
+            line.close()
     if len(options.targets) == 1:
         report = found[0].report
         assert report is not None
@@ -109,38 +118,53 @@ def run(options: argparse.Namespace) -> int:
 
 
 class ProgressLine:
-    """Step, share and time left on stderr: one line that is written over on a terminal, a line a step elsewhere.
+    """On stderr: step, share and time left, and a line for each site as soon as it is measured.
 
-    Elsewhere a step is told when the next one begins, so that bad input found in the first one is the only line.
+    On a terminal one line of progress is written over; elsewhere each step has a line, told when the next one begins,
+    and what is only read has none, so that bad input is the only line.
     """
 
     def __init__(self, title: str = "") -> None:
-        self.title, self.began, self.step, self.told, self.width = title, time.monotonic(), "", "", 0
+        from explorer.pipeline import CheckProgress
+
+        self.head, self.step, self.told, self.width = f"{title}: " if title else "", "", "", 0
         self.terminal = sys.stderr.isatty()
+        self.progress = CheckProgress(self._hear, self._tell)
 
-    def __call__(self, step: str, share: float) -> None:
-        """A step's progress."""
-        if not self.terminal:
-            if step != self.step:
-                if self.told:
-                    print(self.told, file=sys.stderr, flush=True)
-                self.told = f"{self._head()}{share:4.0%} {step}"
-            self.step = step
-            return
-        seconds = time.monotonic() - self.began
-        left = f", about {_duration(seconds * (1 - share) / share)} left" if share > 0.02 and seconds > 5 else ""
-        line = f"{self._head()}{share:4.0%} {step}{left}"
-        print("\r" + line.ljust(self.width), end="", file=sys.stderr, flush=True)
-        self.width = len(line)
+    def _hear(self, step: str, share: float) -> None:
+        text, left = f"{self.head}{share:4.0%} {step}", self.progress.left
+        if self.terminal:
+            line = text + (f", about {duration(left)} left" if left is not None else "")
+            print("\r" + line.ljust(self.width), end="", file=sys.stderr, flush=True)
+            self.width = len(line)
+        elif step != self.step:
+            self._print(self.told)
+            self.step, self.told = step, "" if step.startswith(("looking", "reading the")) else text
 
-    def _head(self) -> str:
-        return f"{self.title}: " if self.title else ""
+    def _tell(self, site: SiteResult) -> None:
+        self.close()
+        self._print(self.told)
+        self.told = ""
+        self._print(f"{self.head}     {site_line(site)}")
+
+    @staticmethod
+    def _print(line: str) -> None:
+        if line:
+            print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Leave a clean line."""
         if self.terminal and self.width:
             print("\r" + " " * self.width + "\r", end="", file=sys.stderr, flush=True)
+            self.width = 0
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+def site_line(site: SiteResult) -> str:
+    """A site's verdict and the numbers that decide it, in one line."""
+    from explorer.alignment import ROTATION, recovered
+
+    verdict = f"{site.verdict.verdict}; " if site.verdict is not None else ""
+    found = [("EV of R with one scale", site.ladder[ROTATION].value), ("affine", site.ladder["affine"].value)]
+    if site.stitch is not None:
+        found.append(("CE recovered", recovered(site).estimate.value))
+    return f"{site.label}: {verdict}" + ", ".join(f"{name} {number(value)}" for name, value in found)

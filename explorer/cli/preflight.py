@@ -1,4 +1,4 @@
-"""Before a talk: warm the caches, open every scene with the network off, and print "ready" or what is not."""
+"""Before a talk: record what Story lacks, open every scene with the network off, and print "ready" or what is not."""
 
 from __future__ import annotations
 

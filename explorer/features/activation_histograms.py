@@ -17,6 +17,7 @@ from explorer import metrics
 from explorer.alignment import SiteMaps, arms
 from explorer.features.feature_catalogue import sparse_batches
 from explorer.models import LanguageModel, Site, residuals
+from explorer.progress import Report, silent
 from explorer.sae import SAE
 from explorer.text import Chunks, LabelMatrix
 
@@ -74,6 +75,7 @@ def readings(
     dictionaries: Mapping[Site, SAE],
     catalogue: pd.DataFrame,
     labels: LabelMatrix | None = None,
+    report: Report = silent,
 ) -> pd.DataFrame:
     """One row for each feature of the source at each site, measured on `chunks` (the test split).
 
@@ -83,7 +85,8 @@ def readings(
     import pandas as pd
 
     frames = []
-    for site, sae in dictionaries.items():
+    for i, (site, sae) in enumerate(dictionaries.items()):
+        report("readings of features", i / len(dictionaries))
         own = catalogue[catalogue["site"] == site.index].sort_values("feature")
         largest = torch.from_numpy(own["largest"].to_numpy(np.float32).copy())
         least = largest * torch.from_numpy(own["threshold"].fillna(0).to_numpy(np.float32).copy())

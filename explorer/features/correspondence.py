@@ -15,6 +15,7 @@ from explorer import metrics
 from explorer.alignment import FeatureFiring, SiteMaps, arms, paired_rows
 from explorer.features.feature_catalogue import sparse_batches
 from explorer.models import LanguageModel, NormLimits, Site, residuals
+from explorer.progress import Report, silent
 from explorer.sae import SAE
 from explorer.text import Chunks
 
@@ -139,6 +140,7 @@ def correspond(
     fires: Mapping[str, Mapping[str, FeatureFiring]],
     source_dictionaries: Mapping[Site, SAE],
     target_dictionaries: Mapping[Site, SAE],
+    report: Report = silent,
 ) -> pd.DataFrame:
     """One row for each feature of the source at each site, measured on `chunks` (the test split).
 
@@ -149,7 +151,8 @@ def correspond(
     import pandas as pd
 
     frames = []
-    for site, sae in source_dictionaries.items():
+    for i, (site, sae) in enumerate(source_dictionaries.items()):
+        report("correspondences of features", i / len(source_dictionaries))
         columns: dict[str, object] = {
             "site": np.full(sae.n_features, site.index, np.int16),
             "feature": np.arange(sae.n_features, dtype=np.int32),

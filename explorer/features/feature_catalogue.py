@@ -13,6 +13,7 @@ from torch import Tensor
 from explorer.features.context_tally import ContextTally
 from explorer.features.label_tally import LabelTally
 from explorer.models import LanguageModel, Site, promoted_tokens, residuals, word_at
+from explorer.progress import Report, silent
 from explorer.sae import SAE
 from explorer.text import Chunks, LabelMatrix
 
@@ -34,7 +35,11 @@ def sparse_batches(chunks: Chunks, n_features: int) -> Iterator[tuple[Chunks, sl
 
 @torch.inference_mode()
 def catalogue(
-    model: LanguageModel, chunks: Chunks, dictionaries: Mapping[Site, SAE], labels: LabelMatrix | None = None
+    model: LanguageModel,
+    chunks: Chunks,
+    dictionaries: Mapping[Site, SAE],
+    labels: LabelMatrix | None = None,
+    report: Report = silent,
 ) -> pd.DataFrame:
     """One row for each feature of each site, measured on `chunks` (the test split) in one pass of bounded memory.
 
@@ -45,7 +50,8 @@ def catalogue(
     import pandas as pd
 
     frames = []
-    for site, sae in dictionaries.items():
+    for i, (site, sae) in enumerate(dictionaries.items()):
+        report(f"catalogue of features of {model.name}", i / len(dictionaries))
         tally = ContextTally(sae.n_features)
         for batch, place in sparse_batches(chunks, sae.n_features):
             activations = sae.encode(residuals(model, batch.ids, [site])[site]) * batch.scored[..., None]

@@ -19,7 +19,7 @@ from .logit_lens import logit_effect as logit_effect, promoted_tokens as promote
 from .massive import BATCH as BATCH, MASSIVE as MASSIVE, NormLimits as NormLimits
 from .polypythias import SEEDS as SEEDS, SIZES as SIZES, pythia as pythia
 from .prompts import check_prompt as check_prompt, check_readable as check_readable, spelled as spelled
-from .shape import ModelShape as ModelShape, read_shape as read_shape
+from .shape import ModelShape as ModelShape, read_shape as read_shape, shape_of as shape_of
 from .sites import (
     Site as Site,
     all_sites as all_sites,

@@ -9,7 +9,7 @@ from explorer.cache import Cache
 from explorer.errors import InputError
 from explorer.models import Site, first_middle_last, residual_index
 from explorer.pipeline.check_options import CheckOptions
-from explorer.pipeline.progress import CheckPlan
+from explorer.progress import Report
 
 if TYPE_CHECKING:
     from explorer.models import LanguageModel
@@ -25,7 +25,7 @@ def dictionary_entries(
     chunks: Chunks,
     options: CheckOptions,
     cache: Cache,
-    plan: CheckPlan,
+    report: Report,
 ) -> list[DictionaryEntry]:
     """The study's entries for the dictionaries of one model, whose hash is `sha`; `cache` keeps what is trained."""
     import torch
@@ -37,7 +37,7 @@ def dictionary_entries(
     found: dict[Site, SAE] = {}
     if wish == "train":
         sites = first_middle_last(study.sites)
-        found = {site: _trained(model, sha, site, chunks, options, cache, plan) for site in sites}
+        found = {site: _trained(model, sha, site, chunks, options, cache, report) for site in sites}
     elif wish != "none":
         found = _loaded(wish, model, study.sites)
     entries = []
@@ -57,7 +57,7 @@ def _trained(
     chunks: Chunks,
     options: CheckOptions,
     cache: Cache,
-    plan: CheckPlan,
+    report: Report,
 ) -> SAE:
     from explorer.alignment import chunks_digest
     from explorer.sae import ROWS, SAE, check_recipe, fit_dictionary
@@ -73,11 +73,11 @@ def _trained(
         "massive": options.massive,
     }
 
-    def report(step: str, share: float) -> None:
-        plan(step if model.name == "A" else f"{step} of B", share)
+    def told(step: str, share: float) -> None:
+        report(step if model.name == "A" else f"{step} of B", share)
 
     def make() -> dict[str, Any]:
-        sae = fit_dictionary(model, site, chunks, recipe, options.seed, report, options.massive)
+        sae = fit_dictionary(model, site, chunks, recipe, options.seed, told, options.massive)
         return {name: getattr(sae, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
 
     return SAE("topk", recipe.k, **cache.tensors("dictionaries", key, make), site=site.name)

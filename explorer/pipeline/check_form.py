@@ -50,6 +50,8 @@ class Fields:
     """Seed of the dictionaries."""
     copy_models: bool = False
     """Whether the study holds copies of the models."""
+    recorded: bool = True
+    """Whether example texts are recorded once the result is there."""
 
 
 @dataclass(frozen=True)

@@ -1,29 +1,29 @@
 """Checks that were asked for: one at a time, in order; each is found again by its visitor, and cancelled.
 
-Knows nothing of Streamlit and of what a check does: its work is a function of (folder, report) that fills the folder.
-A check goes on when nobody looks: it is minutes of work that somebody will come back for.
+Knows nothing of Streamlit and of what a check does: its work is a function of (folder, progress) that fills the folder.
+A check goes on when nobody looks: it is minutes of work that somebody will come back for. Example texts for the talk
+are recorded when no check waits.
 """
 
 from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.errors import InputError
-from explorer.jobs import CORES, Job, Progress, Queue
-from explorer.progress import Report
-from explorer.study import adopt, unfinished_folder
+from explorer.jobs import CORES, Job, Queue
+from explorer.pipeline.progress import CheckProgress, PlannedPart
+from explorer.pipeline.recording import record_study
+from explorer.study import adopt, open_study, unfinished_folder
 
-Work = Callable[[Path, Report], None]
-"""Fills a folder with `study/` and whatever else it makes, calling report often. Raises InputError."""
+Work = Callable[[Path, CheckProgress], None]
+"""Fills a folder with `study/` and whatever else it makes, and tells its steps often. Raises InputError."""
 
 KEPT = 50
 """Ended checks that are remembered."""
-TRUSTED = 0.15
-"""Share of the work from which its pace says more than what was expected."""
 FAILURE = (
     "the check failed ({error}), which is a fault of this program; the server's log says where. Try again, or check "
     "the pair on the command line"
@@ -40,12 +40,8 @@ class CheckJob:
     """What is checked, for people."""
     job: Job[str]
     """The work; its result is the name of the study that it made."""
-    expected: float | None
-    """Seconds that it will probably take, told beforehand."""
-
-    def left(self, now: Progress) -> float | None:
-        """Seconds that are probably left; None while too little is known."""
-        return time_left(now.seconds, now.share, now.moved, self.expected)
+    progress: CheckProgress
+    """How far it is, how long the rest will take, and the sites that are measured."""
 
 
 class CheckQueue:
@@ -54,19 +50,38 @@ class CheckQueue:
     def __init__(self) -> None:
         self._queue, self._lock = Queue(1), threading.Lock()
         self._checks: list[CheckJob] = []
+        self._recordings: dict[str, Job[None]] = {}
 
-    def submit(self, visitor: str, title: str, work: Work, wish: str, expected: float | None = None) -> CheckJob:
-        """Queue a check whose study should be called `wish`, and that will probably take `expected` seconds.
+    def submit(
+        self,
+        visitor: str,
+        title: str,
+        work: Work,
+        wish: str,
+        plan: Sequence[PlannedPart] = (),
+        recorded: bool = False,
+    ) -> CheckJob:
+        """Queue a check whose study should be called `wish`; `plan` is what is known beforehand of what it will take.
 
-        Raises InputError if the visitor has one that has not ended.
+        `recorded`: example texts follow when the study is there. Raises InputError if the visitor has a check that has
+        not ended.
         """
         with self._lock:
             if (mine := self._latest(visitor)) is not None and mine.job.busy:
                 raise InputError(
                     f"your check of {mine.title} is not over: wait for it, or cancel it, then start this one"
                 )
-            job = Job(lambda job: _fill(job, work, wish), self._queue, cores=CORES, failure=FAILURE)
-            check = CheckJob(visitor, title, job, expected)
+            progress = CheckProgress(plan=plan)
+
+            def fill(job: Job[str]) -> str:
+                progress.hear = job.report
+                name = _fill(job, lambda folder: work(folder, progress), wish)
+                if recorded:
+                    self.record(name)
+                return name
+
+            job = Job(fill, self._queue, cores=CORES, failure=FAILURE)
+            check = CheckJob(visitor, title, job, progress)
             ended = [c for c in self._checks if not c.job.busy]
             forgotten = {id(c) for c in ended[: max(0, len(ended) - KEPT)]}
             self._checks = [c for c in self._checks if id(c) not in forgotten and c.visitor != visitor] + [check]
@@ -80,6 +95,23 @@ class CheckQueue:
     def _latest(self, visitor: str) -> CheckJob | None:
         return next((c for c in reversed(self._checks) if c.visitor == visitor), None)
 
+    def ahead(self, check: CheckJob | None = None) -> list[CheckJob]:
+        """The checks that must end before one begins; without one, before the next that is asked for."""
+        with self._lock:
+            earlier = self._checks[: self._checks.index(check)] if check in self._checks else self._checks
+            return [c for c in earlier if c.job.busy]
+
+    def record(self, name: str) -> None:
+        """Record the example texts of one's own study in the background, unless that is under way."""
+        with self._lock:
+            if (job := self._recordings.get(name)) is None or not job.busy:
+                failure = "recording failed ({error}), which is a fault of this program; the server's log says where"
+                self._recordings[name] = Job(lambda job: _record(job, name), self._queue, failure=failure, yields=True)
+
+    def recording(self, name: str) -> Job[None] | None:
+        """The last recording of a study that was asked for."""
+        return self._recordings.get(name)
+
     def dismiss(self, check: CheckJob) -> None:
         """Forget a check that has ended."""
         with self._lock:
@@ -92,27 +124,21 @@ class CheckQueue:
         return self._queue.empty
 
 
-def _fill(job: Job[str], work: Work, wish: str) -> str:
+def _fill(job: Job[str], work: Callable[[Path], None], wish: str) -> str:
     """Let the work fill a folder and turn it into a study; a cancelled one never appears, and leaves nothing."""
     folder = unfinished_folder()
     try:
-        work(folder, job.report)
+        work(folder)
         return job.finish(lambda: adopt(folder, wish).name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def time_left(seconds: float, share: float, moved: float, expected: float | None) -> float | None:
-    """Seconds that are probably left: what was expected at first, later as if the rest went as fast as what is done.
-
-    `moved` is when the share last rose. None where a guess has been overtaken by time: nobody believes a clock that
-    stands at five seconds.
-    """
-    if share < TRUSTED:
-        left = None if expected is None else expected - seconds
-    else:
-        left = moved * (1 - share) / share - (seconds - moved)
-    return left if left is not None and left > 0 else None
+def _record(job: Job[None], name: str) -> None:
+    study = open_study(name)
+    if record_study(study, report=job.report):
+        # Pages that hold the study read it again.
+        (study.folder / "study.json").touch()
 
 
 CHECKS = CheckQueue()

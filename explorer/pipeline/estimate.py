@@ -1,68 +1,46 @@
-"""How long a check will take on this machine and how much memory, before it starts; within a factor of two or so.
-
-Counts the operations of each part of `explorer.pipeline.run_check` and divides by the speed of a short matrix product measured here.
-"""
+"""How long a check will take on this machine and how much memory, before it starts; within a factor of two or so."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from explorer.alignment import (
-    CHEAP,
-    DRAWS,
-    HAAR_DRAWS,
-    LEAST_SEEN,
-    LOGITS,
-    MORE_DRAWS,
-    POWERS,
-    SHUFFLES,
-    TOKENS,
-    UNTRAINED_SEEDS,
-)
-from explorer.models import ModelShape, parse_sites, read_shape
+from explorer.alignment import LEAST_SEEN, LOGITS, SHUFFLES, UNTRAINED_SEEDS
+from explorer.models import ModelShape, Site, parse_sites, read_shape, shape_of
 from explorer.pipeline.check_form import CheckRequest
 from explorer.pipeline.check_options import CheckOptions
-from explorer.sae import POOL, ROWS, check_recipe
-from explorer.steering import CARRIED, DOSES, PROMPTS, RANDOM_DIRECTIONS
-from explorer.text import DEFAULT
+from explorer.pipeline.plan import FIT, PlannedCheck
+from explorer.pipeline.progress import PlannedPart
+from explorer.sae import POOL, check_recipe
 
-FIT, TEST = 0.6, 0.2
-"""Shares of the text."""
-START = 15.0
-"""Seconds for loading libraries and models and for writing the report."""
+if TYPE_CHECKING:
+    from explorer.models import LanguageModel
+    from explorer.text import Chunks
+
 BASE = 700e6
 """Bytes of Python with its libraries."""
-STITCH_ARMS = 6
-DECOMPOSITION = 25.0
-"""Operations of a singular value decomposition, in units of d³."""
-CLASS_TOKENS = 26_000
-"""Tokens of the texts from which a ready contrast of Tales is made."""
-READS = len(DOSES) * (RANDOM_DIRECTIONS + len(DEFAULT.contrasts()) * (len(CARRIED) + 1))
-"""Readings of the prompts under vectors: random ones, and every arm of every ready contrast."""
-
-GRAMMAR_VOCABULARY = 8192
-"""Models of a larger vocabulary were trained on other text than Tales: its contrasts are not measured on them."""
-
-
-def _reached(d: int) -> tuple[float, float, float, float]:
-    """Shares of the measured speed that networks, dictionaries, sums of products and decompositions reach.
-
-    Measured at d = 128 and 512; small matrices wait for memory, dictionaries are faster still where bfloat16 is.
-    """
-    return 0.75 * d / (d + 128), min(0.8, d / 300), d / (d + 150), min(0.38, 0.13 + d / 2048)
+_FIT = ("reading validation", "reading fit", "fitting maps", "scoring", "nulls at", "comparing")
+"""How the steps begin in which a pair is measured without its controls."""
 
 
 @dataclass(frozen=True)
 class CheckEstimate:
     """What a check will need."""
 
-    seconds: float
-    """Time on this machine, if nothing of it is in the cache."""
+    parts: tuple[PlannedPart, ...]
+    """What it does, in order, with the time of each on this machine, if nothing of it is in the cache."""
     memory: float
     """Bytes at the most."""
+
+    @property
+    def seconds(self) -> float:
+        """Time of all parts."""
+        return sum(part.seconds for part in self.parts)
 
 
 def needed(request: CheckRequest) -> CheckEstimate | None:
@@ -70,46 +48,35 @@ def needed(request: CheckRequest) -> CheckEstimate | None:
     source, target = (read_shape(c.place, c.revision) for c in (request.source, request.target))
     if source is None or target is None:
         return None
-    sites = len(parse_sites(request.options.sites, source.n_layers))
-    return estimate(source, target, request.options, sites, speed())
+    return estimate(source, target, request.options, parse_sites(request.options.sites, source.n_layers), speed())
 
 
-def estimate(source: ModelShape, target: ModelShape, options: CheckOptions, sites: int, speed: float) -> CheckEstimate:
-    """Time and memory of a check at `sites` sites on a machine of `speed` operations a second."""
-    trained = min(3, sites) if options.sae == "train" else 0
-    return CheckEstimate(
-        _seconds(source, target, options, sites, trained, speed), _memory(source, target, options, sites)
-    )
+def planned(places: Sequence[Path], options: CheckOptions) -> tuple[PlannedPart, ...]:
+    """The parts of a check of two models in their folders; none where their settings do not say their shape."""
+    source, target = (read_shape(str(place)) for place in places)
+    if source is None or target is None:
+        return ()
+    return PlannedCheck(source, target, options, parse_sites(options.sites, source.n_layers), speed()).parts()
 
 
-def _seconds(
-    source: ModelShape, target: ModelShape, options: CheckOptions, sites: int, trained: int, speed: float
-) -> float:
-    d, tokens = source.d_model, float(options.tokens)
-    fit, test = FIT * tokens, TEST * tokens
-    both = 2.0 * (source.blocks + target.blocks)
-    unembed = 4.0 * d * source.vocabulary
-    null_rows = min(tokens, 140.0 * d)
-    network = both * tokens + UNTRAINED_SEEDS * both * null_rows + (both + unembed) * test
-    network += sites * STITCH_ARMS * min(test, float(TOKENS)) * (both + unembed)
-    if options.text is None and source.vocabulary <= GRAMMAR_VOCABULARY:
-        # Vectors are made in both models; from the middle site on the target alone is run.
-        network += len(DEFAULT.contrasts()) * both * CLASS_TOKENS
-        network += READS * PROMPTS * DEFAULT.prompt_tokens * (target.blocks + unembed / 2)
-    width = check_recipe(d).width
-    dictionary = 0.0
-    if trained:
-        # Forward and backward through encoder and decoder.
-        dictionary += 12.0 * d * width * ROWS * trained
-        network += trained * source.blocks * 2.0 * (fit if fit <= POOL else ROWS)
-    if options.sae != "none":
-        # Rows under each map, in scores and in the catalogues.
-        dictionary += 4.0 * d * width * test * 12 * max(trained, 1)
-    moments = 2.0 * d * d * sites * ((SHUFFLES + 3) * fit + 3 * tokens + UNTRAINED_SEEDS * 3 * null_rows)
-    draws = MORE_DRAWS if d <= CHEAP else HAAR_DRAWS
-    factors = d**3 * (DECOMPOSITION * sites * (2 * SHUFFLES + DRAWS + 20) + POWERS * draws)
-    parts = zip((network, dictionary, moments, factors), _reached(d), strict=True)
-    return START + sum(operations / share for operations, share in parts) / speed
+def planned_fit(
+    source: LanguageModel, target: LanguageModel, chunks: Chunks, site: Site, coded: bool
+) -> tuple[PlannedPart, ...]:
+    """The parts of measuring a pair at one site without its controls; `coded`: with a dictionary of the source."""
+    shapes = [shape_of(model.network.config.to_dict()) for model in (source, target)]
+    if shapes[0] is None or shapes[1] is None:
+        return ()
+    options = CheckOptions(sae="train" if coded else "none", tokens=int(chunks.valid.sum()))
+    parts = PlannedCheck(shapes[0], shapes[1], options, [site], speed()).parts()
+    return tuple(part for part in parts if part.step.startswith(_FIT))
+
+
+def estimate(
+    source: ModelShape, target: ModelShape, options: CheckOptions, sites: Sequence[Site], speed: float
+) -> CheckEstimate:
+    """Time and memory of a check at some sites on a machine of `speed` operations a second."""
+    parts = PlannedCheck(source, target, options, sites, speed).parts()
+    return CheckEstimate(parts, _memory(source, target, options, len(sites)))
 
 
 def _memory(source: ModelShape, target: ModelShape, options: CheckOptions, sites: int) -> float:

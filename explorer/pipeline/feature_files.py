@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from explorer.features import catalogue, correspond, readings, site_layout
 from explorer.files import write_parquet
+from explorer.progress import Report, silent
 from explorer.study import CORRESPONDENCE, HALF, LAYOUT, READINGS
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def write_catalogue(
     test: Chunks,
     dictionaries: Mapping[Site, SAE],
     labels: LabelMatrix | None = None,
+    report: Report = silent,
 ) -> pd.DataFrame:
     """Measure a model's features on the test text and write its catalogue, features/<model>.parquet."""
-    found = catalogue(model, test, dictionaries, labels)
+    found = catalogue(model, test, dictionaries, labels, report)
     write_parquet(path, found)
     return found
 
@@ -47,14 +49,15 @@ def write_pair(
     dictionaries: tuple[Mapping[Site, SAE], Mapping[Site, SAE]],
     known: pd.DataFrame,
     labels: LabelMatrix | None = None,
+    report: Report = silent,
 ) -> None:
     """Measure what becomes of the source's features in the target, and write a pair's correspondences and readings.
 
     `known` is the source's catalogue. The layout is `write_layouts`' work; without it a page makes it once.
     """
     (source, target), (own, theirs) = models, dictionaries
-    write_parquet(folder / CORRESPONDENCE, correspond(source, target, test, fitted, fires, own, theirs))
-    write_parquet(folder / READINGS, readings(source, target, test, fitted, own, known, labels))
+    write_parquet(folder / CORRESPONDENCE, correspond(source, target, test, fitted, fires, own, theirs, report))
+    write_parquet(folder / READINGS, readings(source, target, test, fitted, own, known, labels, report))
 
 
 def lay_out(

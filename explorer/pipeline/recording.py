@@ -8,13 +8,15 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
+from explorer.progress import Report, silent
 from explorer.steering import RECORDED
 from explorer.study import (
     CORRELATION,
@@ -24,6 +26,7 @@ from explorer.study import (
     Study,
     WrittenToken,
     open_study,
+    read_recording,
     shipped_studies,
 )
 
@@ -44,27 +47,56 @@ LETTERS = 3
 """Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
 
 
-def record_study(study: Study, loaded: Mapping[str, LanguageModel] | None = None, anew: bool = False) -> list[str]:
-    """Record every measured pair that lacks a recording, or all of them; the names of those that were recorded.
+def record_study(
+    study: Study,
+    loaded: Mapping[str, LanguageModel] | None = None,
+    anew: bool = False,
+    report: Report = silent,
+    steered: bool = True,
+) -> list[str]:
+    """Record what every measured pair lacks, or everything; the names of the pairs that were recorded.
 
-    `loaded` are models that are in memory already.
+    `loaded` are models that are in memory already. Without `steered` only what takes seconds: both models' answers.
+    `report` may raise: what is recorded by then stays.
     """
     models = dict(loaded or {})
     chunks = None
     done = []
     for pair in study.file.pairs:
-        folder = study.pair_path(pair.source, pair.target)
-        if anew or not (folder / RECORDING).is_file():
-            for name in (pair.source, pair.target):
-                models[name] = models.get(name) or study.load_model(name)
+        answers = anew or read_recording(study, pair.source, pair.target) is None
+        runs = steered and (anew or lacks_run(study, pair.source, pair.target))
+        if not (answers or runs):
+            continue
+        for name in (pair.source, pair.target):
+            models[name] = models.get(name) or study.load_model(name)
+        source, target = models[pair.source], models[pair.target]
+        if answers:
+            report("answers of both models", 0.0)
             chunks = chunks if chunks is not None else study.chunks()
-            record_pair(study, models[pair.source], models[pair.target], chunks)
-            done.append(f"{pair.source} → {pair.target}")
+            record_answers(study, source, target, chunks)
+        if runs:
+            record_run(study, source, target, report)
+        done.append(f"{pair.source} → {pair.target}")
     return done
 
 
-def record_pair(study: Study, source: LanguageModel, target: LanguageModel, chunks: Chunks) -> None:
-    """Read both models on the first test chunks, steer the target, and write what was found into the pair's folder."""
+def lacks_run(study: Study, source: str, target: str) -> bool:
+    """Whether a pair could have a steered generation and has none."""
+    found = read_recording(study, source, target)
+    return (found is None or found.run is None) and bool(_worth_showing(study, source, target))
+
+
+def record_run(study: Study, source: LanguageModel, target: LanguageModel, report: Report = silent) -> None:
+    """Steer the target, and add the run that shows most to the pair's recording. Raises InputError if that is gone."""
+    run = _steer(study, source, target, report)
+    found = read_recording(study, source.name, target.name)
+    if found is None:
+        raise InputError("the study was renamed or deleted while its example texts were recorded: record them again")
+    write_json(study.pair_path(source.name, target.name) / RECORDING, replace(found, run=run))
+
+
+def record_answers(study: Study, source: LanguageModel, target: LanguageModel, chunks: Chunks) -> None:
+    """Read both models on the first test chunks, and write what was found into the pair's folder."""
     from safetensors.numpy import save
 
     folder = study.pair_path(source.name, target.name)
@@ -74,7 +106,7 @@ def record_pair(study: Study, source: LanguageModel, target: LanguageModel, chun
     answered = first[slice(begin, begin + ANSWER_CHUNKS)]
     texts = [source.tokenizer.decode([i]) for i in answered.ids[:, 1:][answered.predicted][:TOKENS].tolist()]
     a, b = (_log_p(model, answered) for model in (source, target))
-    write_json(folder / RECORDING, Recording(texts, a, b, _steer(study, source, target)))
+    write_json(folder / RECORDING, Recording(texts, a, b, None))
 
 
 def _beginning(chunks: Chunks, model: LanguageModel) -> int:
@@ -108,22 +140,37 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.i
     return np.ascontiguousarray(np.round(100 * (a.T @ b)).astype(np.int8))
 
 
-def _steer(study: Study, source: LanguageModel, target: LanguageModel) -> RecordedRun | None:
-    """Of the runs of every contrast that transfers at the middle site (of all, if none does) the one that shows it most
-    plainly and still reads well; None where no dose–response was measured.
-    """
-    from explorer.steering import TransferVerdict, lanes as live, vectors as steering
+def _worth_showing(study: Study, source: str, target: str) -> list[DoseResponse]:
+    """The contrasts that transfer at the middle site; all that were measured there, if none does."""
+    from explorer.steering import TransferVerdict
 
-    site = study.sites[len(study.sites) // 2]
+    site = _middle(study)
     ready = [f"contrast:{c.name}" for c in study.corpus.contrasts()]
-    found = [r for r in study.responses(source.name, target.name) if r.site == site.name and r.vector in ready]
-    passed = [r for r in found if r.verdict == TransferVerdict.TRANSFERS] or found
-    if not passed:
+    found = [r for r in study.responses(source, target) if r.site == site.name and r.vector in ready]
+    return [r for r in found if r.verdict == TransferVerdict.TRANSFERS] or found
+
+
+def _middle(study: Study) -> Site:
+    return study.sites[len(study.sites) // 2]
+
+
+def _steer(study: Study, source: LanguageModel, target: LanguageModel, report: Report) -> RecordedRun | None:
+    """Of the runs of every contrast worth showing the one that shows it most plainly and still reads well; None where
+    no dose–response was measured.
+    """
+    from explorer.steering import lanes as live, vectors as steering
+
+    site, shown = _middle(study), _worth_showing(study, source.name, target.name)
+    if not shown:
         return None
     chunks = study.chunks(live.NORM_DOCUMENTS)
     a, b = (steering.median_norm(model, site, chunks) for model in (source, target))
     fitted = study.maps(source.name, target.name)[site.name]
-    tried = [run for response in passed for run in _runs(study, source, target, site, fitted, (a, b), response)]
+    total = len(shown) * len(DOSES) * len(SEEDS)
+    tried: list[RecordingTrial] = []
+    for run in itertools.chain(*(_runs(study, source, target, site, fitted, (a, b), r) for r in shown)):
+        tried.append(run)
+        report(f"example text {len(tried)} of {total}", len(tried) / total)
     return plainest(tried).run
 
 

@@ -18,12 +18,13 @@ from explorer import cache as cache_module
 from explorer.alignment import PairResult
 from explorer.errors import InputError
 from explorer.files import encode, replacing, write_json, write_tensors
-from explorer.models import Site, first_middle_last, parse_sites
+from explorer.models import Site, parse_sites
 from explorer.pipeline.check_dictionaries import dictionary_entries
 from explorer.pipeline.check_inputs import agree_on_reading, check_assessable, model_entries, text_entry
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
-from explorer.pipeline.progress import CheckPlan
-from explorer.progress import Report, silent
+from explorer.pipeline.estimate import planned
+from explorer.pipeline.progress import CheckProgress
+from explorer.progress import Report
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report, sites_csv
 from explorer.text import TextEntry
 
@@ -40,11 +41,11 @@ def check(
     folder: Path,
     options: CheckOptions,
     command: str,
-    report: Report = silent,
+    progress: CheckProgress | None = None,
 ) -> PairReport:
     """Measure a pair and write its report into `folder`. Nothing is written there if the pair cannot be assessed.
 
-    `report` hears the step and the share of the whole; what it raises ends the check, and finished steps stay in the
+    `progress` hears every step and each site's result; what it raises ends the check, and finished steps stay in the
     cache for the next run. Raises InputError for what is not assessable.
     """
     from explorer.features import decoder_cosines
@@ -52,13 +53,19 @@ def check(
     from explorer.study import verdict_axis
 
     began = time.monotonic()
-    report("reading the models", 0.0)
+    progress = progress or CheckProgress()
+    progress("looking for the models", 0.0)
     places = [model_folder(c.place, c.revision) for c in (source, target)]
+    progress.plan(planned(places, options))
+    progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
     work = _Work(places, hashes, options)
-    with work.lock(report):
-        work.measure((source, target), report)
+    with work.lock(progress):
+        work.measure((source, target), progress)
+        progress("writing the report", 0.0)
         result = work.result()
+        for site in result.sites if not progress.sites else ():
+            progress.tell(site)
         assert result.verdict is not None
         if result.verdict.verdict == "not assessable":
             raise InputError(f"not assessable: {result.verdict.reasons[0]}; {result.verdict.next}")
@@ -73,7 +80,7 @@ def check(
         axis = verdict_axis(study, result)
         made = make_report(result, study.responses("A", "B"), facts, decoder_cosines(study, "A", "B"), axis)
         _write_outputs(folder, work, made, result)
-    report("done", 1.0)
+    progress.end()
     return made
 
 
@@ -143,7 +150,7 @@ class _Work:
         """What the report says beside the numbers."""
         return msgspec.json.decode((self.folder / "circumstances.json").read_bytes(), type=Circumstances)
 
-    def measure(self, given: tuple[Checkpoint, Checkpoint], report: Report) -> None:
+    def measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         """Everything, unless it is there already."""
         study = self.folder / "study"
         if (study / "study.json").is_file():
@@ -156,13 +163,13 @@ class _Work:
                     self.circumstances()
                     return
         try:
-            self._measure(given, report)
+            self._measure(given, progress)
         except Exception:
             # Half of a result would fail every later run; finished steps have places of their own in the cache.
             shutil.rmtree(study, ignore_errors=True)
             raise
 
-    def _measure(self, given: tuple[Checkpoint, Checkpoint], report: Report) -> None:
+    def _measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         from explorer.models import choose_device, load_model
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
         from explorer.study import Study
@@ -172,23 +179,10 @@ class _Work:
         device = choose_device(options.device)
         models = [load_model(p, name=n, device=device) for p, n in zip(self.places, ("A", "B"), strict=True)]
         sites = parse_sites(options.sites, models[0].n_layers)
+        progress("reading the text", 0.0)
         text = read_text(options.text, options.tokens)
         reading = agree_on_reading(models, options)
         entry, documents = text_entry(text, models[0].tokenizer, reading, options, out)
-        trained = [options.sae, options.sae_target].count("train")
-        plan = CheckPlan(
-            report,
-            {
-                "dictionary at": trained * len(first_middle_last(sites)),
-                "null: untrained target": 3,
-                "stitching at": len(sites),
-                "contrasts in": 2,
-            },
-            (
-                *(() if trained else ("dictionary at",)),
-                *(("contrasts", "dose–response") if options.text is not None else ()),
-            ),
-        )
         entries = model_entries(given, self.places, self.hashes, options.copy_models, out)
         file = self._file(models, entries, entry, sites)
         study = Study(out, file)
@@ -197,7 +191,7 @@ class _Work:
         dictionaries = [
             entry
             for model, sha in zip(models, self.hashes, strict=True)
-            for entry in dictionary_entries(study, model, sha, chunks, options, self.cache, plan)
+            for entry in dictionary_entries(study, model, sha, chunks, options, self.cache, progress)
         ]
         file = replace(file, dictionaries=tuple(dictionaries))
 
@@ -206,7 +200,7 @@ class _Work:
             return Yardstick(None, lambda m: found.loss_source if m.name == "A" else found.loss_target)
 
         loaded = dict(zip(("A", "B"), models, strict=True))
-        measure_study(out, file, losses, lambda _line: None, plan, loaded, True, options.massive)
+        measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         note = "" if options.text else "; for models that were trained on other text, give --text"
         begin = f", {models[0].tokenizer.decode([reading.bos])} before each document" if reading.bos is not None else ""

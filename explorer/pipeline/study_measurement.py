@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from explorer import metrics
-from explorer.alignment import Pair, controls, encode_result, measure_pair
+from explorer.alignment import Pair, SiteResult, controls, encode_result, measure_pair
 from explorer.cache import Cache, user_cache
 from explorer.files import write_bytes, write_json
 from explorer.models import MASSIVE, LanguageModel, Site, residuals
@@ -53,14 +53,15 @@ def measure_study(
     models: Mapping[str, LanguageModel] | None = None,
     brief: bool = False,
     massive: float = MASSIVE,
+    tell: Callable[[SiteResult], None] = lambda _site: None,
 ) -> None:
     """Measure everything that `file` lists; finished parts are kept, study.json is written last.
 
-    `report` hears of the steps within a pair; `models` are those that are in memory already. `brief` steers only where
-    both models know the text, at the middle site and without features: what a check can afford. Rows of more than
-    `massive` × the median norm are left out.
+    `report` hears of the steps within a pair, `tell` of each site's result; `models` are those that are in memory
+    already. `brief` steers only where both models know the text, at the middle site and without features, and records
+    no steered text: what a check can afford. Rows of more than `massive` × the median norm are left out.
     """
-    builder = _Builder(Study(out, file), log, report, brief, massive)
+    builder = _Builder(Study(out, file), log, report, brief, massive, tell)
     builder.models.update(models or {})
     builder.catalogues()
     for pair in file.pairs:
@@ -69,7 +70,7 @@ def measure_study(
         measure_responses(builder.study, log, builder.models)
     report("writing the study", 0.0)
     builder.write_study(yardstick(builder.study))
-    record_study(open_study(out), builder.models)
+    record_study(open_study(out), builder.models, report=report, steered=not brief)
 
 
 def measure_again(study: Study, log: Callable[[str], None]) -> None:
@@ -95,8 +96,10 @@ class _Builder:
         report: Report = silent,
         brief: bool = False,
         massive: float = MASSIVE,
+        tell: Callable[[SiteResult], None] = lambda _site: None,
     ) -> None:
         self.study, self.log, self.report, self.brief, self.massive = study, log, report, brief, massive
+        self.tell = tell
         self.models: dict[str, LanguageModel] = {}
         self.chunks = study.chunks()
         self.test = self.chunks.split("test")
@@ -119,8 +122,7 @@ class _Builder:
             if path.exists():
                 continue
             self.log(f"{name}: catalogue of features")
-            self.report("catalogue of features", 0.0)
-            write_catalogue(path, self.model(name), self.test, self.dictionaries(name), self.labels)
+            write_catalogue(path, self.model(name), self.test, self.dictionaries(name), self.labels, self.report)
 
     @cached_property
     def labels(self) -> LabelMatrix | None:
@@ -143,9 +145,10 @@ class _Builder:
         a, b, own = self.model(source), self.model(target), self.dictionaries(source)
         save_tensors(folder, measured.maps, measured.clouds)
         if own:
-            self.report("correspondences of features", 0.0)
             dictionaries, known = (own, self.dictionaries(target)), self.study.features(source)
-            write_pair(folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels)
+            write_pair(
+                folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels, self.report
+            )
         write_bytes(folder / "result.json", encode_result(measured.result))
         if self.brief:
             write_json(folder / RESPONSES, self.responses(source, target, measured))
@@ -159,7 +162,9 @@ class _Builder:
         shared = controls(a, b, self.chunks, self.study.sites, hashes, self.report, user_cache(), self.massive)
         # A study of many pairs would fill the cache; a check may be stopped and taken up again.
         cache = user_cache() if self.brief else Cache(None)
-        return measure_pair(a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache, self.massive)
+        return measure_pair(
+            a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache, self.massive, self.tell
+        )
 
     def responses(self, source: str, target: str, measured: Pair) -> list[DoseResponse]:
         """The dose–response of the ready contrasts at the middle site; none where a model does not know the text."""

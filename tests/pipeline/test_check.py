@@ -19,6 +19,7 @@ from explorer.models.language_model import LanguageModel
 from explorer.number_text import number as written
 from explorer.sae import fit as sae_fit
 from explorer.study.library import open_study
+from explorer.study.recordings import read_recording
 from explorer.text.tales import contrasts, stories as tales
 
 FEW = ["--context", "32", "--device", "cpu", "--tokens"]
@@ -352,10 +353,12 @@ def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys:
     assert cli.main(["check", str(place / "a"), *targets, "--out", str(out), *few]) == 2
     assert (out / "b" / "report.json").is_file()
     assert not (out / "nowhere").exists()
+    sites = [line for line in capsys.readouterr().err.splitlines() if "EV of R" in line]
+    assert len(sites) == 1
+    assert re.match(r".*b:\s+after 1: [a-z ]+; EV of R with one scale −?\d\.\d\d, affine .*CE", sites[0])
     overview = json.loads((out / "overview.json").read_text())
     assert [t["verdict"] for t in overview["targets"]][1] == "not assessable"
     assert 'href="b/report.html"' in (out / "overview.html").read_text()
-    capsys.readouterr()
     assert cli.main(["compare", str(out / "b"), str(out / "b"), "--json"]) == 0
     same = json.loads(capsys.readouterr().out)["differences"]
     assert len(same) > 30
@@ -366,21 +369,33 @@ def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys:
 @pytest.mark.slow
 def test_steps_are_named_and_never_go_back(place: Path) -> None:
     from explorer.pipeline.check_options import CheckOptions, Checkpoint
-    from explorer.pipeline.progress import WEIGHTS
+    from explorer.pipeline.estimate import planned
+    from explorer.pipeline.progress import CheckProgress
     from explorer.pipeline.run_check import check
 
     heard: list[tuple[str, float]] = []
-    options = CheckOptions(tokens=26_000, context=32, sites="1", seed=9)
+    told: list[tuple[str, str]] = []
+    options = CheckOptions(tokens=26_000, context=32, sites="0,2", seed=9)
     pair = Checkpoint(str(place / "a")), Checkpoint(str(place / "b"))
-    check(*pair, place / "steps", options, "x", lambda step, share: heard.append((step, share)))
+    progress = CheckProgress(
+        lambda step, share: heard.append((step, share)), lambda site: told.append((site.label, heard[-1][0]))
+    )
+    made = check(*pair, place / "steps", options, "x", progress)
     assert [share for _, share in heard] == sorted(share for _, share in heard)
-    strange = {step for step, _ in heard if not step.startswith(tuple(WEIGHTS))}
-    assert strange == {"done"}, "lines of the log are no steps"
+    steps = list(dict.fromkeys(step for step, _ in heard))
+    known = [part.step for part in planned([place / "a", place / "b"], options)]
+    # These models do not know the text, so that no vector is measured in them.
+    steered = [step for step in known if "contrasts" in step]
+    assert steps == ["looking for the models", *(s for s in known if s not in steered), "done"]
+    assert told == [(label, f"nulls at {label}") for label in ("input", "after 2")], "each when it is known"
+    assert [site.verdict for site in made.sites] == [site.verdict.verdict for site in progress.sites if site.verdict]
+    assert read_recording(open_study(place / "steps" / "study"), "A", "B") is not None
 
 
 @pytest.mark.slow
 def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from explorer.pipeline.check_options import CheckOptions, Checkpoint
+    from explorer.pipeline.progress import CheckProgress
     from explorer.pipeline.run_check import check
 
     options = CheckOptions(text=str(place / "tales.jsonl"), tokens=9000, context=32, sites="0", seed=5)
@@ -395,7 +410,7 @@ def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pyt
             if now.startswith(step):
                 raise Killed
 
-        return report
+        return CheckProgress(report)
 
     steps: list[str] = []
     with pytest.raises(Killed):
@@ -417,6 +432,7 @@ def test_a_check_that_waits_for_the_same_one_can_be_cancelled(place: Path) -> No
     from explorer.jobs import Cancelled
     from explorer.models.language_model import digest
     from explorer.pipeline.check_options import CheckOptions, Checkpoint
+    from explorer.pipeline.progress import CheckProgress
     from explorer.pipeline.run_check import _Work, check
 
     options, places = CheckOptions(tokens=9000, context=32, sites="1", seed=11), [place / "a", place / "b"]
@@ -426,7 +442,7 @@ def test_a_check_that_waits_for_the_same_one_can_be_cancelled(place: Path) -> No
             raise Cancelled
 
     with _Work(places, [digest(p) for p in places], options).lock(report), pytest.raises(Cancelled):
-        check(*(Checkpoint(str(p)) for p in places), place / "never", options, "x", report)
+        check(*(Checkpoint(str(p)) for p in places), place / "never", options, "x", CheckProgress(report))
     assert not (place / "never").exists()
 
 

@@ -12,10 +12,13 @@ from background import LONG, until as wait_until
 from explorer.errors import InputError
 from explorer.files import write_json
 from explorer.jobs import JobState, Progress
-from explorer.pipeline.check_queue import CheckJob, CheckQueue, time_left
+from explorer.pipeline import check_queue
+from explorer.pipeline.check_queue import CheckJob, CheckQueue
+from explorer.pipeline.progress import PlannedPart
 from explorer.progress import Report
 from explorer.study.library import own_names, studies_folder
 from explorer.study.schema import SCHEMA, StudyFile
+from explorer.study.study import Study
 from explorer.text.documents import TextEntry
 
 
@@ -93,7 +96,8 @@ def test_two_visitors_take_turns_and_each_finds_their_own() -> None:
 
 def test_progress_has_a_step_and_never_falls() -> None:
     queue, gate = CheckQueue(), Gate()
-    job = queue.submit("ann", "A → B", gate, "ab")
+    job = queue.submit("ann", "A → B", gate, "ab", [PlannedPart("halfway", 10.0)])
+    assert job.progress.left is not None and job.progress.left > 1
     wait_until(lambda: job.job.look().share >= 0.5)
     now = job.job.look()
     assert (now.state, now.step, now.share) == (JobState.RUNNING, "halfway", 0.5) and now.seconds > 0
@@ -101,12 +105,73 @@ def test_progress_has_a_step_and_never_falls() -> None:
     assert until(job, JobState.DONE).step == "nearly there"
 
 
-def test_the_time_left_follows_the_pace_and_is_not_told_when_overtaken() -> None:
-    assert time_left(60, 0.25, 60, None) == 180, "as fast as so far"
-    assert time_left(70, 0.25, 60, 1000) == 170, "time passes while the share stands"
-    assert time_left(240, 0.25, 60, None) is None, "overtaken"
-    assert time_left(10, 0.01, 9, 100) == 90, "at first what was expected"
-    assert time_left(10, 0.01, 9, None) is None and time_left(200, 0.01, 9, 100) is None
+def test_checks_of_others_are_known_to_those_behind_them() -> None:
+    queue, gates = CheckQueue(), [Gate(), Gate()]
+    assert queue.ahead() == []
+    plans = [[PlannedPart("halfway", seconds)] for seconds in (100.0, 60.0)]
+    first = queue.submit("ann", "A → B", gates[0], "ab", plans[0])
+    second = queue.submit("ben", "C → D", gates[1], "cd", plans[1])
+    assert queue.ahead(first) == [] and queue.ahead(second) == [first] and queue.ahead() == [first, second]
+    wait_until(lambda: first.progress.share == 0.5)
+    told = first.progress.left
+    assert told is not None and told < 60 and second.progress.left == 60
+    gates[0].open.set()
+    until(first, JobState.DONE)
+    assert queue.ahead(second) == [] and queue.ahead() == [second]
+    gates[1].open.set()
+    study_of(second)
+    assert queue.ahead() == []
+
+
+class Recorder:
+    """Stands in for the recording of example texts: it reports until the test lets it write one."""
+
+    def __init__(self) -> None:
+        self.open, self.made = threading.Event(), 0
+
+    def __call__(self, study: Study, report: Report) -> list[str]:
+        while not self.open.wait(0.005):
+            self.made += 1
+            report("example text", 0.5)
+        (study.folder / "story.json").write_text("{}")
+        return ["A → B"]
+
+
+def test_example_texts_follow_the_result_and_wait_for_other_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, queue, gate, late = Recorder(), CheckQueue(), Gate(), Gate()
+    monkeypatch.setattr(check_queue, "record_study", recorder)
+    gate.open.set()
+    assert study_of(queue.submit("ann", "A → B", gate, "ab", recorded=True)) == "ab"
+    wait_until(lambda: recorder.made > 3)
+    (job,) = filter(None, [queue.recording("ab")])
+    second = queue.submit("ann", "C → D", late, "cd")
+    assert late.entered.wait(LONG) and job.state == JobState.WAITING and second.job.look().ahead == 0
+    late.open.set()
+    study_of(second)
+    file = studies_folder() / "ab" / "study" / "study.json"
+    before = file.stat().st_mtime_ns
+    recorder.open.set()
+    wait_until(lambda: job.state == JobState.DONE)
+    assert (file.parent / "story.json").is_file()
+    assert file.stat().st_mtime_ns > before, "pages that hold the study read it again"
+    assert queue.recording("cd") is None, "it was not asked for"
+
+
+def test_leaving_the_example_texts_out_leaves_the_result_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, queue, gate = Recorder(), CheckQueue(), Gate()
+    monkeypatch.setattr(check_queue, "record_study", recorder)
+    gate.open.set()
+    assert study_of(queue.submit("ann", "A → B", gate, "ab", recorded=True)) == "ab"
+    wait_until(lambda: recorder.made > 3)
+    before = {path: path.read_bytes() for path in studies_folder().rglob("*") if path.is_file()}
+    (job,) = filter(None, [queue.recording("ab")])
+    job.cancel()
+    wait_until(lambda: queue.empty)
+    assert {path: path.read_bytes() for path in studies_folder().rglob("*") if path.is_file()} == before
+    recorder.open.set()
+    queue.record("ab")
+    wait_until(lambda: queue.empty)
+    assert (studies_folder() / "ab" / "study" / "story.json").is_file(), "it may be asked for later"
 
 
 def test_cancelling_ends_the_work_and_leaves_nothing() -> None:

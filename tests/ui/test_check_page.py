@@ -23,16 +23,17 @@ from explorer.alignment.verdict import MOSTLY
 from explorer.errors import InputError
 from explorer.models import polypythias as pair_presets
 from explorer.models.shape import ModelShape, read_shape, shape_of
-from explorer.number_text import number as written
+from explorer.models.sites import all_sites
+from explorer.number_text import duration, number as written
 from explorer.palette import LIGHT
 from explorer.pipeline import estimate
 from explorer.pipeline.check_form import Fields, examine
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.check_queue import CHECKS
+from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.pipeline.run_check import check
 from explorer.presentation.check import captions as sentences
 from explorer.presentation.rotation import questions as figures_rotation, sites as figures
-from explorer.progress import Report
 from explorer.report import outputs as study_outputs
 from explorer.study import verdict_axis
 from explorer.study.archive import export_study, import_study
@@ -188,7 +189,7 @@ PYTHIA = ModelShape(512, 6, 18_900_000, 50_304, 70_400_000, 2048)
 
 
 def needs(shape: ModelShape = SMALL, sites: int = 5, speed: float = 5e10, **options: Any) -> estimate.CheckEstimate:
-    return estimate.estimate(shape, shape, CheckOptions(**options), sites, speed)
+    return estimate.estimate(shape, shape, CheckOptions(**options), all_sites(sites - 1), speed)
 
 
 def test_the_estimate_grows_with_everything_that_costs() -> None:
@@ -218,12 +219,13 @@ def test_the_speed_is_that_of_a_machine() -> None:
 
 
 def test_words_for_time_and_size() -> None:
-    assert [sentences.duration(s) for s in (1, 33, 60, 600, 9000)] == [
+    assert [duration(s) for s in (1, 33, 60, 600, 9000)] == [
         "5 seconds", "35 seconds", "1 minute", "10 minutes", "2.5 hours",
     ]  # fmt: skip
     assert [sentences.size(s) for s in (10, 2_500, 3e6, 2.34e9)] == ["1 kB", "2 kB", "3 MB", "2.3 GB"]
-    assert "not be enough" in sentences.estimate(estimate.CheckEstimate(60, 8e9), 8e9)
-    assert "not be enough" not in sentences.estimate(estimate.CheckEstimate(60, 1e9), 8e9)
+    parts = (PlannedPart("one", 60.0),)
+    assert "not be enough" in sentences.estimate(estimate.CheckEstimate(parts, 8e9), 8e9)
+    assert "not be enough" not in sentences.estimate(estimate.CheckEstimate(parts, 1e9), 8e9)
 
 
 def open_page(**state: Any) -> AppTest:
@@ -274,10 +276,14 @@ def test_presets_fill_the_fields() -> None:
 
 
 def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    sites = open_study("tales").pair("seed0", "seed1").sites[2:4]
     entered, left, pause = threading.Event(), threading.Event(), threading.Event()
 
     def slow(*given: Any) -> None:
-        report: Report = given[-1]
+        report: CheckProgress = given[-1]
+        report.plan([PlannedPart("reading fit text", 100.0), PlannedPart("nulls at input", 0.0, "input")])
+        for site in sites:
+            report.tell(site)
         entered.set()
         try:
             while True:
@@ -294,9 +300,15 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
     app.switch_page("../pages/rotation.py").run()
     app.switch_page("../pages/check.py").run()
     assert "Checking A → B" in html(app) and "reading fit text · 40% done" in html(app)
+    assert "left" in html(app) and "not known" not in html(app)
+    table = app.dataframe[0].value
+    assert list(table["site"]) == [*(s.label for s in sites), "input"], "the sites that are measured, then the others"
+    assert list(table["EV affine"])[:-1] == [s.ladder["affine"].value for s in sites]
+    assert list(table["verdict"])[-1] == "not yet measured"
     other = filled(open_page(), models)
+    assert "1 check is before it; it would begin in about" in html(other)
     other.button(key="check_start").click().run()
-    assert "Waiting: A → B" in html(other) and "1 check is before yours" in html(other)
+    assert "Waiting: A → B" in html(other) and "1 check is before yours; it should begin in about" in html(other)
     other.button(key="check_cancel").click().run()
     app.button(key="check_cancel").click().run()
     assert left.wait(20)

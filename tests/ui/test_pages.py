@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from explorer.narrative.claims import read_claims
-from explorer.study.library import open_study
+from explorer.narrative.scenes import scenes_of
+from explorer.narrative.story import open_story
+from explorer.pipeline.recording import lacks_run
+from explorer.study.library import SHIPPED, open_study
+from explorer.study.recordings import CORRELATION, RECORDING
 from explorer.ui import pages
 from explorer.ui.pages import PAGES, Page
 
@@ -48,3 +53,39 @@ def test_a_new_page_is_its_script_and_one_line(tmp_path: Path, monkeypatch: pyte
     assert app.get("download_button"), "it can be taken along as HTML"
     app.switch_page(str(PAGES["story"].script)).run()
     assert [link.proto.label for link in app.get("page_link")][-1] == "A toy", "the talk leads to it"
+
+
+def bare(folder: Path, hidden: tuple[str, ...], run: bool) -> None:
+    """The shipped study as one of the user's own, without the files of a pair that are named so; without its run."""
+    for path in (SHIPPED / "tales").rglob("*"):
+        place = folder / "studies" / "bare" / "study" / path.relative_to(SHIPPED / "tales")
+        if path.is_file() and path.name not in hidden:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(path)
+    for path in () if run else folder.rglob(RECORDING):
+        told = json.loads(path.read_text())
+        path.unlink()
+        path.write_text(json.dumps(told | {"run": None}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hidden", [(RECORDING, CORRELATION), ()], ids=["nothing", "answers only"])
+def test_a_study_without_recordings_opens_on_every_page(
+    hidden: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path))
+    bare(tmp_path, hidden, run=bool(hidden))
+    study = open_study("bare")
+    story = open_story(study, "seed0", "seed1", 2)
+    whole = open_story(open_study("tales"), "seed0", "seed1", 2)
+    missing = {"twin", "function", "coordinates", "steering"} if hidden else {"steering"}
+    shown = [scene.name for scene in scenes_of(story)]
+    assert shown == [scene.name for scene in scenes_of(whole) if scene.name not in missing]
+    assert lacks_run(study, "seed0", "seed1") and not lacks_run(open_study("tales"), "seed0", "seed1")
+    app = AppTest.from_file(APP, default_timeout=240)
+    app.session_state["study"] = "bare"
+    app.query_params["scene"] = "steering"
+    for page in PAGES.values():
+        app.switch_page(str(page.script)).run()
+        assert not app.exception and not app.error, page.name
+        assert app.session_state["view"].where == "bare"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from explorer.alignment import (
 )
 from explorer.jobs import JobState, Progress
 from explorer.metrics import Estimate
-from explorer.number_text import interval, minus, number
+from explorer.number_text import duration, interval, minus, number
 from explorer.pipeline import CheckEstimate, Checkpoint, short_name
 from explorer.study import OwnStudy, StudyFile
 
@@ -46,16 +47,6 @@ INTRODUCTION = (
 EMPTY = "None yet. A check makes one; an archive brings one from elsewhere."
 ROOM = 0.8
 """Share of the machine's memory above which the estimate warns."""
-
-
-def duration(seconds: float) -> str:
-    """A time in words, as precise as such a time deserves."""
-    if seconds < 55:
-        return f"{max(5, 5 * round(seconds / 5))} seconds"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return "1 minute" if minutes == 1 else f"{minutes} minutes"
-    return f"{seconds / 3600:.1f} hours"
 
 
 def plain(text: str) -> str:
@@ -87,15 +78,40 @@ def estimate(found: CheckEstimate | None, memory: float | None) -> str:
     return text
 
 
-def progress(title: str, now: Progress, seconds_left: float | None) -> tuple[str, str]:
-    """Headline and line below it (plain text)."""
+def progress(title: str, now: Progress, left: float | None, ahead: Sequence[float | None] = ()) -> tuple[str, str]:
+    """Headline and line below it (plain text). `left`: seconds of its own; `ahead`: of each check before it."""
     if now.state == JobState.WAITING:
-        if now.ahead:
-            return f"Waiting: {title}", f"{now.ahead} {'check is' if now.ahead == 1 else 'checks are'} before yours."
-        return f"Waiting: {title}", "It begins as soon as the one before has stopped."
-    done = f"{now.share:.0%} done after {clock(now.seconds)}"
-    left = "how much longer is not known" if seconds_left is None else f"about {duration(seconds_left)} left"
-    return f"Checking {title}", f"{now.step or 'starting'} · {done}, {left}"
+        if not ahead:
+            return f"Waiting: {title}", "It begins as soon as the one before has stopped."
+        takes = "" if left is None else f" It will take about {duration(left)}."
+        return f"Waiting: {title}", f"{_before(ahead)} yours{_wait(ahead, '; it should begin in about {}')}.{takes}"
+    done = f"{int(100 * now.share)}% done after {clock(now.seconds)}"
+    rest = "how much longer is not known" if left is None else f"about {duration(left)} left"
+    return f"Checking {title}", f"{now.step or 'starting'} · {done}, {rest}"
+
+
+def queued(ahead: Sequence[float | None]) -> str:
+    """What is under way when a check is asked for (HTML); `ahead`: seconds left of each check. Empty for none."""
+    return f" {_before(ahead)} it{_wait(ahead, '; it would begin in about {}')}." if ahead else ""
+
+
+def _before(ahead: Sequence[float | None]) -> str:
+    return "1 check is before" if len(ahead) == 1 else f"{len(ahead)} checks are before"
+
+
+def _wait(ahead: Sequence[float | None], words: str) -> str:
+    known = [seconds for seconds in ahead if seconds is not None]
+    return words.format(duration(sum(known))) if len(known) == len(ahead) else ""
+
+
+def recording(now: Progress) -> str:
+    """Where the recording of example texts stands (plain text)."""
+    if now.state == JobState.WAITING:
+        return "Example texts for Story are recorded when no check waits."
+    if not now.share:
+        return "Recording example texts for Story."
+    left = duration(now.moved * (1 - now.share) / now.share)
+    return f"Recording for Story: {now.step}, about {left} left. The result stands without."
 
 
 def clock(seconds: float) -> str:
@@ -197,8 +213,8 @@ def models(entry: OwnStudy) -> str:
     return " and ".join(short_name(Checkpoint(title)) for title in entry.models)
 
 
-def site_table(result: PairResult) -> pd.DataFrame:
-    """One line for each site: its verdict and the numbers that decide."""
+def site_table(sites: Sequence[SiteResult], labels: Sequence[str] = ()) -> pd.DataFrame:
+    """One line for each site: its verdict and the numbers that decide; `labels` are those yet to be measured."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -214,8 +230,10 @@ def site_table(result: PairResult) -> pd.DataFrame:
                 "token lookup": s.token.lookup.value,
                 "restored": _restored(s),
             }
-            for s in result.sites
+            for s in sites
         ]
+        + [{"site": label, "verdict": "not yet measured"} for label in labels],
+        columns=("site", "verdict", *SITE_COLUMNS),
     )
 
 

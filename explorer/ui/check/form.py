@@ -10,6 +10,7 @@ import streamlit as st
 from explorer.errors import InputError
 from explorer.models import Begin, polypythias as pair_presets
 from explorer.pipeline import (
+    CHECKS,
     LEAST_CONTEXT,
     LEAST_TOKENS,
     MAX_LENGTH,
@@ -134,6 +135,11 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
             "Copy the models into the study", key="check_copy",
             help="Without, the study refers to the models where they lie now.", **_KEPT,
         )  # fmt: skip
+        recorded = st.checkbox(
+            "Record example texts for Story afterwards", True, key="check_record",
+            help="When the result is there and no check waits: steered texts, of which Story plays one. Takes minutes.",
+            **_KEPT,
+        )  # fmt: skip
     return Fields(
         source=source,
         target=target,
@@ -148,6 +154,7 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         bos=bos,
         seed=int(seed or 0),
         copy_models=bool(copies),
+        recorded=bool(recorded),
     )
 
 
@@ -161,4 +168,5 @@ def draw_needs(fields: Fields) -> None:
         st.html(f"<p class='fact quiet' role='status'>{sentences.plain(str(error))}</p>")
         return
     line = sentences.estimate(estimate.needed(request), estimate.machine_memory())
+    line += sentences.queued([other.progress.left for other in CHECKS.ahead()])
     st.html(f"<p class='fact quiet' role='status'>{line}</p>")

@@ -13,9 +13,8 @@ import streamlit as st
 
 from explorer.errors import InputError
 from explorer.jobs import JobState
-from explorer.pipeline import CHECKS, CheckJob, CheckRequest, Fields, Work, check, examine, needed
+from explorer.pipeline import CHECKS, CheckJob, CheckProgress, CheckRequest, Fields, Work, check, examine, needed
 from explorer.presentation.check import captions as sentences
-from explorer.progress import Report
 from explorer.ui.clicks import consume, note, poll
 from explorer.ui.frame import open_study_next
 
@@ -48,15 +47,15 @@ def start(fields: Fields) -> None:
     try:
         request = examine(fields)
         needs = needed(request)
-        expected = None if needs is None else needs.seconds
-        CHECKS.submit(visitor(), request.title, _work(request), request.wish, expected)
+        plan = needs.parts if needs is not None else ()
+        CHECKS.submit(visitor(), request.title, _work(request), request.wish, plan, fields.recorded)
     except InputError as error:
         st.session_state[_ERROR] = str(error)
 
 
 def _work(request: CheckRequest) -> Work:
-    def work(folder: Path, report: Report) -> None:
-        check(request.source, request.target, folder, request.options, request.command, report)
+    def work(folder: Path, progress: CheckProgress) -> None:
+        check(request.source, request.target, folder, request.options, request.command, progress)
 
     return work
 
@@ -83,7 +82,8 @@ def draw_start(fields: Fields) -> None:
 def _draw(asked: CheckJob) -> bool:
     now = asked.job.look()
     if now.busy:
-        head, line = sentences.progress(asked.title, now, asked.left(now))
+        ahead = [other.progress.left for other in CHECKS.ahead(asked)]
+        head, line = sentences.progress(asked.title, now, asked.progress.left, ahead)
         with st.container(key="check_progress"):
             st.html(f"<p class='large'>{escape(head)}</p>")
             st.progress(now.share)
@@ -93,6 +93,8 @@ def _draw(asked: CheckJob) -> bool:
                 st.html(
                     "<p class='fact quiet'>It goes on while you look at other pages, and if you close this one.</p>"
                 )
+        if now.state == JobState.RUNNING and asked.progress.sites:
+            _draw_sites(asked.progress)
     elif now.state == JobState.FAILED:
         st.error(f"{asked.title}: {now.message}")
     elif now.state == JobState.STOPPED:
@@ -105,3 +107,11 @@ def _draw(asked: CheckJob) -> bool:
         open_study_next(asked.job.result)
         st.rerun()
     return now.busy
+
+
+def _draw_sites(progress: CheckProgress) -> None:
+    """What is measured already; the other sites keep their lines."""
+    with st.container(key="check_sites_now"):
+        st.markdown("#### Every site, as it is measured")
+        table = sentences.site_table(progress.sites, progress.awaited)
+        st.dataframe(table, hide_index=True, column_config=sentences.SITE_COLUMNS)

@@ -14,6 +14,7 @@ from explorer.presentation.rotation import sites as figures
 from explorer.report import Output, outputs as study_outputs
 from explorer.study import verdict_axis
 from explorer.ui.charts import chart
+from explorer.ui.check.recording import draw_recording
 from explorer.ui.frame import View
 from explorer.ui.pages import PAGES
 from explorer.ui.rotation import draw_bars
@@ -33,6 +34,7 @@ def draw_verdict(view: View) -> None:
     st.html(f"<p class='fact'>{escape(sentences.meaning(result))}</p>")
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)
+    draw_recording(view)
     st.markdown(f"#### What decided it, at the site {deciding_site(result.sites).label}")
     st.html(sentences.criteria_table(result))
     reasons = (minus(sentence_case(reason)) for reason in result.verdict.reasons)
@@ -71,5 +73,8 @@ def draw_figures(view: View) -> None:
             st.html(f"<p class='fact'>{captions.scored(result, here, 'faithful')}</p>")
     st.markdown("#### Every site")
     st.dataframe(
-        sentences.site_table(result), hide_index=True, key="check_sites_table", column_config=sentences.SITE_COLUMNS
+        sentences.site_table(result.sites),
+        hide_index=True,
+        key="check_sites_table",
+        column_config=sentences.SITE_COLUMNS,
     )

@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from explorer.jobs import MEASURERS, PATIENCE, Job, JobState
-from explorer.pipeline import WEIGHTS, CheckPlan
+from explorer.pipeline import CheckProgress, planned_fit
 from explorer.presentation import captions as sentences
 from explorer.ui import cache
 from explorer.ui.clicks import consume, note, poll
@@ -17,14 +17,6 @@ from explorer.ui.frame import View
 
 POLL_SECONDS = 0.4
 _BUTTON = "refit_button"
-_STEPS = (
-    "reading validation text",
-    "reading fit text",
-    "scoring test text",
-    "nulls and tests",
-    "comparing predictions",
-)
-"""What a pair is measured in when its controls are left out."""
 
 
 @st.cache_resource(scope="session", on_release=Desk.cancel, show_spinner=False)
@@ -79,8 +71,8 @@ def _measure(view: View) -> Job[str]:
     site, before = view.site, view.site_result
 
     def work(job: Job[str]) -> str:
-        plan = CheckPlan(job.report, {}, tuple(kind for kind in WEIGHTS if kind not in _STEPS))
-        live = measure_pair(source, target, chunks, [site], found, report=plan)
+        progress = CheckProgress(job.report, plan=planned_fit(source, target, chunks, site, bool(found)))
+        live = measure_pair(source, target, chunks, [site], found, report=progress)
         difference = float((live.maps[site.name]["rotated"].matrix - stored["rotated"].matrix).abs().max())
         return sentences.refitted(before, live.result.sites[0], difference, job.seconds)
 
