@@ -51,6 +51,7 @@ from .pair_verdict import (
 from .pairing import paired_rows as paired_rows
 from .result_json import decode_result as decode_result, encode_result as encode_result
 from .results import (
+    BootstrapUnit as BootstrapUnit,
     FunctionResult as FunctionResult,
     PairResult as PairResult,
     Rows as Rows,

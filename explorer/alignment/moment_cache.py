@@ -83,7 +83,7 @@ def _unpack(tensors: Mapping[str, Tensor]) -> SiteMoments:
         return kind(int(n), *rest)
 
     none = torch.zeros(0, 1, dtype=torch.long)
-    nothing = Chunks(none, none.bool(), *[none[:, 0]] * 3)
+    nothing = Chunks(none, none.bool(), none[:, 0], none[:, 0], none[:, 0])
     found = SiteMoments(len(tensors["validation.sum_source"]), nothing, 0)
     found.halves = (sums(Moments, "half0"), sums(Moments, "half1"))
     found.validation = sums(Moments, "validation")

@@ -17,7 +17,15 @@ from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
 from explorer.alignment.pair_verdict import pair_verdict
 from explorer.alignment.pairing import paired_rows
-from explorer.alignment.results import FunctionResult, PairResult, PositionLoss, Rows, SiteResult
+from explorer.alignment.results import (
+    BootstrapUnit,
+    FunctionResult,
+    PairResult,
+    PositionLoss,
+    Rows,
+    SiteResult,
+    UnitKind,
+)
 from explorer.alignment.second_pass import Cloud, FeatureFiring, SiteScorer
 from explorer.alignment.site_maps import SiteMaps, fit_maps
 from explorer.alignment.stitching import Stitcher, batch_size, shared_vocabulary
@@ -124,12 +132,12 @@ def measure_pair(
         cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report)
     )
     fitted = _fitted(moments, sites, report)
-    test, n_documents = bootstrap_units(chunks.split("test"))
+    test, unit = bootstrap_units(chunks.split("test"))
     scorers = {
-        s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), n_documents, source.d_model) for s in sites
+        s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), unit.count, source.d_model) for s in sites
     }
     _score(source, target, test, scorers, limits, report)
-    stitcher = Stitcher(source, target, chunks.split("fit"), test, n_documents, limits) if controls else None
+    stitcher = Stitcher(source, target, chunks.split("fit"), test, unit, limits) if controls else None
     results = [_judged(site, scorers[site], stitcher, controls, report, tell) for site in sites]
     result = PairResult(
         source=source.name,
@@ -147,6 +155,7 @@ def measure_pair(
         ),
         control=controls.positive if controls else None,
         verdict=pair_verdict(results, controls.positive) if controls else None,
+        unit=unit,
         seconds=time.monotonic() - began,
     )
     return Pair(
@@ -209,16 +218,19 @@ def _fewest_rows(results: Sequence[SiteResult], moments: Mapping[Site, SiteMomen
     )
 
 
-def bootstrap_units(test: Chunks) -> tuple[Chunks, int]:
-    """The test text numbered by what the bootstrap draws, and how many of these there are.
+def bootstrap_units(test: Chunks) -> tuple[Chunks, BootstrapUnit]:
+    """The test text numbered by what the bootstrap draws, and what that is.
 
-    Documents; blocks of 1,024 tokens where there are fewer than 10; groups of neighbouring documents above 400, which
-    bounds the memory.
+    Documents, or the blocks that take their place; blocks of 1,024 tokens where there are fewer than 10; groups of
+    neighbours above 400, which bounds the memory.
     """
     _, order = test.document.unique(return_inverse=True)
     count = int(order.max()) + 1 if len(test) else 0
+    blocks = test.in_blocks or count < LEAST_DOCUMENTS
+    kind: UnitKind = "blocks of 1,024 tokens" if blocks else "documents"
     if count < LEAST_DOCUMENTS:
         order = (test.own.sum(1).cumsum(0) - 1) // BLOCK
     elif count > MOST_DOCUMENTS:
         order = order * MOST_DOCUMENTS // count
-    return replace(test, document=order), int(order.max()) + 1 if len(test) else 0
+        kind = "groups of neighbouring blocks of 1,024 tokens" if blocks else "groups of neighbouring documents"
+    return replace(test, document=order), BootstrapUnit(kind, int(order.max()) + 1 if len(test) else 0)

@@ -121,6 +121,27 @@ class FunctionResult:
     """The same in 16 bins of the position in the window: a rise at its start would show that context was cut."""
 
 
+UnitKind = Literal[
+    "documents",
+    "blocks of 1,024 tokens",
+    "groups of neighbouring documents",
+    "groups of neighbouring blocks of 1,024 tokens",
+]
+
+
+@dataclass(frozen=True)
+class BootstrapUnit:
+    """What the bootstrap draws with replacement: its intervals are those of so many of these."""
+
+    kind: UnitKind
+    """Documents; blocks where documents are few; groups of neighbours where they are many."""
+    count: int
+    """How many the test text has."""
+
+    def __str__(self) -> str:
+        return f"{self.count:,} {self.kind} of the test text"
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows of the measurement, at the site that has fewest."""
@@ -175,3 +196,5 @@ class PairResult:
     """The positive control; None where it was not run (a live refit)."""
     verdict: Verdict | None = None
     """The pair's verdict: its least favourable site, the embedding left out unless it is the only one."""
+    unit: BootstrapUnit | None = None
+    """What the intervals are drawn over; None in results from before it was recorded."""

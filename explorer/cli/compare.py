@@ -5,6 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explorer.number_text import number
+
+if TYPE_CHECKING:
+    from explorer.report import Difference
 
 HELP = "compare two reports"
 
@@ -29,16 +35,38 @@ def run(options: argparse.Namespace) -> int:
     for side, report, where in (("left", left, options.left), ("right", right, options.right)):
         models = report.models
         print(f"{side}: {models.source.id} → {models.target.id}, {report.verdict} ({where})")
+    rows = [(d, (d.name, *_cells(d), _word(d))) for d in found]
+    numbers = [cells for d, cells in rows if not isinstance(d.left, str)]
+    widths = [max(len(cells[i]) for cells in numbers) for i in range(3)]
     site = None
-    for d in found:
+    for d, cells in rows:
         if d.site != site:
             site = d.site
-            print(f"\n{site or 'pair'}\n{'':30}{'left':>14}{'right':>14}")
-        print(f"{d.name:30}{_cell(d.left):>14}{_cell(d.right):>14}{'  apart' if d.apart else ''}")
+            print(f"\n{_line((site or 'pair', 'left', 'right', ''), widths)}")
+        print(_line(cells, widths))
+    print("\napart: the 95 % intervals do not overlap. Numbers without an interval are not judged.")
     return int(left.verdict != right.verdict)
 
 
-def _cell(value: float | str | None) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    return "n/a" if value is None else str(value)
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    """Cells in columns; words may be wider than theirs."""
+    name, left, right, word = cells
+    return f"{name:{widths[0]}}  {left:>{widths[1]}}  {right:>{widths[2]}}  {word}".rstrip()
+
+
+def _cells(d: Difference) -> tuple[str, str]:
+    """Both numbers, each with its interval."""
+    return _cell(d.left, d.left_interval), _cell(d.right, d.right_interval)
+
+
+def _cell(value: float | str | None, ends: tuple[float, float] | None) -> str:
+    if not isinstance(value, float):
+        return "n/a" if value is None else str(value)
+    told = f" [{number(ends[0], 3)}, {number(ends[1], 3)}]" if ends is not None else ""
+    return number(value, 3) + told
+
+
+def _word(d: Difference) -> str:
+    if not d.apart:
+        return ""
+    return "differs" if isinstance(d.left, str) else "apart"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,13 +76,18 @@ def check(
             replace(context.models.target, id=target.place, revision=target.revision),
         )
         seconds = time.monotonic() - began
-        facts = replace(context, models=models, command=command, seconds=seconds)
+        facts = replace(context, models=models, command=command, seconds=seconds, date=now())
         study = work.study()
         axis = verdict_axis(study, result)
         made = make_report(result, study.responses("A", "B"), facts, decoder_cosines(study, "A", "B"), axis)
         _write_outputs(folder, work, made, result)
     progress.end()
     return made
+
+
+def now() -> str:
+    """The date and time here, ISO 8601 with the zone."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _write_outputs(folder: Path, work: _Work, made: PairReport, result: PairResult) -> None:

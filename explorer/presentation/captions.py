@@ -48,11 +48,12 @@ def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:
     )
 
 
-def firing(site: SiteResult) -> str:
+def firing(result: PairResult, site: SiteResult) -> str:
     """Whether the same features fire, and on how many rows everything was measured (HTML)."""
+    over = "" if result.unit is None else f" over {result.unit}"
     rows = (
         f"<span class='quiet'>{site.rows_fit:,} rows fitted, {site.rows_test:,} scored, {site.dropped} left out for "
-        "their norm. Intervals: 95 % bootstrap over documents; maps are not refitted.</span>"
+        f"their norm. Intervals: 95 % bootstrap{over}; maps are not refitted.</span>"
     )
     if site.firing is None:
         return rows

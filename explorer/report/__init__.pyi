@@ -4,6 +4,7 @@ from .make import make_report as make_report, sites_csv as sites_csv
 from .outputs import Output as Output
 from .overview import (
     Checked as Checked,
+    Difference as Difference,
     compare as compare,
     folder_names as folder_names,
     read_report as read_report,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.alignment import PairResult, rungs, seams, shown, which_is_what
 from explorer.models import residual_index
-from explorer.number_text import number, signed
+from explorer.number_text import minus, number, signed
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.report import svg as report_svg
-from explorer.report.schema import Report
+from explorer.report.schema import RESTORED, Report
 
 if TYPE_CHECKING:
     pass
@@ -25,13 +27,27 @@ def _render(name: str, **values: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"two": number, "three": lambda value: number(value, 3), "signed": signed}
+    filters: dict[str, Callable[..., str]] = {"two": number, "three": lambda value: number(value, 3)}
+    environment.filters |= filters | {"signed": signed, "minus": minus, "p": _p}
     return environment.get_template(name).render(light=_variables(LIGHT), dark=_variables(DARK), **values)
 
 
 def _variables(palette: Palette) -> str:
     names = {f.name: getattr(palette, f.name) for f in fields(Palette) if f.name != "highlight"}
     return "".join(f"--{name}:{colour};" for name, colour in names.items())
+
+
+def _p(value: float) -> str:
+    """A p-value with three decimals, or that it is smaller than they can say."""
+    return "< 0.001" if value < 0.0005 else number(value, 3)
+
+
+def _when(date: str) -> str:
+    """A date and time as people write it, with the zone; empty where none was recorded."""
+    if not date:
+        return ""
+    d = datetime.fromisoformat(date)
+    return f"{d.day} {d:%B %Y, %H:%M %Z}"
 
 
 def report_html(report: Report, result: PairResult) -> str:
@@ -60,6 +76,8 @@ def report_html(report: Report, result: PairResult) -> str:
         control=result.control,
         embedding=embedding,
         which=which_is_what(result.sites),
+        restored=RESTORED,
+        when=_when(report.date),
         rungs=shown(rungs()),
         seams={"mean": "mean row"} | {seam: m.title for seam, m in shown(seams()).items()},
     )

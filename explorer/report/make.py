@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.alignment import (
     MEANING,
+    READINGS,
     GateNulls,
     Nulls,
     PairResult,
+    Scores,
     SiteResult,
     StitchScores,
     deciding_site,
     decisive,
+    restored,
 )
 from explorer.metrics import Estimate
 from explorer.report.schema import (
+    RESTORED,
     SCHEMA,
     AxisMark,
     Circumstances,
@@ -44,6 +48,7 @@ SCORES = {
     "rotated": ("rotated", "paper"),
     "rotated_faithful": ("rotated", "faithful"),
     "shuffled": ("shuffled", "paper"),
+    "affine": ("affine", "paper"),
 }
 """The dictionary's scores that the format has: arm and reading."""
 FIRED = ("raw", "rotated")
@@ -78,6 +83,8 @@ def make_report(
         command=facts.command,
         versions=facts.versions,
         seconds=facts.seconds,
+        unit=result.unit,
+        date=facts.date,
         meaning=MEANING[result.verdict.verdict],
         decided_by=_decided_by(result, axis),
     )
@@ -131,6 +138,10 @@ def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
         nulls_affine=_largest(s.nulls_affine),
         p=s.ladder.p,
         sae=None if s.dictionary is None else {**under("sae"), "l0": s.dictionary["ceiling"].l0},
+        restored=None if s.dictionary is None else _restored(s.dictionary),
+        sae_faithful=None if s.dictionary is None else under("sae_faithful"),
+        dictionary=s.dictionary_name,
+        rows_test=s.rows_test,
         decoder_cosine=decoder_cosine,
         rotation=Rotation(
             r.frobenius_from_identity,
@@ -144,12 +155,17 @@ def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
         ),
         stitch={way: under(f"stitch.{way}") for way in _ways(s)},
         firing=None if s.firing is None else {arm: s.firing[arm] for arm in FIRED},
-        intervals={name: (e.low, e.high) for name, e in estimates.items()},
+        intervals={name: (e.low, e.high) for name, e in estimates.items() if e.low == e.low},
         verdict=s.verdict.verdict,
         reasons=s.verdict.reasons,
         rho_scale=None if s.rho_scale is None else s.rho_scale.value,
         nulls_scale=None if s.nulls_scale is None else _largest(s.nulls_scale),
     )
+
+
+def _restored(scores: Scores) -> dict[str, dict[str, float | None]]:
+    found = {reading: {arm: restored(scores, arm, reading) for arm in RESTORED} for reading in READINGS}
+    return {r: {arm: None if e is None else e.value for arm, e in by_arm.items()} for r, by_arm in found.items()}
 
 
 def _largest(nulls: Nulls | GateNulls) -> dict[str, float]:
@@ -169,6 +185,8 @@ def _estimates(s: SiteResult) -> dict[str, Estimate | None]:
     found["nulls.token_lookup"] = s.token.lookup
     if s.dictionary is not None:
         found |= {f"sae.{name}": getattr(s.dictionary[arm], reading) for name, (arm, reading) in SCORES.items()}
+        found |= {f"sae_faithful.{arm}": s.dictionary[arm].faithful for arm in ("ceiling", *RESTORED, "shuffled")}
+        found |= {f"restored.{r}.{arm}": restored(s.dictionary, arm, r) for r in READINGS for arm in RESTORED}
     return found | {f"stitch.{way}.{seam}": e for way, scores in _ways(s).items() for seam, e in scores.seams.items()}
 
 

@@ -44,7 +44,15 @@ class OverviewRow:
     reason: str
     """The first reason, or why it could not be assessed."""
     rho: tuple[float | None, ...]
-    """ρ by site."""
+    """EV of R / EV of the affine map, by site."""
+    rho_scale: tuple[float | None, ...] = ()
+    """EV of R with one scale / EV of the affine map, by site: the ρ of the verdict."""
+    restored: tuple[float | None, ...] = ()
+    """How much of the source's dictionary comes back through R, faithful, at the sites that have one."""
+    loss_target: float | None = None
+    """Cross-entropy of the target, nats per token."""
+    top1_agreement: float | None = None
+    """Share of positions where both rank the same token first."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +78,16 @@ class Difference:
     name: str
     """Which, e.g. ev.orthogonal."""
     left: float | str | None
-    """In the first."""
+    """In the first; null where it has none."""
     right: float | str | None
     """In the second."""
-    apart: bool
-    """Whether the intervals do not overlap; where there are none, whether the two differ at all."""
+    apart: bool | None
+    """Whether the intervals do not overlap; of words, whether they differ. Null for numbers without an interval in both
+    reports: nothing says how far they may differ by chance."""
+    left_interval: tuple[float, float] | None = None
+    """95 % bounds of the first."""
+    right_interval: tuple[float, float] | None = None
+    """95 % bounds of the second."""
 
 
 def folder_names(targets: Sequence[str]) -> list[str]:
@@ -102,8 +115,11 @@ def write_overview(out: Path, source: str, found: Sequence[Checked], command: st
 def _row(c: Checked) -> OverviewRow:
     if c.report is None:
         return OverviewRow(c.target, c.folder, "not assessable", c.error or "", ())
-    rho = tuple(site.rho for site in c.report.sites)
-    return OverviewRow(c.target, c.folder, c.report.verdict, c.report.reasons[0], rho)
+    sites, f = c.report.sites, c.report.function
+    rho, scaled = (tuple(getattr(s, name) for s in sites) for name in ("rho", "rho_scale"))
+    restored = tuple(s.restored["faithful"]["rotated"] for s in sites if s.restored is not None)
+    head = (c.target, c.folder, c.report.verdict, c.report.reasons[0])
+    return OverviewRow(*head, rho, scaled, restored, f.loss_target, f.top1_agreement)
 
 
 def read_report(folder: Path) -> Report:
@@ -121,26 +137,42 @@ def read_report(folder: Path) -> Report:
         raise InputError(f"'{path}' is damaged: {error}; make the report again") from error
 
 
+OF_PAIR = ("loss_source", "loss_target", "kl", "top1_agreement")
+"""Numbers of the pair that are compared, beside its verdict."""
+
+
 def compare(left: Report, right: Report) -> list[Difference]:
-    """Every number of the sites that both have, and the pairs' verdicts."""
-    out = [Difference("", "verdict", left.verdict, right.verdict, left.verdict != right.verdict)]
-    for name in ("loss_target", "kl"):
-        one, other = getattr(left.function, name), getattr(right.function, name)
-        out.append(Difference("", name, one, other, one != other))
-    partners = {s.site: s for s in right.sites}
-    for site in left.sites:
-        if (partner := partners.get(site.site)) is None:
-            continue
-        a, b = flat(site), flat(partner)
-        for name, value in a.items():
-            if name in ("site", "reasons") or name.endswith((".low", ".high")):
-                continue
-            apart = value != b.get(name)
-            if name in site.intervals and name in partner.intervals:
-                (low, high), (low2, high2) = site.intervals[name], partner.intervals[name]
-                apart = high < low2 or high2 < low
-            out.append(Difference(site.site, name, value, b.get(name), apart))
+    """The pairs' verdicts, losses and agreement, and every number of the sites that either has."""
+    out = [_difference("", "verdict", left.verdict, right.verdict)]
+    out += [_difference("", n, getattr(left.function, n), getattr(right.function, n)) for n in OF_PAIR]
+    sides = [{s.site: s for s in report.sites} for report in (left, right)]
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        both = [side.get(name) for side in sides]
+        numbers = [{} if s is None else flat(s) for s in both]
+        intervals = [{} if s is None else s.intervals for s in both]
+        for key in dict.fromkeys([*numbers[0], *numbers[1]]):
+            if key not in ("site", "reasons") and not key.endswith((".low", ".high")):
+                ends = (intervals[0].get(key), intervals[1].get(key))
+                out.append(_difference(name, key, numbers[0].get(key), numbers[1].get(key), ends))
     return out
+
+
+_Interval = tuple[float, float] | None
+
+
+def _difference(
+    site: str,
+    name: str,
+    left: float | str | None,
+    right: float | str | None,
+    ends: tuple[_Interval, _Interval] = (None, None),
+) -> Difference:
+    apart: bool | None = None
+    if isinstance(left, str) and isinstance(right, str):
+        apart = left != right
+    elif ends[0] is not None and ends[1] is not None:
+        apart = ends[0][1] < ends[1][0] or ends[1][1] < ends[0][0]
+    return Difference(site, name, left, right, apart, *ends)
 
 
 def overview_html(overview: Overview) -> str:

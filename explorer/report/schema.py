@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explorer.alignment import FunctionResult, Rows, VerdictName
+from explorer.alignment import BootstrapUnit, FunctionResult, Rows, VerdictName
 from explorer.steering import Regime, TransferVerdict
 
 SCHEMA = 1
+RESTORED = ("raw", "translated", "rotated", "affine")
+"""Maps of which the report says how much of the dictionary comes back."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class SiteReport:
     p: float
     """(1 + #{shuffled ≥ orthogonal}) / 20."""
     sae: Mapping[str, float] | None
-    """Paper-style EV of the source's dictionary on the source itself (`ceiling`) and on the target by map;
+    """Paper-style EV of the source's dictionary on the source (`ceiling`) and on the target by map;
     `rotated_faithful` is through R against x_A, `l0` the mean number of active features on the source. Null where no
     dictionary was used."""
     decoder_cosine: float | None
@@ -101,6 +103,16 @@ class SiteReport:
     """One of the verdicts."""
     reasons: tuple[str, ...]
     """Why."""
+    restored: Mapping[str, Mapping[str, float | None]] | None = None
+    """How much of the source's dictionary comes back: (EV − EV of shuffled pairs) / (ceiling − EV of shuffled pairs),
+    by reading (`faithful`, `paper`) and map; null where the ceiling is not above shuffled pairs, and as a whole where
+    no dictionary was used."""
+    sae_faithful: Mapping[str, float] | None = None
+    """Faithful EV of the source's dictionary, against x_A, on the source (`ceiling`) and on the target by map."""
+    dictionary: str | None = None
+    """Which dictionary that is: kind, size, and the first digits of a hash of its weights."""
+    rows_test: int | None = None
+    """Rows of this site on which everything was scored."""
     rho_scale: float | None = None
     """EV of R with one scale / EV affine: the ρ of the verdict."""
     nulls_scale: Mapping[str, float] | None = None
@@ -203,6 +215,10 @@ class Report:
     """Libraries."""
     seconds: float
     """How long the check took."""
+    unit: BootstrapUnit | None = None
+    """What the intervals are drawn over."""
+    date: str = ""
+    """When the report was written: ISO 8601, with the zone."""
     meaning: str = ""
     """What the verdict says, and what it does not, in one sentence."""
     decided_by: DecidingNumber | None = None
@@ -231,3 +247,5 @@ class Circumstances:
     """Libraries."""
     seconds: float
     """Time taken."""
+    date: str = ""
+    """When the report is written: ISO 8601, with the zone."""

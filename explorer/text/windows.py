@@ -69,6 +69,8 @@ class Chunks:
     """Position in its document of each window's first token; −1 where a token stands before the document."""
     first: Int[Tensor, " n"]
     """Position in each window of the first token that is its own: what stands before it is left context."""
+    in_blocks: bool = False
+    """Whether `document` numbers blocks of 1,024 tokens, which take the documents' place where these are few."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -110,7 +112,10 @@ class Chunks:
         return self[self.valid.sum(1).argsort(stable=True)]
 
     def __getitem__(self, rows: slice | Int[Tensor, " m"]) -> Chunks:
-        return Chunks(self.ids[rows], self.valid[rows], self.document[rows], self.offset[rows], self.first[rows])
+        ids, valid, document, offset, first = (
+            t[rows] for t in (self.ids, self.valid, self.document, self.offset, self.first)
+        )
+        return Chunks(ids, valid, document, offset, first, self.in_blocks)
 
     def split(self, name: Split) -> Chunks:
         """The windows of one split (fit, validation or test; 60/20/20 by document)."""
@@ -153,7 +158,7 @@ def read_windows(
     document, offset, first = (torch.tensor([p[i] for p in pieces]) for i in range(3))
     if reading.blocks:
         document = document * MOST_BLOCKS + (offset + first) // BLOCK
-    return Chunks(torch.from_numpy(out), torch.from_numpy(valid), document, offset, first)
+    return Chunks(torch.from_numpy(out), torch.from_numpy(valid), document, offset, first, reading.blocks)
 
 
 def _windows(length: int, before: int, reading: TextReading) -> Iterator[tuple[int, int]]:

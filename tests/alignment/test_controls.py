@@ -17,7 +17,7 @@ from explorer.alignment.fresh_models import fresh_model, related, untrained_targ
 from explorer.alignment.moments import Moments
 from explorer.alignment.orthogonal import haar, orthogonal_factor
 from explorer.alignment.pair import Pair, bootstrap_units, measure_pair
-from explorer.alignment.results import Verdict
+from explorer.alignment.results import BootstrapUnit, Verdict
 from explorer.alignment.twin import make_twin
 from explorer.cache import Cache
 from explorer.errors import InputError
@@ -256,11 +256,11 @@ def test_stitching_equals_a_forward_pass_with_rows_replaced(
     index = 1
     site, fitted = a.sites[index], pair.maps[a.sites[index].name]
     text = replace(CHUNKS, ids=CHUNKS.ids % 60 + 1)
-    test, count = bootstrap_units(text.split("test"))
+    test, unit = bootstrap_units(text.split("test"))
     found = pair.result.sites[index].stitch
     assert found is not None
     monkeypatch.setattr(stitch, "TOKENS", 200)
-    sample = stitch.Stitcher(a, b, text.split("fit"), test, count, stitch.NormLimits()).sample
+    sample = stitch.Stitcher(a, b, text.split("fit"), test, unit.count, stitch.NormLimits()).sample
     assert found.tokens == int(sample.predicted.sum())
 
     def loss(receiver: LanguageModel, rows: torch.Tensor | None) -> float:
@@ -313,11 +313,17 @@ def test_the_unigram_model_leaves_good_and_turings_share_to_unseen_tokens() -> N
 
 
 def test_the_bootstrap_draws_documents_blocks_or_groups() -> None:
-    few, count = bootstrap_units(tiny.chunks(4, per_document=30, context=64))
-    assert count == -(-120 * 64 // 1024), "fewer than ten documents: blocks of 1,024 tokens"
+    few, unit = bootstrap_units(tiny.chunks(4, per_document=30, context=64))
+    assert unit == BootstrapUnit("blocks of 1,024 tokens", -(-120 * 64 // 1024)), "fewer than ten documents"
     assert few.document.diff().ge(0).all()
-    some, count = bootstrap_units(tiny.chunks(40))
-    assert (count, len(some.document.unique())) == (40, 40)
-    many, count = bootstrap_units(tiny.chunks(1000))
-    assert (count, len(many.document.unique())) == (400, 400)
+    some, unit = bootstrap_units(tiny.chunks(40))
+    assert (unit, len(some.document.unique())) == (BootstrapUnit("documents", 40), 40)
+    many, unit = bootstrap_units(tiny.chunks(1000))
+    assert (unit, len(many.document.unique())) == (BootstrapUnit("groups of neighbouring documents", 400), 400)
     assert set(many.document.diff().tolist()) == {0, 1}
+    cut = [replace(tiny.chunks(n), in_blocks=True)[slice(0, 2 * n)] for n in (40, 1000)]
+    kinds = [str(bootstrap_units(text)[1]) for text in cut]
+    assert kinds == [
+        "40 blocks of 1,024 tokens of the test text",
+        "400 groups of neighbouring blocks of 1,024 tokens of the test text",
+    ]

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from transformers import AutoTokenizer
 from explorer.alignment.results import VERDICTS
 from explorer.cli import command_line as cli
 from explorer.models.language_model import LanguageModel
-from explorer.number_text import number as written
+from explorer.number_text import minus, number as written
 from explorer.sae import fit as sae_fit
 from explorer.study.library import open_study
 from explorer.study.recordings import read_recording
@@ -89,7 +90,16 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
         }
         assert set(site["nulls"]) == {"shuffled", "untrained", "haar", "pca_signs", "token_lookup"}
         assert set(site["nulls_affine"]) == set(site["nulls_scale"]) == {"shuffled", "untrained"}
-        assert set(site["sae"]) == {*("ceiling", "raw", "translated", "rotated", "rotated_faithful", "shuffled"), "l0"}
+        arms = {"raw", "translated", "rotated", "affine"}
+        assert set(site["sae"]) == {*("ceiling", "rotated_faithful", "shuffled", "l0"), *arms}
+        assert set(site["sae_faithful"]) == {"ceiling", "shuffled", *arms}
+        assert set(site["restored"]) == {"faithful", "paper"}
+        for reading, evs in (("faithful", site["sae_faithful"]), ("paper", site["sae"])):
+            assert set(site["restored"][reading]) == arms
+            for arm, back in site["restored"][reading].items():
+                room = evs["ceiling"] - evs["shuffled"]
+                assert back is None or back == pytest.approx((evs[arm] - evs["shuffled"]) / room)
+        assert site["dictionary"].startswith("TopK of 96 features, k = 6, ") and site["rows_test"] > 100
         assert set(site["rotation"]) == {
             *("frobenius_from_identity", "sqrt_2d", "det", "identified_rank"),
             *("identity_share", "haar_p", "ks_p_paper", "scale"),
@@ -117,24 +127,42 @@ def test_html_json_and_csv_agree(checked: Path) -> None:
     rows = list(csv.DictReader((checked / "sites.csv").open()))
     html = (checked / "report.html").read_text()
     assert len(rows) == len(report["sites"])
+    intervals: dict[str, Any] = {}
     body = re.sub(r"<[^>]+>", " ", html.split("<h2>Site by site</h2>")[1])
     for row, site in zip(rows, report["sites"], strict=True):
-        intervals = site.pop("intervals")
+        bounds = site.pop("intervals")
+        intervals[site["site"]] = {
+            (reading, arm): bounds.get(f"restored.{reading}.{arm}", ())
+            for reading, by_arm in site["restored"].items()
+            for arm in by_arm
+        }
         for name, value in numbers(site).items():
             if isinstance(value, float | int):
                 assert float(row[name]) == value, name
             elif value is None:
                 assert row[name] == ""
-        for name, (low, high) in intervals.items():
+        for name, (low, high) in bounds.items():
             assert (float(row[f"{name}.low"]), float(row[f"{name}.high"])) == (low, high)
         shown = [site["ev"]["orthogonal"], site["ev"]["affine"], site["sae"]["rotated"], site["nulls"]["token_lookup"]]
         shown += [site["ev"]["orthogonal_scale"], site["rho_scale"], max(site["nulls_scale"].values())]
         shown += [site["stitch"]["target_to_source"]["orthogonal_scale"], site["rotation"]["frobenius_from_identity"]]
         for value in shown:
             assert written(value) in body
-    for text in (report["verdict"].capitalize(), report["meaning"], *report["reasons"], report["next"]):
+    for text in (report["verdict"].capitalize(), report["meaning"], *map(minus, report["reasons"]), report["next"]):
         assert text in html.replace("&#39;", "'").replace("&gt;", ">").replace("&lt;", "<")
     assert report["models"]["target"]["sha256"] in html
+    unit, made = report["unit"], datetime.fromisoformat(report["date"])
+    assert f"a bootstrap over {unit['count']:,} {unit['kind']} of the test text" in html
+    assert f"{made.day} {made:%B %Y, %H:%M}" in html and abs((datetime.now(UTC) - made).total_seconds()) < 3600
+    for site in report["sites"]:
+        for reading, evs in (("faithful", site["sae_faithful"]), ("paper", site["sae"])):
+            for arm, back in site["restored"][reading].items():
+                ends = intervals[site["site"]][reading, arm]
+                told = [*(written(v) for v in (back, *ends)), f"EV {written(evs[arm])}"]
+                assert all(text in body for text in told), (reading, arm)
+        assert site["dictionary"] in html and f"{site['rows_test']:,} test rows" in html
+    figures = re.findall(r"<svg.*?</svg>", html)
+    assert len(figures) == 8 and all(f.count('class="axis"') == 2 for f in figures[1:]), "titles on both axes"
     # Self-contained: nothing is fetched.
     assert not re.findall(r'(?:src|href)="(?!#)|url\(|@import|<script', html)
 
@@ -363,6 +391,11 @@ def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys:
     same = json.loads(capsys.readouterr().out)["differences"]
     assert len(same) > 30
     assert not any(d["apart"] for d in same)
+    by_name = {(d["site"], d["name"]): d for d in same}
+    assert all(("", name) in by_name for name in ("verdict", "loss_source", "loss_target", "kl", "top1_agreement"))
+    assert by_name["", "kl"]["apart"] is None, "without an interval nothing is judged"
+    ev = by_name["blocks.1.hook_resid_pre", "ev.affine"]
+    assert ev["apart"] is False and ev["left_interval"] == ev["right_interval"]
     assert cli.main(["compare", str(out / "b"), str(out)]) == 2
 
 

@@ -266,7 +266,7 @@ HELP = r"""
 a rotation, a rotation with one scale, an affine map. Controls are fitted in the same way to pairs that do not belong together (19 shuffled pairings) and to three untrained copies of B, from seeds with which neither model began. A site where these controls explain most of the rows themselves is not assessable.
 
 **The verdict** is the first rule that holds, from *not aligned* to *inconclusive*; the pair is called what its least favourable site is called. Its sentence quotes one number, R with one scale at that site, and the largest
-of its nulls; below it stand a twin, a sister and an untrained target where there are any. ρ is the share of what an affine map explains that R with one scale explains as well. *CE recovered* runs one model up to the site and the other from there: 1 is as good as the model itself, 0 as bad as no context at all. Intervals are 95 % over documents; maps are not refitted.
+of its nulls; below it stand a twin, a sister and an untrained target where there are any. ρ is the share of what an affine map explains that R with one scale explains as well. *CE recovered* runs one model up to the site and the other from there: 1 is as good as the model itself, 0 as bad as no context at all. Intervals are 95 % of a bootstrap over documents of the test text, or over blocks of 1,024 tokens where these are few; maps are not refitted.
 
 **What to expect.** Two independent seeds of a small model are usually *partly rotation*: single features and vectors transfer, others do not. A model against its own rotated twin is *rotation-equivalent*.
 

@@ -46,7 +46,7 @@ def _answer(view: View, draw: Callable[[], go.Figure] | None, key: str, alt: str
 def _which_map(view: View) -> None:
     here = view.site_result
     alt = f"How well each map predicts {view.source}'s rows from {view.target}'s, the token lookup and the controls."
-    facts = [*rotation_sentences.maps(here), sentences.firing(here)]
+    facts = [*rotation_sentences.maps(here), sentences.firing(view.pair, here)]
     _answer(view, lambda: figures.ladder(here, view.palette), "ladder", alt, facts)
     refit(view)
 
