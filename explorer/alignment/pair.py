@@ -137,7 +137,7 @@ def measure_pair(
         s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), unit.count, source.d_model) for s in sites
     }
     _score(source, target, test, scorers, limits, report)
-    stitcher = Stitcher(source, target, chunks.split("fit"), test, unit, limits) if controls else None
+    stitcher = Stitcher(source, target, chunks.split("fit"), test, unit.count, limits) if controls else None
     results = [_judged(site, scorers[site], stitcher, controls, report, tell) for site in sites]
     result = PairResult(
         source=source.name,
