@@ -235,18 +235,6 @@ def repeated_classes(house: House) -> dict[str, list[str]]:
     return {name: modules for name, modules in where.items() if len(modules) > 1}
 
 
-def run_networks(house: House) -> list[str]:
-    """Modules outside `models` that take a shared model's network to run it: only there its lock is held."""
-    return [
-        f"{module} runs a network"
-        for module, tree in house.trees.items()
-        if room_of(module) != "models"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func).endswith((".network", ".network.forward", ".network.generate"))
-    ]
-
-
 @pytest.fixture(scope="module")
 def house() -> House:
     return House(PROJECT)
@@ -289,10 +277,6 @@ def test_no_class_name_twice(house: House) -> None:
     assert repeated_classes(house) == {}
 
 
-def test_networks_run_where_their_lock_is(house: House) -> None:
-    assert run_networks(house) == []
-
-
 def test_figures_and_captions_load_no_model_library(house: House) -> None:
     modules = [name for name in house.files if inside(name, "explorer.presentation")]
     code = f"import sys\nfor name in {modules}:\n    __import__(name)\nprint('transformers' in sys.modules)"
@@ -319,7 +303,7 @@ def test_each_rule_can_fail(tmp_path: Path) -> None:
         "explorer/ui/__init__.pyi": "from .bar import shown as shown\n",
         "explorer/ui/bar.py": "import streamlit as st\nimport pages.rotation\nfrom explorer import app, models\n",
         "explorer/training/__init__.py": "",
-        "explorer/training/recipe.py": "def run(model):\n    return model.network(1)\n",
+        "explorer/training/recipe.py": "",
         "pages/rotation.py": "import streamlit as st\nimport explorer.training.recipe\n" + "\n" * PAGE_LINES,
         "explorer/text/__init__.py": "",
         "explorer/text/words.py": "from explorer.study import store\n"
@@ -360,5 +344,4 @@ def test_each_rule_can_fail(tmp_path: Path) -> None:
         "explorer.text.words.long has 61 lines, over 60",
         "pages.rotation has 62 lines, over 60",
     ]
-    assert run_networks(planted_house) == ["explorer.training.recipe runs a network"]
     assert repeated_classes(planted_house) == {"Site": ["explorer.models.sites", "explorer.study.store"]}

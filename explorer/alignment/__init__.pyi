@@ -31,6 +31,7 @@ from .map_registry import (
     MAPS as MAPS,
     FitMoments as FitMoments,
     arms as arms,
+    colour_of as colour_of,
     rungs as rungs,
     seams as seams,
     shown as shown,

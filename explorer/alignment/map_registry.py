@@ -153,6 +153,11 @@ def arms() -> tuple[str, ...]:
     return tuple(entry.name for entry in MAPS.values() if entry.is_arm)
 
 
+def colour_of(name: str) -> str:
+    """The colour of a map, a field of `Palette`; of what is no map (a model, the ceiling) its own name."""
+    return MAPS[name].colour if name in MAPS else name
+
+
 def seams() -> dict[str, MapEntry]:
     """The maps through which models are stitched, by their names in the scores; the controls first."""
     found = sorted((entry for entry in MAPS.values() if entry.is_stitched), key=lambda entry: not entry.is_control)

@@ -146,7 +146,7 @@ def exemplar(table: pd.DataFrame) -> int:
     return int(table["worth"].idxmax())
 
 
-def null_share(table: pd.DataFrame, value: float, measure: str = "r") -> float:
+def null_share(table: pd.DataFrame, value: float | np.floating, measure: str = "r") -> float:
     """Share of the features whose firing r (or cosine) under a shuffled R is below a value; NaN without any."""
     null = table[f"{measure}_shuffled"].dropna()
     return float((null < value).mean()) if len(null) and value == value else float("nan")

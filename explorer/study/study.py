@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from explorer.alignment import PairResult, decode_result
+from explorer.alignment import MAPS, PairResult, arms, decode_result
 from explorer.errors import InputError
 from explorer.files import read_json
 from explorer.models import Site, all_sites, parse_site
@@ -160,6 +160,14 @@ class Study:
         if site.name not in found:
             raise InputError(f"{site.name} is not measured for {source} → {target}: there are {', '.join(found)}")
         return found[site.name]
+
+    def arms(self, source: str, target: str) -> tuple[str, ...]:
+        """The maps of the switch that a pair was measured under: a study may be older than a map."""
+        from safetensors import safe_open
+
+        with safe_open(self.pair_path(source, target) / "maps.safetensors", "np") as tensors:
+            stored = {key.rpartition(".")[2] for key in tensors.keys()}  # noqa: SIM118 (no mapping)
+        return tuple(arm for arm in arms() if MAPS[arm].is_drawn or MAPS[arm].tensor in stored)
 
     def clouds(self, source: str, target: str) -> dict[str, tuple[NDArray[np.float16], NDArray[np.float16]]]:
         """The clouds of a measured pair as NumPy arrays, without loading torch: (source, target) by site name."""

@@ -96,6 +96,12 @@ def maps(where: str, source: str, target: str) -> dict[str, SiteMaps]:
     return study(where).maps(source, target)
 
 
+@of_study(64)
+def arms(where: str, source: str, target: str) -> tuple[str, ...]:
+    """The maps of the switch that a pair was measured under."""
+    return study(where).arms(source, target)
+
+
 @of_study(16)
 def responses(where: str, source: str, target: str) -> list[DoseResponse]:
     """The dose–responses of a measured pair; read only."""

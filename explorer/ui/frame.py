@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from explorer.alignment import PairResult, SiteResult, arms
+from explorer.alignment import PairResult, SiteResult
 from explorer.models import Site
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.study import Study, own_names, shipped_studies
@@ -76,8 +76,9 @@ def draw_frame() -> View:
         # Options are plain words: a format_func would put its words, not the options, into the link.
         labels = [site.label for site in study.sites]
         site = _select("site", "Site", labels, len(labels) // 2, 122)
+        maps = cache.arms(where, source, target)
         arm = st.segmented_control(
-            "Map: how B is read", arms(), default="rotated", required=True, key="map", wrap=False, **KEPT
+            "Map: how B is read", maps, default="rotated", required=True, key="map", wrap=False, **KEPT
         )
     return View(where, study, source, target, study.site(site), arm or "rotated", current_palette())
 

@@ -23,9 +23,12 @@ from explorer.alignment.pair import Pair, measure_pair
 from explorer.alignment.result_json import decode_result, encode_result
 from explorer.cache import Cache
 from explorer.errors import InputError
+from explorer.features import feature_table
 from explorer.models.hooks import residuals
 from explorer.palette import LIGHT
+from explorer.presentation.features import captions as feature_sentences
 from explorer.presentation.rotation import sites as figures
+from explorer.presentation.steering.captions import lane_titles
 from explorer.report import html as report_html
 from explorer.report.make import make_report, sites_csv
 from explorer.report.schema import Circumstances, ModelFacts, Models
@@ -164,3 +167,16 @@ def test_the_arms_of_steering_are_the_switchs_maps_and_two_more() -> None:
     contract = "native raw rotated affine shuffled random none"
     assert list(arms.ARMS) == contract.split(), "scripts pass these to --arm"
     assert set(arms.COMPARED) | set(arms.RECORDED) <= set(arms.ARMS)
+
+
+def test_studies_that_are_older_than_an_arm_do_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, pair = open_study("tales"), ("seed0", "seed1")
+    table = feature_table.atlas(study.features("seed0"), study.correspondence(*pair), study.sites[2])
+    before = study.arms(*pair), feature_sentences.readings(table, 7), lane_titles("A", "B")
+    assert before[0] == map_registry.arms()
+    new = replace(DIAGONAL, is_arm=True, short="through diag(s)", tensor="diagonal")
+    monkeypatch.setitem(MAPS, "diagonal", new)
+    assert map_registry.arms() == (*before[0], "diagonal")
+    assert (study.arms(*pair), feature_sentences.readings(table, 7)) == before[:2]
+    assert lane_titles("A", "B") == before[2] | {"diagonal": ("B + diagonal", "A’s v, through diag(s)")}
+    assert LIGHT.arm(map_registry.colour_of("diagonal")) == LIGHT.translated

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WAIT = 60.0
 SITE = Site(1, 3)
 RUN_THE_NETWORK = ("explorer/models/language_model.py", "explorer/models/hooks.py")
-READ = ("config", "parameters")
+READ = ("config", "parameters", "named_parameters")
 """What other modules may read of a model's network."""
 
 

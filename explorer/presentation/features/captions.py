@@ -153,7 +153,7 @@ def readings(table: pd.DataFrame, feature: int) -> list[tuple[str, ...]]:
     out: list[tuple[str, ...]] = [
         ("source", "", "", "", "", number(row["f1"]) if labels else "", small_percent(row["density"]))
     ]
-    for arm in arms():
+    for arm in (arm for arm in arms() if f"r_{arm}" in table):
         r, cosine = row[f"r_{arm}"], row.get(f"cosine_{arm}")
         above = [_above(null_share(table, r)), "" if cosine is None else _above(null_share(table, cosine, "cosine"))]
         # A detector that is silent in the target detects nothing there; that is no F1 of 0.

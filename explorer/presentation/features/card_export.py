@@ -52,7 +52,7 @@ def card_json(
         known = {c: float(row[c]) for c in columns if c in table}
         return {c: v if v == v else None for c, v in known.items()}
 
-    maps = {a: numbers([f"r_{a}", f"cosine_{a}", f"f1_{a}", f"density_{a}"]) for a in arms()}
+    maps = {a: numbers([f"r_{a}", f"cosine_{a}", f"f1_{a}", f"density_{a}"]) for a in arms() if f"r_{a}" in table}
     data = {
         "schema": SCHEMA,
         "study": study,

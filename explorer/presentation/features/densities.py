@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Int
 
+from explorer.alignment import colour_of
 from explorer.palette import DASHES, Palette
 from explorer.presentation.plots import base_layout
 
@@ -38,7 +39,7 @@ def densities(
                 line={
                     "shape": "hvh",
                     "width": 2.5,
-                    "color": palette.arm(name),
+                    "color": palette.arm(colour_of(name)),
                     "dash": "solid" if name == "source" else DASHES.get(name, "dot"),
                 },
                 marker={"size": 5, "symbol": "circle" if name == "source" else "diamond"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from explorer.alignment import colour_of
 from explorer.features import CLEAR
 from explorer.palette import LIGHT, Palette, mixed
 from explorer.presentation.features.captions import tokens
@@ -37,7 +38,8 @@ HUES = ("source", "raw", "rotated", "native", "translated", "affine")
 def ramp(palette: Palette, arm: str) -> list[list[object]]:
     """From nearly the background at 0 to the map's own colour, stronger, at 1: one hue, its lightness tells."""
     low = "#DCE3E8" if palette == LIGHT else "#343E47"
-    return [[0.0, low], [0.55, palette.arm(arm)], [1.0, mixed(palette.arm(arm), palette.ink, 0.45)]]
+    hue = palette.arm(colour_of(arm))
+    return [[0.0, low], [0.55, hue], [1.0, mixed(hue, palette.ink, 0.45)]]
 
 
 def look(table: pd.DataFrame, by: str, side: str, arm: str, palette: Palette) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from explorer.alignment import MAPS, arms
 from explorer.number_text import number, signed
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
     """Title and one-line description of every lane, by its key."""
-    return {
+    return {arm: (f"{target} + {arm}", f"{source}’s v, {MAPS[arm].short}") for arm in arms()} | {
         "source": (source, "A, left alone"),
         "source+v": (f"{source} + v", "A, with its own v"),
         "none": (target, "B, left alone"),

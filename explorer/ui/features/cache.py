@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.alignment import arms
 from explorer.study import READINGS, read_optional
 from explorer.ui import cache
 
@@ -38,7 +37,7 @@ def atlas(where: str, source: str, target: str, site_index: int) -> pd.DataFrame
     if known is None or not (known["site"] == site_index).any():
         return pd.DataFrame()
     path = study.pair_path(source, target) / READINGS
-    f1 = [f"f1_{arm}" for arm in arms()]
+    f1 = [f"f1_{arm}" for arm in cache.arms(where, source, target)]
     readings = read_optional(path, site, ["site", "feature", *f1])
     return atlas.atlas(known, cache.correspondence(where, source, target), site, readings)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.alignment import MAPS
+from explorer.alignment import MAPS, colour_of
 from explorer.errors import InputError
 from explorer.features import MAX_CHARACTERS
 from explorer.number_text import number
@@ -99,7 +99,7 @@ def _draw_token(firing: TextFiring, table: pd.DataFrame, view: View) -> None:
             "feature": st.column_config.NumberColumn("#", width=50, format="%d"),
             view.source: bar(width=110, format="%.2f", min_value=0, max_value=top, color=view.palette.source),
             f"{view.target} {view.arm}": bar(
-                width=110, format="%.2f", min_value=0, max_value=top, color=view.palette.arm(view.arm)
+                width=110, format="%.2f", min_value=0, max_value=top, color=view.palette.arm(colour_of(view.arm))
             ),
             f"r {view.arm}": st.column_config.NumberColumn(format="%.2f", width=80),
         },

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from explorer.alignment import arms
+from explorer.alignment import arms, colour_of
 from explorer.features import feature_table as atlas
 from explorer.presentation.features import captions as feature_sentences
 from explorer.ui.features import cache as feature_cache, filters as feature_filters
@@ -91,7 +91,7 @@ def draw_table(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View
         selection_mode="single-row",
         height=500,
         row_height=30,
-        column_config=_columns(view.arm, view.palette.arm(view.arm)),
+        column_config=_columns(view.arm, view.palette.arm(colour_of(view.arm))),
         placeholder="n/a",
         alt="Features of the source with what they fire on, label, firing correlations, cosines and partners.",
     )

@@ -8,6 +8,7 @@ from html import escape
 
 import streamlit as st
 
+from explorer.alignment import colour_of
 from explorer.palette import Palette
 from explorer.presentation.steering import captions as sentences
 from explorer.steering import PLAIN, STEERED, Piece, Snapshot
@@ -45,7 +46,7 @@ def _lane(
     special: frozenset[str],
 ) -> str:
     title, what = titles[key]
-    colour = palette.source if key in (PLAIN, STEERED) else palette.arm(key)
+    colour = palette.source if key in (PLAIN, STEERED) else palette.arm(colour_of(key))
     text, under = "", ""
     if snapshot is not None and key in snapshot.texts:
         pieces = snapshot.pieces.get(key, ())
