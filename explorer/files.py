@@ -28,6 +28,11 @@ PARTIAL = ".partial"
 """How the name of what is not finished ends."""
 
 
+def user_path(given: str | Path) -> Path:
+    """A path as a person wrote it, with ~ for a home folder; ~ of somebody unknown stays, and leads nowhere."""
+    return Path(os.path.expanduser(given))
+
+
 @contextmanager
 def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
     """A path to write a file or a folder to; it becomes `path`, or is removed if the block raises.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer.number_text import number
@@ -24,10 +23,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the comparison; 0 if the verdicts agree, 1 if not."""
-    from explorer.files import encode
+    from explorer.files import encode, user_path
     from explorer.report import compare, read_report
 
-    left, right = (read_report(Path(p).expanduser()) for p in (options.left, options.right))
+    left, right = (read_report(user_path(p)) for p in (options.left, options.right))
     found = compare(left, right)
     if options.json:
         sys.stdout.buffer.write(encode({"left": options.left, "right": options.right, "differences": found}))

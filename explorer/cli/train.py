@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explorer import MAX_SEED
 from explorer.cli.output import output_folder
 from explorer.errors import InputError
 from explorer.models import choose_device
@@ -178,6 +179,6 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         seeds = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError as error:
         raise InputError(f"--seeds '{text}': give whole numbers separated by commas, e.g. 0,1") from error
-    if not seeds or min(seeds) < 0:
-        raise InputError(f"--seeds '{text}': seeds are 0 or more")
+    if min(seeds) < 0 or max(seeds) > MAX_SEED:
+        raise InputError(f"--seeds '{text}': seeds are 0 or more, at most {MAX_SEED}")
     return seeds

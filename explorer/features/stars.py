@@ -60,7 +60,7 @@ def import_stars(data: bytes) -> tuple[Star, ...]:
     """The stars of an exported list. Raises InputError for anything else."""
     try:
         found = msgspec.json.decode(data, type=StarList)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(
             f"this is no list of starred features ({error}): give a file that 'Export' on this page wrote"
         ) from error

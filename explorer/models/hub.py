@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from explorer.errors import InputError
+from explorer.files import user_path
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ def model_folder(source: str | Path, revision: str | None = None) -> Path:
 
     Raises InputError for what is neither, for a hub that cannot be reached, and for models without safetensors.
     """
-    folder = Path(source).expanduser()
+    folder = user_path(source)
     if folder.exists():
         if revision is not None:
             raise InputError(f"'{source}' is a folder and has no revision '{revision}': revisions belong to hub ids")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from explorer.files import user_path
 from explorer.models.hub import HUB_ID, read_config
 from explorer.models.polypythias import VOCABULARY, known_size
 
@@ -34,7 +35,7 @@ class ModelShape:
 
 def read_shape(place: str, revision: str | None = None) -> ModelShape | None:
     """The shape of a folder's or hub model; None where it cannot be known without asking the hub."""
-    folder = Path(place).expanduser()
+    folder = user_path(place)
     if folder.is_dir():
         return shape_of(read_config(folder / "config.json") or {})
     if not HUB_ID.fullmatch(place):

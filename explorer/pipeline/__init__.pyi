@@ -2,7 +2,6 @@ from . import estimate as estimate
 from .check_form import (
     LEAST_TOKENS as LEAST_TOKENS,
     MAX_LENGTH as MAX_LENGTH,
-    MAX_SEED as MAX_SEED,
     MOST_CONTEXT as MOST_CONTEXT,
     MOST_TOKENS as MOST_TOKENS,
     CheckRequest as CheckRequest,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from explorer import MAX_SEED
 from explorer.errors import InputError
 from explorer.models import HUB_ID, Begin, ModelShape, check_folder, parse_sites, read_shape
 from explorer.pipeline.allowed_paths import allowed_path
@@ -15,7 +16,6 @@ from explorer.text import LINES, PARQUET, TEXT
 
 LEAST_TOKENS, MOST_TOKENS = 2_000, 10_000_000
 MOST_CONTEXT = 4096
-MAX_SEED = 2**31 - 1
 MAX_LENGTH = 500
 """Characters of a field."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from explorer import MAX_SEED
 from explorer.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,3 +64,5 @@ class CheckOptions:
             raise InputError(f"--tokens {self.tokens}: give at least 1")
         if self.context is not None and self.context < LEAST_CONTEXT:
             raise InputError(f"--context {self.context}: give at least {LEAST_CONTEXT} tokens, or auto")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"--seed {self.seed}: give 0 to {MAX_SEED}")

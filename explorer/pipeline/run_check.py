@@ -18,7 +18,7 @@ import msgspec
 from explorer import cache as cache_module
 from explorer.alignment import PairResult
 from explorer.errors import InputError
-from explorer.files import encode, replacing, write_json, write_tensors
+from explorer.files import encode, replacing, user_path, write_json, write_tensors
 from explorer.models import Site, parse_sites
 from explorer.pipeline.check_dictionaries import dictionary_entries
 from explorer.pipeline.check_inputs import agree_on_reading, check_assessable, model_entries, text_entry
@@ -247,8 +247,8 @@ class _Work:
 
 def _fingerprint(path: str | None) -> Mapping[str, Any] | str | None:
     """A file or folder by content as far as it is cheap: name, size and time of change."""
-    if path in (None, "train", "none") or not Path(path).expanduser().exists():
+    if path in (None, "train", "none") or not user_path(path).exists():
         return path
-    root = Path(path).expanduser().resolve()
+    root = user_path(path).resolve()
     files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
     return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in files}

@@ -133,7 +133,7 @@ def read_report(folder: Path) -> Report:
         return msgspec.json.decode(raw, type=Report)
     except OSError as error:
         raise InputError(f"'{folder}' holds no report.json: give a folder that `check` has written") from error
-    except (ValueError, AttributeError, msgspec.ValidationError) as error:
+    except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
         raise InputError(f"'{path}' is damaged: {error}; make the report again") from error
 
 

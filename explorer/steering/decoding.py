@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from explorer import MAX_SEED
 from explorer.errors import InputError
 from explorer.models import LanguageModel, Site, edit_residual
 
@@ -59,6 +60,8 @@ class Sampling:
             raise InputError(f"top-p {self.top_p} is outside 0 … 1 (1 draws from every token)")
         if not 1 <= self.new_tokens <= MAX_NEW_TOKENS:
             raise InputError(f"{self.new_tokens} new tokens are outside 1 … {MAX_NEW_TOKENS}")
+        if abs(self.seed) > MAX_SEED:
+            raise InputError(f"seed {self.seed} is outside −{MAX_SEED} … {MAX_SEED}")
 
 
 class Batch:

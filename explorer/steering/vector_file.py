@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.errors import InputError
+from explorer.files import user_path
 from explorer.steering.vectors import unit
 
 SUFFIXES = (".npy", ".safetensors", ".gguf")
@@ -55,7 +56,7 @@ def read_vector(data: bytes, name: str, width: int, site: int | None = None) -> 
 
 def load_vector(path: str | Path, width: int, site: int | None = None) -> Float[Tensor, " d"]:
     """The unit vector in a file; see `read_vector`."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     try:
         return read_vector(path.read_bytes(), path.name, width, site)
     except OSError as error:

@@ -171,7 +171,7 @@ def check_study(folder: Path) -> None:
                     tensors.keys()
             elif path.suffix == ".json":
                 msgspec.json.decode(path.read_bytes())
-        except (SafetensorError, msgspec.DecodeError, OSError) as error:
+        except (SafetensorError, msgspec.DecodeError, OSError, RecursionError) as error:
             raise InputError(f"'{path.name}' in the archive is damaged ({error}): export the study again") from error
     _check_weights(study.folder, file)
 

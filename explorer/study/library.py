@@ -18,7 +18,7 @@ import msgspec
 from explorer import PROJECT
 from explorer.cache import cache_folder
 from explorer.errors import InputError
-from explorer.files import write_json
+from explorer.files import user_path, write_json
 from explorer.study.schema import SCHEMA, StudyFile
 from explorer.study.study import Study
 from explorer.text import CORPORA, DEFAULT
@@ -65,13 +65,13 @@ def open_study(where: str | Path) -> Study:
         if schema != SCHEMA:
             raise InputError(f"study '{where}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
         return Study(folder.resolve(), msgspec.json.decode(raw, type=StudyFile))
-    except (msgspec.DecodeError, AttributeError, OSError) as error:
+    except (msgspec.DecodeError, AttributeError, OSError, RecursionError) as error:
         raise InputError(f"'{path}' is damaged: {error}") from error
 
 
 def study_folder(where: str | Path) -> Path:
     """The folder that a study's name or folder stands for; the path itself where there is no study."""
-    places = (Path(where).expanduser(), SHIPPED / str(where), studies_folder() / str(where) / "study")
+    places = (user_path(where), SHIPPED / str(where), studies_folder() / str(where) / "study")
     return next((place for place in places if (place / "study.json").is_file()), places[0])
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from explorer.errors import InputError
+from explorer.files import user_path
 from explorer.models import check_characters
 from explorer.text.corpora import DEFAULT
 from explorer.text.remote import open_on_hub
@@ -48,7 +49,7 @@ def read_text(where: str | None, tokens: int) -> TextSource:
     if where is None:
         documents, whole = _limited(DEFAULT.held_out(), budget)
         return TextSource(DEFAULT.kind, DEFAULT.title, documents, whole)
-    path = Path(where).expanduser()
+    path = user_path(where)
     reader = {
         **dict.fromkeys((*TEXT, ""), _split),
         **dict.fromkeys(LINES, _lines),
@@ -59,8 +60,11 @@ def read_text(where: str | None, tokens: int) -> TextSource:
         raise InputError(
             f"the text '{where}' is of no kind that is read: give {allowed}, or hf://… with such an ending"
         )
-    with closing(_opened(where, path)) as file:
-        documents, whole = _limited(reader(file, where, budget), budget)
+    try:
+        with closing(_opened(where, path)) as file:
+            documents, whole = _limited(reader(file, where, budget), budget)
+    except OSError as error:  # a disk or a network drive
+        raise InputError(f"the text '{where}' broke off while it was read ({error.strerror}): try it again") from error
     if not documents:
         raise InputError(f"the text '{where}' is empty: give at least one document with words in it")
     return TextSource(where, path.name, documents, whole)

@@ -19,6 +19,7 @@ from explorer.study import library
         (["--seeds", "one"], "--seeds 'one': give whole numbers separated by commas, e.g. 0,1"),
         (["--seeds", "-1,0"], "seeds are 0 or more"),
         (["--seeds", ""], "give whole numbers"),
+        (["--seeds", f"0,{2**31}"], "seeds are 0 or more, at most 2147483647"),
         (["--device", "tpu"], "--device 'tpu': auto, cpu, cuda or mps"),
     ],
 )
@@ -167,3 +168,24 @@ def test_each_of_several_targets_needs_its_folder(tmp_path: Path, capsys: pytest
 def test_an_argument_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = told(["check", "a\udcff", "b", "--out", str(tmp_path / "out")], capsys)
     assert r"the argument 'a\udcff' is not UTF-8" in line
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 10**20])
+def test_seeds_of_a_check_are_those_that_every_generator_takes(
+    seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = told(["check", "a", "b", f"--seed={seed}", "--out", str(tmp_path / "out")], capsys)
+    assert f"--seed {seed}: give 0 to 2147483647" in line
+
+
+def test_json_too_deep_to_read_is_a_damaged_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("report.json", "study.json"):
+        (tmp_path / name).write_text("[" * 100_000)
+    assert "report.json' is damaged" in told(["compare", str(tmp_path), str(tmp_path)], capsys)
+    assert "study.json' is damaged" in told(["preflight", str(tmp_path)], capsys)
+
+
+def test_a_home_that_nobody_has_is_no_fault_of_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "out")]
+    assert "there is no folder '~nobody-at-all/a'" in told(["check", "~nobody-at-all/a", "b", *out], capsys)
+    assert "there is no study '~nobody-at-all'" in told(["preflight", "~nobody-at-all"], capsys)

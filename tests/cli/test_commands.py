@@ -145,6 +145,7 @@ def test_a_vector_from_a_file(study: Path, tmp_path: Path, capsys: pytest.Captur
         ({"prompt": ""}, "the prompt is empty"),
         ({"temperature": -1}, "temperature -1.0 is outside"),
         ({"new-tokens": 0}, "0 new tokens are outside"),
+        ({"seed": 10**20}, "seed 100000000000000000000 is outside"),
     ],
 )
 def test_what_cannot_be_steered_is_one_line(

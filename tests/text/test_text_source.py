@@ -1,5 +1,7 @@
 """Text comes from files, the hub or the grammar; no more is read than is needed; what is wrong is said in one line."""
 
+import errno
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +146,18 @@ def test_a_parquet_file_of_bytes_that_are_no_text(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match="is no readable parquet file: 'utf-8' codec"):
         read_text(str(tmp_path / "a.parquet"), 1000)
+
+
+def test_a_drive_that_breaks_off_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stale(io.RawIOBase):
+        """A file on a drive that has gone."""
+
+        def read(self, _size: int = -1) -> bytes:
+            raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(text_source, "_opened", lambda *_: Stale())
+    with pytest.raises(InputError, match=r"'far.txt' broke off while it was read \(Stale file handle\)"):
+        read_text("far.txt", 100)
 
 
 def test_a_directory_is_no_text(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from explorer.errors import InputError
+from explorer.files import user_path
 from explorer.models import Site, residual_index
 from explorer.sae.formats import dictionary_learning, plain_safetensors, saelens, sparsify
 from explorer.sae.sae import SAE
@@ -21,7 +22,7 @@ PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 
 def load_sae(path: str | Path) -> SAE:
     """A dictionary from a folder or a safetensors file. Raises InputError for what cannot be read or carried."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.is_file() and path.suffix in PICKLES:
         raise InputError(f"'{path}' is a pickle, which can run any code and is never loaded: save it with safetensors")
     for form in FORMATS:
@@ -32,7 +33,7 @@ def load_sae(path: str | Path) -> SAE:
 
 def load_saes(path: str | Path) -> list[SAE]:
     """The dictionary that a path is, or those of a folder's subfolders (one for each site), by folder name."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     inner = sorted(p for p in path.iterdir() if p.is_dir() and any(p.glob("*.safetensors"))) if path.is_dir() else []
     if inner and not any(path.glob("*.safetensors")):
         return [load_sae(p) for p in inner]

@@ -99,7 +99,7 @@ def folder_format(
 def _settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is no readable settings file: {error}") from error
     if not isinstance(settings, dict):
         raise InputError(f"'{path}' holds no settings: it must be a JSON object")

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import streamlit as st
 
+from explorer import MAX_SEED
 from explorer.errors import InputError
 from explorer.models import Begin, polypythias as pair_presets
 from explorer.pipeline import (
@@ -14,7 +15,6 @@ from explorer.pipeline import (
     LEAST_CONTEXT,
     LEAST_TOKENS,
     MAX_LENGTH,
-    MAX_SEED,
     MOST_CONTEXT,
     MOST_TOKENS,
     CheckOptions,
