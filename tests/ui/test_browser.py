@@ -130,9 +130,9 @@ def test_dial_turns_in_the_browser(browser: Browser, address: str) -> None:
         graph = page.locator(".st-key-dial .js-plotly-plot")
         graph.wait_for(timeout=SLOW)
         page.wait_for_function(
-            "document.querySelector('.st-key-dial .js-plotly-plot')?._fullData?.length === 6", timeout=SLOW
+            "document.querySelector('.st-key-dial .js-plotly-plot')?._fullData?.length === 5", timeout=SLOW
         )
-        read = "g => [g.data[5].x[0], g.data[5].y[0], g._fullData[1].x[0]]"
+        read = "g => [g.data.at(-1).x[0], g.data.at(-1).y[0], g._fullData[1].x[0]]"
         before = graph.evaluate(read)
         page.evaluate(
             "() => { window.sent = 0; const send = WebSocket.prototype.send;"
@@ -140,7 +140,7 @@ def test_dial_turns_in_the_browser(browser: Browser, address: str) -> None:
         )
         graph.get_by_text("Turn the dial").click()
         page.wait_for_function(
-            "document.querySelector('.st-key-dial .js-plotly-plot').data[5].x[0] === 1", timeout=20_000
+            "document.querySelector('.st-key-dial .js-plotly-plot').data.at(-1).x[0] === 1", timeout=20_000
         )
         after = graph.evaluate(read)
         assert before[0] == 0 and after[0] == 1

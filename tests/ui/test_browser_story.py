@@ -123,15 +123,15 @@ def test_the_dial_turns_by_keyboard_and_never_asks_the_server(browser: Browser, 
     page.goto(f"{address}/story?scene=dial")
     drawn(page, "dial")
     graph = "document.querySelector('.st-key-stage-dial .js-plotly-plot')"
-    page.wait_for_function(f"{graph}?._fullData?.length === 6", timeout=SLOW)
+    page.wait_for_function(f"{graph}?._fullData?.length === 5", timeout=SLOW)
     page.evaluate(
         "() => { window.sent = 0; const send = WebSocket.prototype.send;"
         "WebSocket.prototype.send = function(d) { window.sent += 1; return send.call(this, d); }; }"
     )
-    before = page.evaluate(f"[{graph}.data[5].x[0], {graph}.data[5].y[0]]")
+    before = page.evaluate(f"[{graph}.data.at(-1).x[0], {graph}.data.at(-1).y[0]]")
     page.keyboard.press("t")
-    page.wait_for_function(f"{graph}.data[5].x[0] === 1", timeout=30_000)
-    assert before[0] == 0 and page.evaluate(f"{graph}.data[5].y[0]") > before[1] + 0.3
+    page.wait_for_function(f"{graph}.data.at(-1).x[0] === 1", timeout=30_000)
+    assert before[0] == 0 and page.evaluate(f"{graph}.data.at(-1).y[0]") > before[1] + 0.3
     assert page.evaluate("window.sent") == 0, "turning the dial asked the server"
     context.close()
 
