@@ -25,11 +25,6 @@ class Ladder:
         return self.rungs[rung]
 
     @property
-    def rho(self) -> float:
-        """ρ = EV_orthogonal / EV_affine: how much of what a linear map can do a rotation does."""
-        return self["orthogonal"].value / self["affine"].value
-
-    @property
     def p(self) -> float:
         """(1 + #{shuffled ≥ orthogonal}) / 20."""
         above = sum(null >= self["orthogonal"].value for null in self.shuffled)

@@ -89,7 +89,8 @@ def which_is_what(sites: Sequence[SiteResult]) -> str:
     first, *middle, last = runs
     parts = [f"{first[0]} up to {first[1][-1]}"]
     parts += [f"{name} at {labels[0]}" + (f" to {labels[-1]}" if labels[1:] else "") for name, labels in middle]
-    return ", ".join([*parts, f"{last[0]} after that"])
+    joint = "; " if any("," in name for name, _ in runs) else ", "
+    return joint.join([*parts, f"{last[0]} after that"])
 
 
 def pair_verdict(sites: Sequence[SiteResult], control: PositiveControl) -> Verdict:

@@ -121,8 +121,9 @@ def _shared_basis(site: SiteResult) -> Reasons | None:
 
 
 def _drifted(site: SiteResult) -> Reasons | None:
-    rung, share = "translation", site.rotation.identity_share
-    least = DRIFTED_SHARE * site.ladder[ROTATION].value
+    least, share = DRIFTED_SHARE * site.ladder[ROTATION].value, site.rotation.identity_share
+    # Noise shrinks the best scale: beside R with its scale, a translation without one would seem to lack turning.
+    rung = max(UNTURNED, key=lambda rung: site.ladder[rung].low)
     if not (site.ladder[rung].low >= least and share >= DRIFTED_TRACE):
         return None
     return (
@@ -263,8 +264,8 @@ RULES = (
     Rule(
         "partly rotation",
         _partly,
-        "A rotation explains part of what the two share, as between models that were trained apart, which does not say "
-        "that one is the other rotated.",
+        "A rotation explains only part of what the two share, as is usual between models that were trained apart, and "
+        "this does not say that one is the other rotated.",
         "test single features and vectors: some transfer, many do not; compare with the affine map.",
     ),
     Rule(

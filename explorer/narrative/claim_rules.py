@@ -5,7 +5,7 @@ Thresholds stand here, those of steering in `claim_steering`; a finding's senten
 
 from __future__ import annotations
 
-from explorer.alignment import deviates
+from explorer.alignment import ROTATION, deviates, rotation_nulls
 from explorer.narrative.claim_finding import Finding, Text, paper_style, say_restored
 from explorer.narrative.claim_study import ClaimStudy
 from explorer.narrative.story_facts import CLEAR
@@ -84,19 +84,25 @@ def rotation_repairs(study: ClaimStudy) -> Finding | None:
 
 def only_a_rotation(study: ClaimStudy) -> Finding | None:
     """ρ: how much of what an affine map explains of the rows a rotation explains; the token lookup beside it."""
-    turned = study.over(study.independent, lambda s: s.ladder["orthogonal"].value)
+    turned = study.over(study.independent, lambda s: s.ladder[ROTATION].value)
     affine = study.over(study.independent, lambda s: s.ladder["affine"].value)
     if not turned:
         return None
     rho = [t / a for t, a in zip(turned, affine, strict=True) if a > 0]
-    ours = Text().say("R explains ").show(*turned).say(" of the source's rows, an affine map ").show(*affine)
+    ours = (
+        Text()
+        .say("R with one scale explains ")
+        .show(*turned)
+        .say(" of the source's rows, an affine map ")
+        .show(*affine)
+    )
     ours.say("; ρ = ").show(*rho).say(".")
-    shuffled = study.over(study.independent, lambda s: max(s.ladder.shuffled))
-    control = Text().say("R of shuffled pairs: at most ").show(max(shuffled)).say(".")
+    shuffled = study.over(study.independent, lambda s: max(rotation_nulls(s).shuffled))
+    control = Text().say("With R of shuffled pairs: at most ").show(max(shuffled)).say(".")
     if tokens := study.over(study.independent, lambda s: None if s.token is None else s.token.lookup.value):
         control.say(" The token alone, without any context: ").show(*tokens).say(".")
     if study.twin is not None:
-        exact = study.over([study.twin], lambda s: s.ladder["orthogonal"].value)
+        exact = study.over([study.twin], lambda s: s.ladder[ROTATION].value)
         control.say(" On the twin, where it is a rotation: ").show(*exact).say(".")
     return Finding(ours, control, min(rho) >= RHO_AGREES, min(rho) >= RHO_PARTLY, link={"map": "affine"})
 
@@ -170,8 +176,8 @@ def checkpoints(study: ClaimStudy) -> Finding | None:
     say_restored(ours, pair, "rotated")
     root = (2 * study.study.file.d_model) ** 0.5
     control = Text().say("Two seeds are √(2d) = ").show(root).say(" apart. Direct fit of the rows: as they are ")
-    control.show(*study.over(pair, lambda s: s.ladder["identity"].value)).say(", R ")
-    control.show(*study.over(pair, lambda s: s.ladder["orthogonal"].value)).say(", affine ")
+    control.show(*study.over(pair, lambda s: s.ladder["identity"].value)).say(", R with one scale ")
+    control.show(*study.over(pair, lambda s: s.ladder[ROTATION].value)).say(", affine ")
     control.show(*study.over(pair, lambda s: s.ladder["affine"].value)).say(".")
     rises = [b - a for a, b in zip(raw, rotated, strict=True)]
     agrees = min(raw) < 0 and min(rises) >= CHECKPOINT_RISE
@@ -189,8 +195,10 @@ def toy_independent(study: ClaimStudy) -> Finding | None:
         Text().say("Raw ").show(*raw).say(", after R ").show(*rotated).say(", ").show(*below).say(" below the ceiling.")
     )
     say_restored(ours, pairs, "rotated")
-    control = Text().say("Shuffled pairs: ").show(*paper_style(pairs, "shuffled")).say(". Direct fit: R ")
-    control.show(*study.over(pairs, lambda s: s.ladder["orthogonal"].value)).say(", affine ")
+    control = (
+        Text().say("Shuffled pairs: ").show(*paper_style(pairs, "shuffled")).say(". Direct fit: R with one scale ")
+    )
+    control.show(*study.over(pairs, lambda s: s.ladder[ROTATION].value)).say(", affine ")
     control.show(*study.over(pairs, lambda s: s.ladder["affine"].value)).say(".")
     agrees = max(raw) < 0 and max(below) <= OF_CEILING
     return Finding(ours, control, agrees, max(raw) < min(rotated), link={"b": pairs[0].target})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from explorer.alignment import READINGS, restored
+from explorer.alignment import READINGS, ROTATION, restored
 from explorer.narrative.dictionary_words import came_back, evs, on_rows
 from explorer.narrative.rotation_words import from_identity, paper_test
 from explorer.narrative.story import Story
@@ -198,10 +198,10 @@ def _loss_rise(found: DoseResponse, dose: float) -> str:
 def limits(story: Story) -> str:
     """ρ, and where to go on."""
     here = story.sister.here
-    turned, affine, token = here.ladder["orthogonal"].value, here.ladder["affine"].value, here.token.lookup.value
+    turned, affine, token = here.ladder[ROTATION].value, here.ladder["affine"].value, here.token.lookup.value
     more = ": much of what two models share may be the token" if token > turned else ", less than R does"
     return (
-        f"ρ = EV of R / EV of affine = {number(turned)} / {number(affine)}. "
+        f"ρ = EV of R with one scale / EV of affine = {number(turned)} / {number(affine)}. "
         f"Predicting each row by the mean of its token alone explains {number(token)}{more}. "
         "Whether a dictionary works, whether a vector steers, and whether rows agree are three questions; ask which one a "
         "claim of equality is about. The Claims page has every number with its control."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from explorer.alignment import Scores, deviates, restored
+from explorer.alignment import ROTATION, Scores, deviates, restored, rotation_nulls
 from explorer.narrative import notes
 from explorer.narrative.story import Chapter, Story
 from explorer.narrative.story_facts import (
@@ -141,10 +141,10 @@ def _steer(story: Story) -> str:
 
 def _limits(story: Story) -> str:
     here = story.sister.here
-    turned, affine = here.ladder["orthogonal"].value, here.ladder["affine"].value
+    turned, affine = here.ladder[ROTATION].value, here.ladder["affine"].value
     nothing = " nothing" if turned < CLEAR else f" {number(turned)}"
-    text = f"Of {story.sister.source}'s own rows R explains{nothing}"
-    if turned <= max(here.ladder.shuffled) + CLEAR:  # whatever it explains, pairing had no part in it
+    text = f"Of {story.sister.source}'s own rows R, with a scale, explains{nothing}"
+    if turned <= max(rotation_nulls(here).shuffled) + CLEAR:  # whatever it explains, pairing had no part in it
         return f"{text}, no more than shuffled pairs; an affine map explains {number(affine)}."
     if turned >= affine - CLEAR:
         return f"{text}, an affine map {number(affine)}: a rotation is all there is."

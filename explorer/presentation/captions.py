@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from explorer.alignment import PairResult, Reading, SiteResult, restored
+from explorer.alignment import ROTATION, PairResult, Reading, SiteResult, restored
 from explorer.narrative import READ_AS, came_back, evs, on_rows
 from explorer.number_text import interval, minus, number
 
@@ -32,9 +32,9 @@ def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
         )
         if arm not in ("raw", "rotated", "shuffled"):
             text += f"Read through the {arm} map it is {_ev(chosen.value)}. "
-    share, affine = site.ladder["orthogonal"].value, site.ladder["affine"].value
-    more = "" if site.ladder.rho > 0.98 else f" where an affine map explains {_ev(affine)}"
-    return text + f"As a fit of {a}'s own rows, the rotation explains {_ev(share)}{more}."
+    share, affine = site.ladder[ROTATION].value, site.ladder["affine"].value
+    more = "" if share > 0.98 * affine else f" where an affine map explains {_ev(affine)}"
+    return text + f"As a fit of {a}'s own rows, the rotation with one scale explains {_ev(share)}{more}."
 
 
 def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:

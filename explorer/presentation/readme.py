@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from explorer import PROJECT
-from explorer.alignment import Reading, Scores, restored
+from explorer.alignment import ROTATION, Reading, Scores, restored
 from explorer.number_text import interval, number, signed
 from explorer.steering import DoseResponse
 from explorer.study import Study, open_study
@@ -28,7 +28,7 @@ def sites(study: Study) -> str:
     """One pair, site by site: what comes back of the dictionary under every map, its EVs in brackets, the direct fits."""
     arms = ("raw", "translated", "rotated", "affine")
     lines = [
-        f"| site | {' | '.join(arms)} | rotated, paper-style | EV shuffled / at home | direct: R | direct: affine | ρ |",
+        f"| site | {' | '.join(arms)} | rotated, paper-style | EV shuffled / at home | direct: R with one scale | direct: affine | ρ |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for s in study.pair(*PAIR).sites:
@@ -36,7 +36,8 @@ def sites(study: Study) -> str:
         cells = [_restored(s.dictionary, arm, "faithful") for arm in arms]
         cells.append(_restored(s.dictionary, "rotated", "paper"))
         cells.append(" / ".join(number(s.dictionary[arm].faithful.value) for arm in ("shuffled", "ceiling")))
-        cells += map(number, (s.ladder["orthogonal"].value, s.ladder["affine"].value, s.ladder.rho))
+        rho = None if s.rho_scale is None else s.rho_scale.value
+        cells += map(number, (s.ladder[ROTATION].value, s.ladder["affine"].value, rho))
         lines.append(f"| {s.label} | " + " | ".join(cells) + " |")
     found = study.pair(*PAIR).sites
     names = "; ".join(f"{s.label}: {s.dictionary_name}" for s in found if s.dictionary_name)

@@ -14,7 +14,7 @@ from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
 from explorer.report.html import _render
 from explorer.report.make import flat
-from explorer.report.schema import SCHEMA, Report
+from explorer.report.schema import SCHEMA, DecidingNumber, Report
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class OverviewRow:
     """Cross-entropy of the target, nats per token."""
     top1_agreement: float | None = None
     """Share of positions where both rank the same token first."""
+    decided_by: DecidingNumber | None = None
+    """What the verdict rests on; null where it could not be assessed."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _row(c: Checked) -> OverviewRow:
     rho, scaled = (tuple(getattr(s, name) for s in sites) for name in ("rho", "rho_scale"))
     restored = tuple(s.restored["faithful"]["rotated"] for s in sites if s.restored is not None)
     head = (c.target, c.folder, c.report.verdict, c.report.reasons[0])
-    return OverviewRow(*head, rho, scaled, restored, f.loss_target, f.top1_agreement)
+    return OverviewRow(*head, rho, scaled, restored, f.loss_target, f.top1_agreement, c.report.decided_by)
 
 
 def read_report(folder: Path) -> Report:

@@ -148,7 +148,7 @@ class DecidingNumber:
     null: float
     """The largest gate null of the same map."""
     axis: tuple[AxisMark, ...]
-    """The pair itself, then its references, as far as there are: twin, sister, untrained target, shuffled pairs."""
+    """The pair itself, then its references, as far as there are: twin, sister, untrained target, largest nulls."""
 
 
 @dataclass(frozen=True)

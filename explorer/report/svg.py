@@ -6,7 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
-from explorer.alignment import FunctionResult, PairResult, SiteResult, recovered, restored, rungs, seams, shown
+from explorer.alignment import (
+    ROTATION,
+    FunctionResult,
+    PairResult,
+    SiteResult,
+    recovered,
+    restored,
+    rotation_nulls,
+    rungs,
+    seams,
+    shown,
+)
 from explorer.metrics import Estimate
 from explorer.number_text import number
 from explorer.report.schema import RESTORED, AxisMark
@@ -148,19 +159,19 @@ def verdict_axis(marks: Sequence[AxisMark]) -> str:
 
 
 def ladder(result: PairResult) -> str:
-    """EV of the maps by site, with the largest gate null."""
+    """EV of the maps by site, R with one scale as in the verdict, and its largest gate null."""
     sites = result.sites
-    drawn = {rung: m.colour for rung, m in rungs().items() if m.is_arm}
+    drawn = {rung: m for rung, m in rungs().items() if rung == ROTATION or (m.is_arm and rung != "orthogonal")}
     values = {name: [s.ladder[name] for s in sites] for name in drawn}
-    null = [s.nulls.gate for s in sites]
+    null = [rotation_nulls(s).gate for s in sites]
     everything = [e.value for row in values.values() for e in row] + null
     axes = _Axes(*_range(everything), len(sites), "site", "EV of the source's rows")
     axes.labels([s.label for s in sites])
     axes.line(null, "null", "largest gate null")
     axes.line([s.token.lookup.value for s in sites], "source", "token lookup")
-    for name, css in drawn.items():
-        axes.line([e.value for e in values[name]], css, rungs()[name].title)
-        axes.bars(values[name], css)
+    for name, m in drawn.items():
+        axes.line([e.value for e in values[name]], m.colour, m.title)
+        axes.bars(values[name], m.colour)
     return axes.done("Explained variance of the source's rows by each map, site by site")
 
 

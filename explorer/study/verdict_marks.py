@@ -27,11 +27,10 @@ class Mark(NamedTuple):
 
 
 def verdict_axis(study: Study, result: PairResult) -> tuple[Mark, ...]:
-    """A pair's deciding number, and its references at the same site: the twin, a sister seed, an untrained target, and
-    shuffled pairs.
+    """A pair's deciding number, its references at the same site, and the largest null of each kind.
 
-    Each is a measured pair of the study with the same source where there is one; else the twin is the positive control,
-    the untrained target the largest untrained null, and there is no sister. Needs a result with a verdict.
+    The twin, a sister seed and an untrained target are measured pairs of the study with the same source, as far as it
+    has any; where no twin was measured, it is the positive control. Needs a result with a verdict.
     """
     site = deciding_site(result.sites)
     number = decisive(site)
@@ -40,10 +39,9 @@ def verdict_axis(study: Study, result: PairResult) -> tuple[Mark, ...]:
     if twin is None and result.control is not None:
         reached = result.control.ev[result.sites.index(site)]
         twin = Mark(f"twin: {result.source} and itself, rotated", reached, None, "source")
-    if untrained is None and number.nulls.untrained:
-        untrained = Mark("untrained: largest of its nulls", max(number.nulls.untrained), None, "null")
-    shuffled = Mark("shuffled pairs: largest of its nulls", max(number.nulls.shuffled), None, "null")
-    return tuple(mark for mark in (own, twin, sister, untrained, shuffled) if mark is not None)
+    kinds = (("untrained targets", number.nulls.untrained), ("shuffled pairs", number.nulls.shuffled))
+    nulls = (Mark(f"largest null of {kind}", max(values), None, "null") for kind, values in kinds if values)
+    return tuple(mark for mark in (own, twin, sister, untrained, *nulls) if mark is not None)
 
 
 def _measured(study: Study, result: PairResult, site: SiteResult, number: Decisive, kind: ModelKind) -> Mark | None:

@@ -230,6 +230,11 @@ RULES = [
     ("shared basis", RESCALED, {**RESCALED, "rescaled": around(0.899)}),
     ("same basis, drifted", DRIFTED, {**DRIFTED, "translation": around(0.854)}),
     ("same basis, drifted", DRIFTED, {**DRIFTED, "share": 0.699}),
+    (
+        "same basis, drifted",
+        {**DRIFTED, "translation": around(-3.0), "identity_scale": around(0.856)},
+        {**DRIFTED, "translation": around(-3.0), "identity_scale": around(0.854)},
+    ),
     ("rotation-equivalent", {"rho_scale": around(0.956)}, {"rho_scale": around(0.954)}),
     ("rotation-equivalent", {"orthogonal_scale": around(0.806)}, {"orthogonal_scale": around(0.804)}),
     ("rotation-equivalent", {"ce": around(0.906)}, {"ce": around(0.904)}),
@@ -328,6 +333,8 @@ def test_where_sites_differ_the_pair_says_which_is_what(stored: SiteResult) -> N
     assert which_is_what(swapped) == "shared basis up to after 1, partly rotation at after 3, shared basis after that"
     longer = [sites[0], sites[2], called(stored, "after 4", "partly rotation"), called(stored, "end", "inconclusive")]
     assert which_is_what(longer).split(", ")[1] == "partly rotation at after 3 to after 4"
+    comma = [sites[0], called(stored, "after 2", "same basis, drifted")]
+    assert which_is_what(comma) == "shared basis up to after 1; same basis, drifted after that"
 
 
 def test_a_verdict_rests_on_one_number_and_its_own_nulls(stored: SiteResult) -> None:

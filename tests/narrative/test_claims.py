@@ -68,7 +68,7 @@ def test_numbers_are_those_of_the_files(study: Study, readings: dict[str, Readin
         return out
 
     gap = [c - r for c, r in zip(ev("ceiling"), ev("rotated"), strict=True)]
-    turned, affine = ([s["ladder"][k]["value"] for s in sites] for k in ("orthogonal", "affine"))
+    turned, affine = ([s["ladder"][k]["value"] for s in sites] for k in ("orthogonal_scale", "affine"))
     distance = [s["rotation"]["frobenius_from_identity"] for s in sites]
     early = stored(study, "early")["sites"]
     expected = {

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from explorer.alignment.dictionary_results import DictionaryScore
+from explorer.alignment.map_results import GateNulls
 from explorer.metrics import Estimate
 from explorer.narrative import scenes
 from explorer.narrative.scenes import MOST_WORDS, SCENES, Scene, scenes_of
@@ -55,19 +56,14 @@ def dialled(chapter: Chapter, raw: float, rotated: float, shuffled: float = -0.3
     return replace(chapter, here=replace(here, dial=dial, dictionary=scores))
 
 
-def with_ladder(story: Story, orthogonal: float, affine: float, shuffled: float) -> Story:
-    """The story with other direct fits of the sister."""
+def with_ladder(story: Story, rotation: float, affine: float, shuffled: float) -> Story:
+    """The story with other direct fits of the sister: R with one scale, an affine map, and R of shuffled pairs."""
     ladder = story.sister.here.ladder
-    ladder = replace(
-        ladder,
-        rungs={
-            **ladder.rungs,
-            "orthogonal": replace(ladder["orthogonal"], value=orthogonal),
-            "affine": replace(ladder["affine"], value=affine),
-        },
-        shuffled=(shuffled,),
-    )
-    return replace(story, sister=replace(story.sister, here=replace(story.sister.here, ladder=ladder)))
+    fits = {"orthogonal_scale": rotation, "affine": affine}
+    rungs = {**ladder.rungs, **{name: replace(ladder[name], value=value) for name, value in fits.items()}}
+    nulls = GateNulls((shuffled,), ())
+    here = replace(story.sister.here, ladder=replace(ladder, rungs=rungs), nulls_scale=nulls)
+    return replace(story, sister=replace(story.sister, here=here))
 
 
 def with_function(story: Story, **numbers: float) -> Story:

@@ -119,7 +119,8 @@ def test_references_are_measured_pairs_of_the_same_source_and_site() -> None:
     study = open_study("tales")
     pair = study.pair("seed0", "seed1")
     site = deciding_site(pair.sites)
-    own, twin, sister, untrained, shuffled = verdict_axis(study, pair)
+    marks = verdict_axis(study, pair)
+    own, twin, sister, untrained, fresh, shuffled = marks
     ladder = {
         t: next(s for s in study.pair("seed0", t).sites if s.site == site.site).ladder for t in study.targets("seed0")
     }
@@ -127,11 +128,12 @@ def test_references_are_measured_pairs_of_the_same_source_and_site() -> None:
     assert (twin.name, twin.estimate) == ("twin: seed0 → twin", ladder["twin"][ROTATION])
     assert (sister.name, sister.estimate) == ("sister: seed0 → seed2", ladder["seed2"][ROTATION])
     assert (untrained.name, untrained.estimate) == ("untrained: seed0 → step0", ladder["step0"][ROTATION])
-    assert shuffled.value == max(rotation_nulls(site).shuffled)
+    assert [fresh.value, shuffled.value] == [
+        max(n) for n in (rotation_nulls(site).untrained, rotation_nulls(site).shuffled)
+    ]
     failed = verdict_axis(study, study.pair("seed0", "step0"))
     assert failed[0].estimate == ladder["step0"]["affine"] and failed[1].estimate == ladder["twin"]["affine"]
-    drawn = axis.verdict_axis((own, twin, sister, untrained, shuffled), LIGHT)
-    assert [trace.x[0] for trace in drawn.data] == [m.value for m in (own, twin, sister, untrained, shuffled)]
+    assert [trace.x[0] for trace in axis.verdict_axis(marks, LIGHT).data] == [m.value for m in marks]
 
 
 def row(name: str, group: str, tokens: int, orthogonal: float) -> TrainingRow:
@@ -164,7 +166,8 @@ def test_sentences_say_what_was_measured(results: list[PairResult], result: Pair
     site = result.sites[2]
     maps = " ".join(rotation_sentences.maps(site))
     assert minus(f"{site.token.lookup.value:.2f}") in maps and f"p = {site.ladder.p:.2g}" in maps
-    assert ("less than that" in maps) == (site.ladder["orthogonal"].value <= site.token.lookup.value)
+    assert ("less than that" in maps) == (site.ladder[ROTATION].value <= site.token.lookup.value)
+    assert f"R with one scale explains {site.ladder[ROTATION].value:.2f} of the rows" in maps
     matrix = " ".join(rotation_sentences.matrix(result, site))
     assert f"{site.rotation.identified_rank} of {result.d_model} directions" in matrix
     assert ("No deviation from Haar detected" in matrix) == (site.rotation.haar.p > 0.05) and "is Haar" not in matrix

@@ -25,7 +25,11 @@ from explorer.study.library import adopt, open_study, unfinished_folder
 from explorer.text.tales import contrasts
 from explorer.ui.rotation.questions import ANSWERS
 
-NULLS = {"shuffled pairs": "shuffled", "untrained target": "untrained", "random rotation": "haar"}
+NULLS = {
+    "shuffled pairs": ("nulls_scale", "shuffled"),
+    "untrained target": ("nulls_scale", "untrained"),
+    "random rotation": ("nulls", "haar"),
+}
 
 
 @dataclass
@@ -124,8 +128,8 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
         assert x - values(bars, "arrayminus")[0] == pytest.approx(low, abs=1e-9)
         assert x + values(bars, "array")[0] == pytest.approx(high, abs=1e-9)
     assert values(ladder["token lookup"], "x")[0] == pytest.approx(told["nulls"]["token_lookup"])
-    for title, key in NULLS.items():
-        assert max(values(ladder[title], "x")) == pytest.approx(told["nulls"][key]), "the report gives the largest"
+    for title, (kind, key) in NULLS.items():
+        assert max(values(ladder[title], "x")) == pytest.approx(told[kind][key]), "the report gives the largest"
 
     app.segmented_control(key="ask").set_value("Is R random?").run()
     counts = values(traces(app, 2)[0], "y")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates
+from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates, rungs
 from explorer.narrative import from_identity, paper_test
 from explorer.number_text import interval, minus
 from explorer.presentation.rotation.over_training import came_back
@@ -42,20 +42,19 @@ def reasons(result: PairResult, site: SiteResult) -> list[str]:
 
 def maps(site: SiteResult) -> list[str]:
     """What the ladder says: rotation against affine, against the token, against its nulls."""
-    ladder, out = site.ladder, []
-    rho = f"ρ = {ladder['orthogonal'].value:.2f} / {ladder['affine'].value:.2f} = {ladder.rho:.2f}"
-    if site.rho is not None:
-        rho += f" [{site.rho.low:.2f}, {site.rho.high:.2f}]"
+    ladder, turned, out = site.ladder, site.ladder[ROTATION].value, []
+    rho = "" if site.rho_scale is None else f": ρ = {interval(site.rho_scale)}"
+    scale = "" if site.rotation.scale is None else f" (s = {site.rotation.scale:.2f})"
     out.append(
-        f"<b>How much is rotation?</b> The rotation explains {ladder['orthogonal'].value:.2f} of the rows, the best affine map "
-        f"{ladder['affine'].value:.2f}: {rho}."
+        f"<b>How much is rotation?</b> R with one scale{scale} explains {turned:.2f} of the rows, the best affine map "
+        f"{ladder['affine'].value:.2f}{rho}."
     )
     best, name = max((max(values), name) for name, values in controls(site))
     out.append(
         f"<b>Against maps that saw no true pairing:</b> the best of them ({name}) explains {best:.2f}; "
         f"p = {ladder.p:.2g} over 19 shuffled pairings."
     )
-    more = ladder["orthogonal"].value > site.token.lookup.value
+    more = turned > site.token.lookup.value
     text = (
         f"<b>Knowing the token alone</b> explains {site.token.lookup.value:.2f}; the rotation explains "
         f"{ladder['orthogonal'].value:.2f}{', more than that' if more else ', less than that'}."
@@ -109,9 +108,9 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
 
 
 def _stitched(first: str, second: str, scores: StitchScores) -> str:
-    e = scores["orthogonal"]
+    seam = ROTATION if ROTATION in scores.seams else "orthogonal"
     return (
-        f"<b>{first} up to here, {second} from here:</b> through R {interval(e)} of the "
+        f"<b>{first} up to here, {second} from here:</b> through {rungs()[seam].title} {interval(scores[seam])} of the "
         f"cross-entropy is recovered, through an affine map {scores['affine'].value:.2f}, through a shuffled R "
         f"{scores['shuffled'].value:.2f}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from explorer.alignment import SiteResult, rungs, shown
+from explorer.alignment import SiteResult, rotation_nulls, rungs, shown
 from explorer.number_text import number
 from explorer.palette import Palette
 from explorer.presentation.plots import base_layout, whiskers
@@ -60,11 +60,11 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
 
 
 def controls(site: SiteResult) -> list[tuple[str, tuple[float, ...]]]:
-    """Orthogonal maps without a true pairing, by name: those that were run."""
-    nulls = site.nulls
+    """Rotations without a true pairing, by name: those that were run. The gates have one scale, as the verdict's R."""
+    nulls, gates = site.nulls, rotation_nulls(site)
     found = (
-        ("shuffled pairs", nulls.shuffled),
-        ("untrained target", nulls.untrained),
+        ("shuffled pairs", gates.shuffled),
+        ("untrained target", gates.untrained),
         ("principal axes", nulls.pca_signs),
         ("random rotation", nulls.haar),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explorer.alignment import SiteResult, restored
+from explorer.alignment import ROTATION, SiteResult, restored, rotation_nulls
 from explorer.narrative import Chapter, Story, cosine_family, matched
 from explorer.number_text import number, percent
 from explorer.palette import DASHES, Palette
@@ -42,8 +42,7 @@ FULL = 0.85
 """EV of a bar that is long enough to carry its number inside, in the darker of ink and paper."""
 LIMITS = (
     ("shuffled", "R of shuffled pairs", "null"),
-    ("orthogonal", "rotation R", "rotated"),
-    ("orthogonal_scale", "R with one scale", "rotated"),
+    (ROTATION, "R with one scale", "rotated"),
     ("affine", "affine map", "affine"),
 )
 
@@ -187,7 +186,7 @@ def limits(story: Story, palette: Palette) -> go.Figure:
 
 
 def _direct(here: SiteResult, key: str) -> float:
-    return max(here.ladder.shuffled) if key == "shuffled" else here.ladder[key].value
+    return max(rotation_nulls(here).shuffled) if key == "shuffled" else here.ladder[key].value
 
 
 def _answers(figure: go.Figure, chapter: Chapter, count: int, palette: Palette) -> None:

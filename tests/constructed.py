@@ -1,0 +1,99 @@
+"""Models whose relation to a source is known, as they were made from it; see alignment/test_constructed_pairs.py."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from explorer.alignment import twin as twin_module
+from explorer.alignment.orthogonal import haar
+from explorer.alignment.twin import make_twin
+from explorer.models.language_model import LanguageModel, find_blocks
+from explorer.training.pretraining import ModelRecipe, Schedule, train_language_model
+
+RECIPE = ModelRecipe(d_model=64, n_layers=4, n_heads=4, d_mlp=128, context=48)
+
+
+def named(network: Any, tokenizer: PreTrainedTokenizerBase, name: str) -> LanguageModel:
+    """A network as the library's model, frozen."""
+    network.eval().requires_grad_(False)
+    return LanguageModel(name, network, tokenizer, find_blocks(network))
+
+
+def trained(
+    network: Any, texts: list[str], tokenizer: PreTrainedTokenizerBase, schedule: Schedule, seed: int, folder: Path
+) -> Any:
+    """A network trained, in place, on the first `RECIPE.context` tokens of the texts that are as long."""
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    rows = [ids[: RECIPE.context] for ids in encoded if len(ids) >= RECIPE.context]
+    network.requires_grad_(True)
+    state = folder / "state.safetensors"
+    train_language_model(network, np.array(rows, dtype=np.uint16), schedule, seed, state, {}, lambda _p: None)
+    return network
+
+
+def copy_of(model: LanguageModel, name: str = "B") -> LanguageModel:
+    """The same weights."""
+    return named(copy.deepcopy(model.network), model.tokenizer, name)
+
+
+@torch.no_grad()
+def scaled(model: LanguageModel, factor: float) -> LanguageModel:
+    """The residual stream times a factor: all that writes to it is multiplied, and the ε of every norm follows, so that
+    the logits are the same.
+    """
+    made = copy_of(model)
+    network: Any = made.network
+    norms, writers = [network.model.norm], [network.model.embed_tokens]
+    for block in network.model.layers:
+        writers += [block.self_attn.o_proj, block.mlp.down_proj]
+        norms += [block.input_layernorm, block.post_attention_layernorm]
+    for layer in writers:
+        layer.weight.mul_(factor)
+    for norm in norms:
+        norm.variance_epsilon *= factor**2
+    return made
+
+
+def permuted(model: LanguageModel) -> LanguageModel:
+    """The twin of a permutation instead of a random rotation."""
+    order = torch.randperm(model.d_model, generator=torch.Generator().manual_seed(5))
+    matrix = torch.eye(model.d_model, dtype=torch.float64)[order]
+    with patch.object(twin_module, "twin_rotation", lambda *_given: matrix):
+        return make_twin(model, name="B")
+
+
+@torch.no_grad()
+def noisy(model: LanguageModel, share: float) -> LanguageModel:
+    """Noise on every matrix, its standard deviation a share of that of the matrix's entries."""
+    made, generator = copy_of(model), torch.Generator().manual_seed(7)
+    for weights in made.network.parameters():
+        if weights.ndim >= 2:
+            weights += share * weights.std() * torch.randn(weights.shape, generator=generator)
+    return made
+
+
+def swapped(model: LanguageModel, first: int, second: int) -> LanguageModel:
+    """Two of its blocks exchanged."""
+    network: Any = copy.deepcopy(model.network)
+    blocks = network.model.layers
+    blocks[first], blocks[second] = blocks[second], blocks[first]
+    for number, block in enumerate(blocks):
+        block.self_attn.layer_idx = number
+    return named(network, model.tokenizer, "B")
+
+
+def stretching(d: int, condition: float) -> Tensor:
+    """A matrix of determinant ±1 whose singular values are spaced evenly in logarithm, the largest `condition` × the
+    smallest.
+    """
+    half = float(np.log10(condition)) / 2
+    values = torch.logspace(-half, half, d, dtype=torch.float64)
+    return ((haar(d, 1) * values) @ haar(d, 2)).float()
