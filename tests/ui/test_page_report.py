@@ -96,7 +96,7 @@ def test_bars_and_ceilings(checked: Checked, reading: str) -> None:
     told = [s["sae"] for s in checked.report["sites"]]
     suffix = "" if reading == "paper-style" else "_faithful"
     compared = [arm for arm in arms() if f"{arm}{suffix}" in told[0]]
-    assert compared == (["raw", "translated", "rotated", "shuffled"] if not suffix else ["rotated"])
+    assert compared == (["raw", "translated", "rotated", "affine", "shuffled"] if not suffix else ["rotated"])
     for arm in compared:
         assert np.allclose(values(bars[arm], "y"), [s[f"{arm}{suffix}"] for s in told], atol=1e-9), arm
     if not suffix:
