@@ -220,7 +220,7 @@ def test_the_catalogue_is_complete(made: Any) -> None:
         assert frame.f1.between(0, 1).all()
         assert frame.label.str.contains("=").all()
         assert frame.promoted.map(len).eq(PROMOTED).all()
-        assert len(frame.contexts.iloc[0]) <= len(study.chunks().split("test"))
+        assert (frame.contexts.iloc[0] >= 0).sum() <= len(study.chunks().split("test"))
 
 
 def test_a_complete_study_is_left_alone(made: Any) -> None:
