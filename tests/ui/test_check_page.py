@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,6 +35,7 @@ from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.pipeline.run_check import check
 from explorer.presentation.check import captions as sentences
 from explorer.presentation.rotation import questions as figures_rotation, sites as figures
+from explorer.progress import Report
 from explorer.report import outputs as study_outputs
 from explorer.study import verdict_axis
 from explorer.study.archive import export_study, import_study
@@ -301,10 +303,12 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
     app.switch_page("../pages/check.py").run()
     assert "Checking A → B" in html(app) and "reading fit text · 40% done" in html(app)
     assert "left" in html(app) and "not known" not in html(app)
-    table = app.dataframe[0].value
-    assert list(table["site"]) == [*(s.label for s in sites), "input"], "the sites that are measured, then the others"
-    assert list(table["EV affine"])[:-1] == [s.ladder["affine"].value for s in sites]
-    assert list(table["verdict"])[-1] == "not yet measured"
+    (table,) = re.findall(r"<table class='sites'>.*?</table>", html(app))
+    head, *rows = (re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table))
+    assert [row[0] for row in rows] == [*(s.label for s in sites), "input"], "what is measured, then the others"
+    affine = [row[head.index("EV affine")] for row in rows]
+    assert affine == [*(written(s.ladder["affine"].value) for s in sites), ""]
+    assert rows[-1][1] == "not yet measured" and {len(row) for row in rows} == {len(head)}
     other = filled(open_page(), models)
     assert "1 check is before it; it would begin in about" in html(other)
     other.button(key="check_start").click().run()
@@ -314,6 +318,36 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
     assert left.wait(20)
     assert "was cancelled" in html(app) and app.text_input(key="check_source").value == str(models[0])
     assert own_names() == before
+
+
+def test_example_texts_are_left_out_and_asked_for_again(checked: OwnStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, left, pause = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(_study: Any, report: Report) -> list[str]:
+        left.clear()
+        try:
+            while not done.is_set():
+                report("example text 12 of 36", 1 / 3)
+                pause.wait(0.01)
+        finally:
+            left.set()
+        return []
+
+    monkeypatch.setattr("explorer.pipeline.check_queue.record_study", slow)
+    monkeypatch.setattr("explorer.ui.check.recording.lacks_run", lambda *_given: not done.is_set())
+    app = open_page(study=checked.name)
+    app.button(key="record_start").click().run()
+    until(lambda: "Recording for Story: example text 12 of 36, about" in html(app.run()))
+    assert "What decided it" in " ".join(m.value for m in app.markdown), "the result is there all the while"
+    app.button(key="record_cancel").click().run()
+    assert left.wait(20) and app.run().button(key="record_start")
+    app.button(key="record_start").click().run()
+    assert app.button(key="record_cancel")
+    done.set()
+    until(lambda: CHECKS.empty)
+    app.run()
+    assert not app.exception and "Recording" not in html(app)
+    assert "record_start" not in [b.key for b in app.button]
 
 
 def test_offline_and_crashes_are_calm_lines(models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

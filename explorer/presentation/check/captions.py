@@ -213,8 +213,8 @@ def models(entry: OwnStudy) -> str:
     return " and ".join(short_name(Checkpoint(title)) for title in entry.models)
 
 
-def site_table(sites: Sequence[SiteResult], labels: Sequence[str] = ()) -> pd.DataFrame:
-    """One line for each site: its verdict and the numbers that decide; `labels` are those yet to be measured."""
+def site_table(sites: Sequence[SiteResult]) -> pd.DataFrame:
+    """One line for each site: its verdict and the numbers that decide."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -232,8 +232,6 @@ def site_table(sites: Sequence[SiteResult], labels: Sequence[str] = ()) -> pd.Da
             }
             for s in sites
         ]
-        + [{"site": label, "verdict": "not yet measured"} for label in labels],
-        columns=("site", "verdict", *SITE_COLUMNS),
     )
 
 
@@ -248,6 +246,20 @@ SITE_COLUMNS: dict[str, Any] = {
     for name in ("R with one scale", "its largest null", "EV affine", "ρ", "CE recovered", "token lookup", "restored")
 }
 """Column formats of the table of sites (Streamlit's column_config as plain data)."""
+
+
+def sites_so_far(sites: Sequence[SiteResult], awaited: Sequence[str]) -> str:
+    """The same while a check runs (HTML); `awaited` are the labels of the sites that are not measured yet."""
+    table = site_table(sites)
+    rows = [
+        [escape(line["site"]), escape(line["verdict"]), *(number(line[name]) for name in SITE_COLUMNS)]
+        for line in table.to_dict("records")
+    ]
+    rows += [[escape(label), "not yet measured", *("" for _ in SITE_COLUMNS)] for label in awaited]
+    cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in rows)
+    head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
+    body = "".join(f"<tr>{row}</tr>" for row in cells)
+    return f"<table class='sites'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def criteria_table(result: PairResult) -> str:

@@ -111,7 +111,5 @@ def _draw(asked: CheckJob) -> bool:
 
 def _draw_sites(progress: CheckProgress) -> None:
     """What is measured already; the other sites keep their lines."""
-    with st.container(key="check_sites_now"):
-        st.markdown("#### Every site, as it is measured")
-        table = sentences.site_table(progress.sites, progress.awaited)
-        st.dataframe(table, hide_index=True, column_config=sentences.SITE_COLUMNS)
+    st.markdown("#### Every site, as it is measured")
+    st.html(sentences.sites_so_far(progress.sites, progress.awaited))
