@@ -150,7 +150,7 @@ def test_table_over_training_is_drawn_and_told_as_it_is() -> None:
     assert list(frame["direct: R"]) == [0.2, 0.5, 0.3, 0.35] and frame["steering R / own"][0] == 0.75
     back = (0.6 - 0.3) / (0.9 - 0.3)
     assert list(lines["restored"].y) == pytest.approx([back, back]) and "paper-style" in figure.layout.yaxis.title.text
-    assert list(frame["restored, paper-style"]) == pytest.approx(4 * [back]) and frame["rotated"][0] == 0.6
+    assert list(frame["restored, paper-style"]) == pytest.approx(4 * [back]) and frame["EV rotated"][0] == 0.6
     faithful = [replace(r, restored=0.1 * (i + 1)) for i, r in enumerate(rows)]
     figure = over_training.over_training(faithful, LIGHT)
     assert list(figure.data[0].y) == pytest.approx([0.1, 0.2]) and "faithful" in figure.layout.yaxis.title.text

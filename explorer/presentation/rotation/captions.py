@@ -185,7 +185,7 @@ def training(rows: list[TrainingRow]) -> list[str]:
         f"{first.loss_source:.2f} to {last.loss_source:.2f}; {moved('EV of R', first.orthogonal, last.orthogonal)}, "
         f"{moved('of the affine map', first.affine, last.affine)}, {moved('ρ', first.rho, last.rho)}.",
         f"<b>The dictionary through R:</b> {moved('what comes back', back[0], back[-1])} (restored, {reading}: 0 is what "
-        f"shuffled pairs give, 1 what it does at home; each row has a dictionary of its own). Its EV, paper-style, "
+        f"shuffled pairs give, 1 what it does at home; each row has a dictionary of its own). Its paper-style EV, as in the table, "
         f"{moved('', first.sae_rotated, last.sae_rotated).strip()}.",
         f"<b>Steering through R,</b> as a share of the own effect, over five genres at one dose: "
         f"{first.steering_share:.2f} at first, {last.steering_share:.2f} at last.",

@@ -60,7 +60,10 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
     base_layout(figure, palette, 380)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     ticks = [r.tokens for r in points]
-    named = [n for n in ticks[:-1] if ticks[-1] > 2 * n] + ticks[-1:]  # closer ones would run into the last
+    named = ticks[-1:]
+    for n in ticks[-2::-1]:  # closer ones would run into the next
+        if named[-1] > 1.4 * n:
+            named.append(n)
     figure.update_xaxes(
         type="log",
         title="training tokens of each seed, millions",
@@ -78,7 +81,7 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
 
 
 def training_frame(rows: Sequence[TrainingRow]) -> pd.DataFrame:
-    """The table over training, one row for each pair of models."""
+    """The table over training, one row for each pair of models; its EVs of the dictionary are paper-style."""
     import pandas as pd
 
     reading, restored = came_back(rows)
@@ -91,10 +94,10 @@ def training_frame(rows: Sequence[TrainingRow]) -> pd.DataFrame:
             "direct: affine": r.affine,
             "ρ": r.rho,
             f"restored, {reading}": back,
-            "paper-style EV at home": r.sae_ceiling,
-            "raw": r.sae_raw,
-            "rotated": r.sae_rotated,
-            "shuffled": r.sae_shuffled,
+            "EV home": r.sae_ceiling,
+            "EV raw": r.sae_raw,
+            "EV rotated": r.sae_rotated,
+            "EV shuffled": r.sae_shuffled,
             "steering R / own": r.steering_share,
             "dictionary": r.dictionary or "",
         }
