@@ -280,6 +280,8 @@ a rotation, a rotation with one scale, an affine map. Controls are fitted in the
 **The verdict** is the first rule that holds, from *not aligned* to *inconclusive*; the pair is called what its least favourable site is called. Its sentence quotes one number, R with one scale at that site, and the largest
 of its nulls; below it stand a twin, a sister and an untrained target where there are any. ρ is the share of what an affine map explains that R with one scale explains as well. *CE recovered* runs one model up to the site and the other from there: 1 is as good as the model itself, 0 as bad as no context at all. Intervals are 95 % of a bootstrap over documents of the test text, or over blocks of 1,024 tokens where these are few; maps are not refitted.
 
+**Restored** is how much of the dictionary of A comes back on B through R: 0 is what an R of shuffled pairs gives, 1 what the dictionary does on A. It can be compared with other pages and checks, whose dictionaries and EVs differ.
+
 **What to expect.** Two independent seeds of a small model are usually *partly rotation*: single features and vectors transfer, others do not. A model against its own rotated twin is *rotation-equivalent*.
 
 **What is kept.** The study lies in this machine's cache directory and refers to the models where they are, unless you ask for copies. Finished steps of a check are kept, so that a second try is faster.
