@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from explorer.alignment.rotation_results import RotationFacts
-
-if TYPE_CHECKING:
-    pass
-
 
 HAAR_LEVEL = 0.05
 """Below it a test has found that R deviates from a random rotation."""

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import torch
 
 from explorer.errors import InputError
 
-if TYPE_CHECKING:
-    pass
-
 
 def choose_device(name: str) -> str:
     """The device that a name means: auto takes a GPU where there is one. Raises InputError for what is not there."""
-    import torch
-
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         # Not mps: it has no float64, in which the maps are fitted.

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from explorer.models.language_model import LanguageModel
 
-if TYPE_CHECKING:
-    pass
-
-
 PROMOTED = 8
-
-
 ROWS = 4096
 """Directions whose effect on every token is held at once."""
 

@@ -11,8 +11,6 @@ from torch import Tensor
 from explorer.models.sites import Site
 
 BATCH = 32
-
-
 MASSIVE = 10.0
 
 

@@ -5,27 +5,25 @@ Thresholds stand here, those of steering in `claim_steering`; a finding's senten
 
 from __future__ import annotations
 
-from explorer.alignment import ROTATION, deviates, rotation_nulls
+from explorer.alignment import HAAR_LEVEL, ROTATION, deviates, rotation_nulls
 from explorer.narrative.claim_finding import Finding, Text, paper_style, say_restored
 from explorer.narrative.claim_study import ClaimStudy
-from explorer.narrative.story_facts import CLEAR
+from explorer.narrative.rotation_words import NEAR_ROOT
+from explorer.narrative.story_facts import ALIKE_KL, CLEAR
 
 OF_CEILING = 0.025
 """The paper's rotated EV lies this close to its ceiling."""
 MATCH_AGREES, MATCH_PARTLY = 0.9, 0.5
 """Shares of matched decoder rows."""
-NEAR_ROOT = 0.05
-"""Share of √(2d) within which ‖R − I‖ counts as the value of a random rotation."""
 RHO_AGREES, RHO_PARTLY = 0.95, 0.5
 """Of ρ = EV of R / EV of affine."""
-KS_LEVEL = 0.05
 FIRING_RISE = 0.15
 """Rise of the median firing correlation that the paper's smallest numbers show."""
 CHECKPOINT_RISE = 0.5
 SURVIVES = "Does the function survive?"
 """The question of the Rotation page that shows the two functions."""
-ALIKE_KL, SAME_FIRST = 0.1, 0.9
-"""KL below which two models are the same function, or the share of equal first choices from which they are in part."""
+SAME_FIRST = 0.9
+"""Share of equal first choices from which two models are the same function in part."""
 
 
 def decoder_cosine(study: ClaimStudy) -> Finding | None:
@@ -137,7 +135,7 @@ def looks_random(study: ClaimStudy) -> Finding | None:
     control.show(*[float(r.identified_rank) for r in found], digits=0)
     control.say(f" of {study.study.file.d_model} directions.")
     return Finding(
-        ours, control, min(ks) > KS_LEVEL and not any(away), max(ks) > KS_LEVEL, link={"ask": "Is R random?"}
+        ours, control, min(ks) > HAAR_LEVEL and not any(away), max(ks) > HAAR_LEVEL, link={"ask": "Is R random?"}
     )
 
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-from explorer.alignment import RotationFacts
-
-if TYPE_CHECKING:
-    pass
-from explorer.alignment import HAAR_LEVEL
+from explorer.alignment import HAAR_LEVEL, RotationFacts
 
 NEAR_ROOT = 0.05
 """Share of √(2d) within which ‖R − I‖ says that the trace of R is near 0."""

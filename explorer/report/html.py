@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from explorer.alignment import PairResult, rungs, seams, shown, which_is_what
 from explorer.models import residual_index
@@ -14,9 +14,6 @@ from explorer.number_text import minus, number, signed
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.report import svg as report_svg
 from explorer.report.schema import RESTORED, Report
-
-if TYPE_CHECKING:
-    pass
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 

@@ -62,7 +62,7 @@ class Corpus(ABC):
 
     kind: ClassVar[str]
     """What study.json calls it."""
-    has_labels: ClassVar[bool] = True
+    has_labels: ClassVar[bool] = False
     """Whether its tokens carry latent labels: then features can be checked."""
     reads_labels: ClassVar[bool] = False
     """Whether `read_class` can tell which class of a contrast a text belongs to."""

@@ -36,7 +36,6 @@ class FileCorpus(Corpus):
     """The documents of a file in the study's folder: one {"text": …} a line."""
 
     kind: ClassVar[str] = "file"
-    has_labels: ClassVar[bool] = False
 
     def documents(self, count: int | None = None) -> list[TextDocument]:
         """The documents, or the first `count`. Raises InputError for a file that is missing or damaged."""

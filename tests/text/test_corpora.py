@@ -65,6 +65,7 @@ class Beats(Corpus):
     """A language that this test makes up."""
 
     kind: ClassVar[str] = "beats"
+    has_labels: ClassVar[bool] = True
     prompt_tokens: ClassVar[int] = 4
 
     def documents(self, count: int | None = None) -> list[TextDocument]:

@@ -18,6 +18,7 @@ class Dyck3(Corpus):
     """Documents of the bracket grammar (`explorer.text.dyck.language`)."""
 
     kind: ClassVar[str] = "dyck3"
+    has_labels: ClassVar[bool] = True
     # Brackets nest: a prompt needs room for depth.
     prompt_tokens: ClassVar[int] = 32
     example: ClassVar[str] = "([]{()})[{}](({[]}))}([{}])"

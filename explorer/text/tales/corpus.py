@@ -28,6 +28,7 @@ class Tales(Corpus):
     kind: ClassVar[str] = "tales"
     title: ClassVar[str] = "held-out Tales, this project's own stories"
     """What a check says that it was made on."""
+    has_labels: ClassVar[bool] = True
     reads_labels: ClassVar[bool] = True
 
     def documents(self, count: int | None = None) -> list[TextDocument]:
