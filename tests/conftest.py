@@ -21,9 +21,9 @@ from typing import Any
 
 import jaxtyping
 
-SHAPED = [f"explorer.{room}" for room in "models text sae alignment steering study features training".split()]
-SHAPED += ["explorer.metrics", "explorer.presentation"]
-"""The rooms whose arguments and results are checked at every call: types by beartype, shapes by jaxtyping."""
+SHAPED = [f"explorer.alignment.{name}" for name in ("geodesic", "maps", "moments", "orthogonal", "ridge")]
+SHAPED += ["explorer.sae", "explorer.models", "explorer.features", "explorer.steering", "explorer.text.dyck"]
+"""The modules whose arguments and results are checked at every call: types by beartype, shapes by jaxtyping."""
 # The tower: a whole number is a float to beartype, as it is to mypy.
 TOWER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 jaxtyping.install_import_hook(SHAPED, TOWER)

@@ -192,6 +192,7 @@ def test_a_study_without_controls_leaves_claims_out(study: Study) -> None:
 def test_the_page_shows_every_claim_and_the_command(readings: dict[str, Reading]) -> None:
     app = AppTest.from_file(APP, default_timeout=120)
     app.switch_page("../pages/claims.py")
+    app.query_params["map"] = "affine"  # a widget of the frame stands in the link
     app.run()
     assert not app.exception and not app.error
     text = " ".join(h.proto.body for h in app.get("html"))
@@ -204,3 +205,4 @@ def test_the_page_shows_every_claim_and_the_command(readings: dict[str, Reading]
     assert not app.exception and not app.error
     fields = [app.text_input(key=f"check_{name}").value for name in ("source", "target")]
     assert fields == ["EleutherAI/pythia-14m-seed1", "EleutherAI/pythia-14m-seed2"]
+    assert app.session_state["map"] == "affine"

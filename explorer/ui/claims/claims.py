@@ -75,7 +75,8 @@ def _poly_pythias() -> None:
         if st.button("Prepare this check", key="poly_prepare", help="Opens Check a pair with these two filled in."):
             fill(pythia(size, a), pythia(size, b), "")
             st.session_state["show"] = "new check"
-            st.switch_page(PAGES["check"].script)
+            # Without parameters of its own Streamlit refuses to leave a page whose widgets stand in the link.
+            st.switch_page(PAGES["check"].script, query_params={})
     st.code(poly_command(size, a, b), language="bash", wrap_lines=True)
 
 
