@@ -125,6 +125,8 @@ def test_a_whole_check_from_the_page(browser: Browser, address: str, folder: Pat
         page.keyboard.press("Escape")
         page.get_by_text("Bring in an archive").click()
         page.locator(".st-key-study_archive input[type=file]").set_input_files(archive)
+        # The name stands there once the upload has begun; until it is done Streamlit disables the button.
+        expect(page.locator(".st-key-study_archive")).to_contain_text("ann-ben.zip", timeout=SLOW)
         page.get_by_role("button", name="Import").click()
         expect(page.get_by_test_id("stMain")).to_contain_text("'ann-ben-2' is here", timeout=SLOW)
 
