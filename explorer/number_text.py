@@ -37,11 +37,16 @@ def signed(value: float, digits: int = 2) -> str:
     return minus(text) if float(text) else text.replace("-", "+")
 
 
+def bounds(low: float, high: float, digits: int = 2) -> str:
+    """An interval, e.g. [0.40, 0.60]."""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
 def interval(e: Estimate) -> str:
     """An estimate with its interval, e.g. 0.50 [0.40, 0.60]; the number alone where no interval is known."""
     if e.low != e.low:
         return number(e.value)
-    return f"{number(e.value)} [{number(e.low)}, {number(e.high)}]"
+    return f"{number(e.value)} {bounds(e.low, e.high)}"
 
 
 def percent(share: float | None) -> str:

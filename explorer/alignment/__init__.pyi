@@ -36,7 +36,7 @@ from .map_registry import (
     seams as seams,
     shown as shown,
 )
-from .map_results import FitCurve as FitCurve, GateNulls as GateNulls, Nulls as Nulls, StitchScores as StitchScores
+from .map_results import FitCurve as FitCurve, GateNulls as GateNulls, StitchScores as StitchScores
 from .maps import ResidualMap as ResidualMap
 from .moments import CrossMoments as CrossMoments, Moments as Moments
 from .nulls import DRAWS as DRAWS
@@ -82,4 +82,5 @@ from .verdict import (
     STRETCHED as STRETCHED,
     recovered as recovered,
     rotation_nulls as rotation_nulls,
+    rotation_seam as rotation_seam,
 )

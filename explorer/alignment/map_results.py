@@ -32,40 +32,31 @@ class Ladder:
 
 
 @dataclass(frozen=True)
-class Nulls:
-    """Direct EV on the test rows of orthogonal maps that had no true pairing to learn from; each was fitted anew."""
-
-    shuffled: tuple[float, ...]
-    """Gate. Fitted to deranged pairings: 19 cyclic shifts of the chunks at equal position."""
-    untrained: tuple[float, ...]
-    """Gate. The target replaced by fresh initialisations of its config (3 seeds, drawn from a hash of both models);
-    empty where it was not run."""
-    haar: tuple[float, ...]
-    """No gate. Haar-random rotations with the true means."""
-    pca_signs: tuple[float, ...]
-    """No gate. Principal axes onto principal axes with random signs: matched covariances, no pairing."""
-
-    @property
-    def gate(self) -> float:
-        """The largest of the gates: what a map must beat."""
-        return max((*self.shuffled, *self.untrained))
-
-
-@dataclass(frozen=True)
 class GateNulls:
     """The two gates of one map: its EV on the true test pairs after a fit without a true pairing. The strength of an
     affine map is chosen on the validation rows, the scale of a scaled one from the wrong pairs, as for the true map.
     """
 
     shuffled: tuple[float, ...]
-    """Fitted to the 19 deranged pairings."""
+    """Fitted to deranged pairings: 19 cyclic shifts of the windows at equal position."""
     untrained: tuple[float, ...]
-    """Fitted to fresh initialisations of the target; empty where it was not run."""
+    """Fitted with the target replaced by fresh initialisations of its config (3 seeds, drawn from a hash of both
+    models); empty where it was not run."""
 
     @property
     def gate(self) -> float:
         """The largest of the gates: what the map must beat."""
         return max((*self.shuffled, *self.untrained))
+
+
+@dataclass(frozen=True)
+class Nulls(GateNulls):
+    """Direct EV on the test rows of orthogonal maps that had no true pairing to learn from; each was fitted anew."""
+
+    haar: tuple[float, ...]
+    """No gate. Haar-random rotations with the true means."""
+    pca_signs: tuple[float, ...]
+    """No gate. Principal axes onto principal axes with random signs: matched covariances, no pairing."""
 
 
 @dataclass(frozen=True)

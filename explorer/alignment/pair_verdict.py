@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from explorer.alignment.map_registry import rungs
-from explorer.alignment.map_results import GateNulls, Nulls
+from explorer.alignment.map_results import GateNulls
 from explorer.alignment.results import PositiveControl, SiteResult, Verdict, VerdictName
 from explorer.alignment.verdict import ROTATION, rotation_nulls
 from explorer.metrics import Estimate
@@ -41,7 +41,7 @@ class Decisive(NamedTuple):
     """Whose EV it is: R with one scale, or the affine map where not even that is above its nulls."""
     estimate: Estimate
     """EV on the test rows."""
-    nulls: GateNulls | Nulls
+    nulls: GateNulls
     """The gates of the same map; in studies from before R with one scale had any, those of R."""
 
     @property

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from explorer.alignment.dictionary_results import restored
 from explorer.alignment.map_registry import rungs
-from explorer.alignment.map_results import GateNulls, Nulls
+from explorer.alignment.map_results import GateNulls, StitchScores
 from explorer.alignment.results import SiteResult, Verdict, VerdictName
 from explorer.metrics import Estimate
 
@@ -48,18 +48,21 @@ class Recovered(NamedTuple):
     where: str
 
 
+def rotation_seam(scores: StitchScores) -> str:
+    """The seam of R with one scale; in studies from before it was stitched, that of R."""
+    return ROTATION if ROTATION in scores.seams else "orthogonal"
+
+
 def recovered(site: SiteResult, seam: str = ROTATION) -> Recovered:
-    """CE recovered by what passes a seam, in the worse of the two directions. Where R with one scale was not stitched,
-    in studies of earlier versions, R stands in.
-    """
+    """CE recovered by what passes a seam, in the worse of the two directions."""
     assert site.stitch is not None
     ways = (("source to target", site.stitch.source_to_target), ("target to source", site.stitch.target_to_source))
-    if seam == ROTATION and seam not in site.stitch.source_to_target.seams:
-        seam = "orthogonal"
+    if seam == ROTATION:
+        seam = rotation_seam(site.stitch.source_to_target)
     return min((Recovered(scores[seam], where) for where, scores in ways), key=lambda r: r.estimate.value)
 
 
-def rotation_nulls(site: SiteResult) -> GateNulls | Nulls:
+def rotation_nulls(site: SiteResult) -> GateNulls:
     """The gates of R with one scale; in studies from before it had any, those of R."""
     return site.nulls_scale or site.nulls
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from explorer.number_text import number
+from explorer.number_text import bounds, number
 
 if TYPE_CHECKING:
     from explorer.report import Difference
@@ -61,7 +61,7 @@ def _cells(d: Difference) -> tuple[str, str]:
 def _cell(value: float | str | None, ends: tuple[float, float] | None) -> str:
     if not isinstance(value, float):
         return "n/a" if value is None else str(value)
-    told = f" [{number(ends[0], 3)}, {number(ends[1], 3)}]" if ends is not None else ""
+    told = f" {bounds(*ends, 3)}" if ends is not None else ""
     return number(value, 3) + told
 
 

@@ -9,6 +9,7 @@ from .hub import (
     within_patience as within_patience,
 )
 from .language_model import (
+    LONGEST as LONGEST,
     LanguageModel as LanguageModel,
     digest as digest,
     find_blocks as find_blocks,

@@ -125,7 +125,7 @@ def _check_loss(model: LanguageModel, window: Chunks) -> None:
     """Raise InputError if a model's loss on a window is no number: its weights are finite, what it computes is not."""
     import torch
 
-    told = window.valid[0, 1:]
+    told = window.predicted[0]
     logits, truth = model.logits(window.ids)[0, :-1].cpu()[told], window.ids[0, 1:][told]
     loss = torch.nn.functional.cross_entropy(logits, truth)
     if len(truth) and not loss.isfinite():

@@ -22,7 +22,7 @@ from explorer.alignment import (
     rungs,
     seams,
 )
-from explorer.models import ModelShape, Site, first_middle_last
+from explorer.models import LONGEST, ModelShape, Site, first_middle_last
 from explorer.pipeline.check_options import CheckOptions
 from explorer.pipeline.progress import PlannedPart
 from explorer.sae import POOL, ROWS, check_recipe
@@ -45,8 +45,8 @@ READS = len(DOSES) * (RANDOM_DIRECTIONS + len(DEFAULT.contrasts()) * (len(CARRIE
 """Readings of the prompts under vectors: random ones, and every arm of every ready contrast."""
 GRAMMAR_VOCABULARY = 8192
 """Models of a larger vocabulary were trained on other text than Tales: its contrasts are not measured on them."""
-ANSWERED, LONGEST = 60, 512
-"""Windows that both models answer for the talk, and tokens of one if it is not said otherwise."""
+ANSWERED = 60
+"""Windows that both models answer for the talk."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from explorer.alignment import (
     MEANING,
     READINGS,
     GateNulls,
-    Nulls,
     PairResult,
     Scores,
     SiteResult,
@@ -168,7 +167,7 @@ def _restored(scores: Scores) -> dict[str, dict[str, float | None]]:
     return {r: {arm: None if e is None else e.value for arm, e in by_arm.items()} for r, by_arm in found.items()}
 
 
-def _largest(nulls: Nulls | GateNulls) -> dict[str, float]:
+def _largest(nulls: GateNulls) -> dict[str, float]:
     """The largest of each kind of null."""
     return {name: max(values) for name, values in asdict(nulls).items()}
 

@@ -33,7 +33,7 @@ from explorer.alignment import (
 )
 from explorer.jobs import JobState, Progress
 from explorer.metrics import Estimate
-from explorer.number_text import duration, interval, minus, number
+from explorer.number_text import bounds, duration, interval, minus, number
 from explorer.pipeline import CheckEstimate, Checkpoint, short_name
 from explorer.study import OwnStudy, StudyFile
 
@@ -146,7 +146,7 @@ def subline(result: PairResult) -> str:
     scaled = f" (s = {number(scale)})" if told else ""
     return (
         f"At the site <b>{escape(site.label)}</b>, {by.title}{scaled} predicts <b>{number(by.estimate.value)}</b> "
-        f"[{number(by.estimate.low)}, {number(by.estimate.high)}] of A's rows from B's; the largest of its nulls "
+        f"{bounds(by.estimate.low, by.estimate.high)} of A's rows from B's; the largest of its nulls "
         f"<b>{number(by.nulls.gate)}</b>."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates, rungs
+from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates, rotation_seam, rungs
 from explorer.narrative import from_identity, paper_test
 from explorer.number_text import interval, minus
 from explorer.presentation.rotation.over_training import came_back
@@ -108,7 +108,7 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
 
 
 def _stitched(first: str, second: str, scores: StitchScores) -> str:
-    seam = ROTATION if ROTATION in scores.seams else "orthogonal"
+    seam = rotation_seam(scores)
     return (
         f"<b>{first} up to here, {second} from here:</b> through {rungs()[seam].title} {interval(scores[seam])} of the "
         f"cross-entropy is recovered, through an affine map {scores['affine'].value:.2f}, through a shuffled R "

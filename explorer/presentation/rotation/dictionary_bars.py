@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from explorer.alignment import MAPS, PairResult, Reading, Scale, SiteResult, arms, restored, told
 from explorer.metrics import Estimate
-from explorer.number_text import number
+from explorer.number_text import bounds, number
 from explorer.palette import HATCH, Palette
 from explorer.presentation.plots import base_layout, text_at, whiskers
 
@@ -93,7 +93,7 @@ def _bars(
 
 
 def _range(e: Estimate | None) -> str:
-    return "" if e is None or e.low != e.low else f" [{number(e.low)}, {number(e.high)}]"
+    return "" if e is None or e.low != e.low else f" {bounds(e.low, e.high)}"
 
 
 def _faded(colour: str, opacity: float) -> str:
