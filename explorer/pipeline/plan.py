@@ -31,7 +31,7 @@ from explorer.text import DEFAULT
 
 FIT, VALIDATION, TEST = 0.6, 0.2, 0.2
 """Shares of the text."""
-LIBRARIES, MODEL_BYTES, TEXT_TOKENS, REPORT = 6.0, 4e8, 5e4, 1.5
+LIBRARIES, MODEL_BYTES, TEXT_TOKENS, REPORT = 6.0, 4e8, 1.5e4, 0.5
 """Seconds for loading libraries; bytes of weights and tokens of text that are read in a second; seconds for a report."""
 DECOMPOSITION = 25.0
 """Operations of a singular value decomposition, in units of d³."""
@@ -39,6 +39,8 @@ FITTED = 12
 """Decompositions of fitting all maps of a site."""
 TESTED = 20
 """Decompositions at a site beside those of its shuffled pairings and Haar draws."""
+DIALLED = 43 * 4096
+"""Rows that a dictionary reads for the dial: 4,096 at each of 21 positions of two maps, and the source's own."""
 CLASS_TOKENS = 16_000
 """Tokens of the texts from which a ready contrast of Tales is made."""
 READS = len(DOSES) * (RANDOM_DIRECTIONS + len(DEFAULT.contrasts()) * (len(CARRIED) + 1))
@@ -162,7 +164,8 @@ class PlannedCheck:
             # The first site makes the Haar draws for all.
             haar = POWERS * draws if number == 0 else 0
             factors = d**3 * (DECOMPOSITION * (2 * SHUFFLES + DRAWS + TESTED) + haar)
-            yield f"nulls at {site.label}", self._seconds(factors=factors)
+            dialled = 4.0 * d * check_recipe(d).width * DIALLED if site in self._own(self.options.sae) else 0.0
+            yield f"nulls at {site.label}", self._seconds(dictionary=dialled, factors=factors)
         yield "comparing predictions", self._seconds((self._both + self._unembed) * test)
 
     def _rest(self) -> Iterator[tuple[str, float]]:
