@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from explorer.alignment import dictionary_scorer as tally, pair as measure
 from explorer.alignment.map_registry import arms
 from explorer.alignment.twin import twin_rotation
 from explorer.features import umap_layout as twin_layout
+from explorer.files import write_json
+from explorer.jobs import Cancelled
 from explorer.models.language_model import digest
 from explorer.models.logit_lens import PROMOTED
 from explorer.pipeline import recording as story_record
 from explorer.sae.trainer import SAERecipe
 from explorer.steering import dose_measure, strong_features as dose_features
 from explorer.study.library import open_study
+from explorer.study.recordings import RECORDING, read_recording
 from explorer.study.study import Study
 from explorer.text.corpus import HELD_OUT
 from explorer.text.tales import contrasts, stories as tales
@@ -264,3 +268,25 @@ def test_the_study_moves_with_its_folder(made: Any, tmp_path: Path) -> None:
     ids = torch.tensor([[5, 6, 7]])
     one, other = (s.load_model("twin").network(input_ids=ids).logits for s in (study, moved))
     assert torch.equal(one, other)
+
+
+def test_a_recording_that_is_broken_off_leaves_the_result_whole(made: Any) -> None:
+    _, _, study = made
+    folder = study.pair_path("seed0", "seed1")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    told = read_recording(study, "seed0", "seed1")
+    assert told is not None and told.run is not None
+    write_json(folder / RECORDING, replace(told, run=None))
+    bare = (folder / RECORDING).read_bytes()
+
+    def stop(_step: str, _share: float) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        story_record.record_study(study, report=stop)
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert after == {**before, RECORDING: bare} and story_record.lacks_run(study, "seed0", "seed1")
+    heard: list[float] = []
+    assert story_record.record_study(study, report=lambda _step, share: heard.append(share)) == ["seed0 → seed1"]
+    assert heard == sorted(heard) and heard[-1] == 1.0
+    assert (folder / RECORDING).read_bytes() == before[RECORDING], "asked for later, the same is recorded"
