@@ -7,7 +7,7 @@ import streamlit as st
 from explorer.presentation import captions as sentences
 from explorer.presentation.rotation import captions as rotation_sentences, dictionary_bars
 from explorer.ui import View, what_is_this
-from explorer.ui.rotation import draw_dictionary, draw_questions
+from explorer.ui.rotation import draw_dictionary, draw_questions, draw_reasons
 
 view: View = st.session_state["view"]
 result, here = view.pair, view.site_result
@@ -16,7 +16,7 @@ st.html(f"<p class='verdict'>{rotation_sentences.verdict(result)}{sentences.rota
 draw_dictionary(view)
 draw_questions(view)
 with st.expander("Why this verdict"):
-    st.html("".join(f"<p class='fact'>{line}</p>" for line in rotation_sentences.reasons(result, here)))
+    draw_reasons(view)
 with st.expander("The numbers of every site, both readings"):
     st.dataframe(
         dictionary_bars.score_table(result), hide_index=True, key="table", column_config=dictionary_bars.COLUMNS

@@ -96,4 +96,4 @@ def stretching(d: int, condition: float) -> Tensor:
     """
     half = float(np.log10(condition)) / 2
     values = torch.logspace(-half, half, d, dtype=torch.float64)
-    return ((haar(d, 1) * values) @ haar(d, 2)).float()
+    return ((haar(d, 3) * values) @ haar(d, 4)).float()

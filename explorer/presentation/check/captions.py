@@ -33,7 +33,7 @@ from explorer.alignment import (
 )
 from explorer.jobs import JobState, Progress
 from explorer.metrics import Estimate
-from explorer.number_text import bounds, duration, interval, minus, number
+from explorer.number_text import bounds, duration, interval, minus, number, sentence_case
 from explorer.pipeline import CheckEstimate, Checkpoint, short_name
 from explorer.study import OwnStudy, StudyFile
 
@@ -128,7 +128,7 @@ def headline(result: PairResult) -> str:
     """The verdict for large type (HTML), and where sites differ which of them is called what."""
     assert result.verdict is not None
     said = (result.verdict.verdict, which_is_what(result.sites))
-    name, sites = (f"{text[0].upper()}{text[1:]}." if text else "" for text in said)
+    name, sites = (f"{sentence_case(text)}." if text else "" for text in said)
     return f"<b>{name}</b> {sites}".strip()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates, rotation_seam, rungs
+from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates, rotation_seam, rungs, which_is_what
 from explorer.narrative import from_identity, paper_test
-from explorer.number_text import interval, minus
+from explorer.number_text import interval, minus, sentence_case
 from explorer.presentation.rotation.over_training import came_back
 from explorer.presentation.rotation.sites import controls
 
@@ -21,10 +21,12 @@ NOT_MEASURED = "This pair was measured without it. `python -m explorer check` me
 
 
 def verdict(result: PairResult) -> str:
-    """What the pair is called, or nothing where the controls were not run."""
+    """What the pair is called, and where sites differ which of them what; nothing where the controls were not run."""
     if result.verdict is None:
         return ""
-    return f"<b>{result.source} → {result.target}: {result.verdict.verdict}.</b> "
+    which = which_is_what(result.sites)
+    sites = f"{sentence_case(which)}. " if which else ""
+    return f"<b>{result.source} → {result.target}: {result.verdict.verdict}.</b> {sites}"
 
 
 def reasons(result: PairResult, site: SiteResult) -> list[str]:

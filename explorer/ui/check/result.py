@@ -9,15 +9,14 @@ import streamlit as st
 from explorer.alignment import deciding_site
 from explorer.number_text import minus, sentence_case
 from explorer.presentation import captions
-from explorer.presentation.check import axis as check_figures, captions as sentences
+from explorer.presentation.check import captions as sentences
 from explorer.presentation.rotation import sites as figures
 from explorer.report import Output, outputs as study_outputs
-from explorer.study import verdict_axis
 from explorer.ui.charts import chart
 from explorer.ui.check.recording import draw_recording
 from explorer.ui.frame import View
 from explorer.ui.pages import PAGES
-from explorer.ui.rotation import draw_bars
+from explorer.ui.rotation import draw_axis, draw_bars
 
 
 def draw_verdict(view: View) -> None:
@@ -29,8 +28,7 @@ def draw_verdict(view: View) -> None:
     st.html(f"<p class='fact quiet'>{sentences.who(view.study.file, result)}</p>")
     st.html(f"<p class='large'>{sentences.headline(result)}</p>")
     st.html(f"<p class='verdict'>{sentences.subline(result)}</p>")
-    figure = check_figures.verdict_axis(verdict_axis(view.study, result), view.palette)
-    chart(figure, "check_axis", "The number on which the verdict rests, beside its references; both are in the text.")
+    draw_axis(view)
     st.html(f"<p class='fact'>{escape(sentences.meaning(result))}</p>")
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)

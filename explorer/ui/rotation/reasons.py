@@ -1,0 +1,31 @@
+"""Why a pair is called what it is: the number that decides on one axis with its references, and the reasons."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from explorer.presentation.check import axis
+from explorer.presentation.rotation import captions as rotation_sentences
+from explorer.study import verdict_axis
+from explorer.ui import cache
+from explorer.ui.charts import chart
+from explorer.ui.frame import View
+
+
+def draw_axis(view: View) -> None:
+    """The number on which the pair's verdict rests, beside its references; nothing without a verdict."""
+    result = view.pair
+    if result.verdict is None:
+        return
+    alt = "The number on which the verdict rests, beside a twin, a sister, an untrained target and its nulls."
+    figure = cache.figure(
+        ("axis", *view.shown), lambda: axis.verdict_axis(verdict_axis(view.study, result), view.palette)
+    )
+    chart(figure, "axis", alt)
+
+
+def draw_reasons(view: View) -> None:
+    """The axis, and why the pair and the chosen site are called so."""
+    draw_axis(view)
+    lines = rotation_sentences.reasons(view.pair, view.site_result)
+    st.html("".join(f"<p class='fact'>{line}</p>" for line in lines))
