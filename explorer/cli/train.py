@@ -16,12 +16,14 @@ from explorer.errors import InputError
 from explorer.models import choose_device
 from explorer.text.dyck import Dyck3
 from explorer.text.tales import Tales
-from explorer.training import has_own_text, held_out_of
+from explorer.training import OPTIMISERS, has_own_text, held_out_of
 
 if TYPE_CHECKING:
-    from explorer.training import TrainingText
+    from explorer.training import OptimiserKind, TrainingText
 
 HELP = "remake the shipped models and dictionaries"
+OWN_TOKENS = 15_000_000
+"""Tokens of a text of one's own that are read at most."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Order:
     """cpu, cuda or mps."""
     models_only: bool
     """Whether to stop after the language models."""
+    optimiser: OptimiserKind | None
+    """How to train; None makes a cohort of each kind."""
     log: Callable[[str], None]
     """Takes one line of progress."""
     text: TrainingText | None = None
@@ -53,7 +57,7 @@ class Trainable:
     make: Callable[[Order], None]
     """Does it, or goes on with it."""
     takes_text: bool = False
-    """Whether it can train on a text of one's own."""
+    """Whether it can train on a text of one's own, and with either optimiser."""
 
 
 def _tales_complaint(seeds: tuple[int, ...], models_only: bool) -> str | None:
@@ -63,28 +67,30 @@ def _tales_complaint(seeds: tuple[int, ...], models_only: bool) -> str | None:
 
 
 def _make_tales(order: Order) -> None:
-    from explorer.training.tales import TalesRecipe, Workshop, make_dictionaries, make_models
+    from explorer.training.tales import TalesRecipe, Workshop, make_dictionaries, make_models, own_text_recipe
 
-    seeds = tuple(sorted({0, *order.seeds})) if order.models_only else order.seeds
+    recipe = (own_text_recipe() if order.text else TalesRecipe()).of(order.seeds, order.optimiser)
     documents = order.text.documents if order.text else None
-    recipe = replace(TalesRecipe(), seeds=seeds)
-    workshop = Workshop(order.out, recipe, order.log, order.device, fast=True, documents=documents)
-    make_models(workshop, order.seeds)
+    # The CPU that trains leaves one process to the text; a GPU needs text faster than that.
+    processes = 1 if order.device == "cpu" else max(1, (os.cpu_count() or 2) - 2)
+    workshop = Workshop(order.out, recipe, order.log, order.device, True, processes, documents)
+    make_models(workshop)
     if order.models_only:
         return
-    for seed in order.seeds:
-        make_dictionaries(workshop, f"seed{seed}", seed)
+    for name in recipe.names:
+        make_dictionaries(workshop, name)
     if order.text is not None:
         held_out = held_out_of(order.out)
-        first, second = (order.out / "models" / f"seed{seed}" for seed in order.seeds[:2])
+        first, second = (order.out / "models" / name for name in recipe.names[:2])
         dictionaries = order.out / "dictionaries" / first.name
         order.log(f"next: python -m explorer check {first} {second} --text {held_out} --sae {dictionaries} --out DIR")
         return
-    from explorer.training import make_match_dictionaries, make_training_table
+    from explorer.training import make_match_dictionaries, make_training_table, write_decoder_match
     from explorer.training.tales import build_study
 
-    build_study(workshop)
     make_match_dictionaries(workshop)
+    build_study(workshop)
+    write_decoder_match(workshop)
     make_training_table(workshop)
 
 
@@ -110,7 +116,7 @@ def _make_dyck(order: Order) -> None:
 
 
 STUDIES = {
-    Tales.kind: Trainable("0,1,2,3", _tales_complaint, _make_tales, takes_text=True),
+    Tales.kind: Trainable("0,1,2", _tales_complaint, _make_tales, takes_text=True),
     Dyck3.kind: Trainable("0,1,2,3", _dyck_complaint, _make_dyck),
 }
 
@@ -124,6 +130,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="train on a text of your own (txt, jsonl, parquet) with the Tales recipe",
+    )
+    parser.add_argument(
+        "--optimiser",
+        choices=OPTIMISERS,
+        help="how to train Tales: without a preferred basis of the residual stream, or with AdamW "
+        "(default: a study of both, with two seeds of AdamW; of your own text, equivariant)",
     )
     parser.add_argument("--seeds", help=f"seeds to train, e.g. 0,1 (default: {defaults})")
     parser.add_argument("--out", help="folder to make the study in (default: a folder of the study's name)")
@@ -143,6 +155,8 @@ def run(options: argparse.Namespace) -> int:
     if options.text and not study.takes_text:
         able = ", ".join(name for name, other in STUDIES.items() if other.takes_text)
         raise InputError(f"--text goes with the recipe '{able}': {options.study} is a language of its own")
+    if options.optimiser and not study.takes_text:
+        raise InputError(f"--optimiser goes with the recipe 'tales': {options.study} is always trained with AdamW")
     text = _read_text(options.text) if options.text else None
     if out.exists() and any(out.iterdir()) and not options.resume:
         raise InputError(f"--out '{out}' is not empty: add --resume to go on with it, or name another folder")
@@ -160,7 +174,7 @@ def run(options: argparse.Namespace) -> int:
             file.write(stamped + "\n")
 
     log(f"began {time.strftime('%Y-%m-%d %H:%M:%S')}: {options.study}, seeds {seeds}, into {out}")
-    study.make(Order(out, seeds, device, options.models_only, log, text))
+    study.make(Order(out, seeds, device, options.models_only, options.optimiser, log, text))
     if not options.models_only:
         log("done")
     return 0
@@ -168,9 +182,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _read_text(paths: list[str]) -> TrainingText:
     from explorer.training import read_training_text
-    from explorer.training.tales import TalesRecipe
 
-    return read_training_text(paths, TalesRecipe().rows * TalesRecipe().model.context)
+    return read_training_text(paths, OWN_TOKENS)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from explorer.alignment import PairResult, SiteResult
-from explorer.study import NOT_A_SEED, SHARED, ModelKind, Study, cohort, share_weights
+from explorer.study import NOT_A_SEED, SHARED, ModelKind, Study, share_weights
 
 APART = "cohort B"
 """The cohort of the paper's toy whose seeds share nothing."""
@@ -52,7 +52,7 @@ class ClaimStudy:
     @classmethod
     def of_toy(cls, study: Study) -> ClaimStudy | None:
         """The first source of each cohort of the paper's toy; None for a study without cohorts."""
-        first = {cohort(study, name): name for name in reversed(study.sources())}
+        first = {study.model_entry(name).cohort: name for name in reversed(study.sources())}
         if not {SHARED, APART} <= set(first):
             return None
         middle = len(study.sites) // 2

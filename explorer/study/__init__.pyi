@@ -1,6 +1,6 @@
 from . import library as library
 from .archive import archive_size as archive_size, export_study as export_study, import_study as import_study
-from .cohorts import NOT_A_SEED as NOT_A_SEED, SHARED as SHARED, cohort as cohort, share_weights as share_weights
+from .cohorts import NOT_A_SEED as NOT_A_SEED, SHARED as SHARED, share_weights as share_weights
 from .feature_tables import (
     CORRESPONDENCE as CORRESPONDENCE,
     HALF as HALF,

@@ -8,15 +8,9 @@ SHARED = "cohort A"
 """The cohort whose seeds have the same embedding and unembedding; in the others nothing is shared."""
 
 
-def cohort(study: Study, model: str) -> str:
-    """The cohort of a model, e.g. "cohort B"; empty for one of none."""
-    first = study.model_entry(model).title.split(",")[0]
-    return first if first.startswith("cohort ") else ""
-
-
 def share_weights(study: Study, source: str, target: str) -> bool:
     """Whether two seeds have the same input and output weights, frozen while the rest was trained."""
-    return cohort(study, source) == cohort(study, target) == SHARED
+    return study.model_entry(source).cohort == study.model_entry(target).cohort == SHARED
 
 
 NOT_A_SEED = ("twin", "early", "untrained")

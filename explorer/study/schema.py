@@ -31,6 +31,8 @@ class ModelEntry:
     """Seed of the initial weights and of the order of the text; for a twin, the seed of its rotation."""
     loss: float
     """Loss on the held-out documents, nats per token."""
+    cohort: str = ""
+    """The models that were made alike have the same; empty where no others stand beside them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the table over training holds: one row for a pair of seeds at one moment, or for one short trial."""
+"""What the table over training holds: one row for a pair of seeds at one moment."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ FILE = "training.json"
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """One pair of seeds at one moment of training, or one trial of another recipe; measured at the middle site."""
+    """One pair of seeds at one moment of training, measured at the middle site."""
 
     name: str
     """What distinguishes this row."""
-    group: str
-    """training (checkpoints of the shipped seeds) or trial (short runs that differ in one thing)."""
     tokens: int
     """Training tokens that each model has seen."""
     d_model: int
@@ -48,6 +46,8 @@ class TrainingRow:
     before it was measured."""
     dictionary: str | None = None
     """Which dictionary of the source that is."""
+    kl: float | None = None
+    """KL(source ‖ target) on test, nats per token; None in tables from before it was measured."""
 
     @property
     def rho(self) -> float:

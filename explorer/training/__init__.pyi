@@ -1,4 +1,8 @@
-from .decoder_match_scores import make_match_dictionaries as make_match_dictionaries
+from .decoder_match_scores import (
+    make_match_dictionaries as make_match_dictionaries,
+    write_decoder_match as write_decoder_match,
+)
+from .optimisers import OPTIMISERS as OPTIMISERS, OptimiserKind as OptimiserKind
 from .over_training import make_training_table as make_training_table
 from .own_text import (
     TrainingText as TrainingText,

@@ -6,6 +6,7 @@ for every model the same initial weights and the same batches. Unlike it: 4 feat
 mean square and errors divided by their variance; the encoder starts as the decoder's transpose, the bias as the
 mean row; a warm-up and a decay; and 1,500 batches of 128 at a peak rate of 2e-3 in place of 6,000 of 4,096 at 5e-4.
 Rate times batches, which bounds how far Adam can move a weight, is the same, and one core needs minutes.
+TopK dictionaries of the study stand beside them; the source's have a second one from another start, their ceiling.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from explorer.study import Study
 RELU: dict[Family, str] = {"relu": "light", "relu_sparse": "strong"}
 """Families of ReLU dictionaries, and the penalty of the recipe that makes each."""
 FOLDER = "dictionaries_relu"
+TOPK_AGAIN = "dictionaries_again"
+"""Where the source's second TopK dictionaries lie."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class MatchRecipe:
     """Model whose dictionaries are compared with the other's."""
     target: str = "seed1"
     """The other model."""
-    width: int = 512
+    width: int = 1024
     """Features of each dictionary."""
     light: float = 1e-3
     """The paper's weight of the penalty."""
@@ -49,8 +52,8 @@ class MatchRecipe:
     """Rows in a batch."""
     batches: int = 1500
     """Batches for each dictionary."""
-    text_rows: int = 400
-    """Training rows of tokens whose activations are drawn from."""
+    windows: int = 400
+    """Windows of training text whose activations are drawn from."""
 
     def sae_recipe(self, family: Family) -> SAERecipe:
         """How a family is trained."""

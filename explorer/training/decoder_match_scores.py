@@ -19,9 +19,20 @@ from explorer.files import write_bytes, write_json
 from explorer.models import NormLimits, Site
 from explorer.sae import SAE
 from explorer.sae.formats import load_sae, save_sae
-from explorer.study import open_study
-from explorer.training.decoder_match import FOLDER, RELU, Bench, MatchRecipe, Plan, collect, starting_rows, train_relu
-from explorer.training.tales import Log, Workshop, make_corpus
+from explorer.study import Study
+from explorer.training.decoder_match import (
+    FOLDER,
+    RELU,
+    TOPK_AGAIN,
+    Bench,
+    MatchRecipe,
+    Plan,
+    collect,
+    starting_rows,
+    train_relu,
+)
+from explorer.training.recall_objective import MARK
+from explorer.training.tales import Log, Workshop, make_dictionaries, tales_file, training_stream
 
 
 @dataclass(frozen=True)
@@ -60,11 +71,13 @@ def decoder_story(bench: Bench) -> DecoderStory:
                     family, source.match(same), source.match(other), source.match(other, rotation), source.match(again)
                 )
             )
-        topk = [m for name in (a, b) if (m := _shipped(bench, name, site, rows[name])) is not None]
-        dictionaries += [m.entry for m in topk]
-        if len(topk) == 2:
-            source, other = topk
-            families.append(FamilyMatch("topk", None, source.match(other), source.match(other, rotation), None))
+        topk = [_shipped(bench, name, site, rows[name]) for name in (a, b)]
+        second = _second(bench, a, site, rows[a])
+        dictionaries += [m.entry for m in (*topk, second) if m is not None]
+        own, theirs = topk
+        if own is not None and theirs is not None:
+            ceiling = own.match(second) if second is not None else None
+            families.append(FamilyMatch("topk", None, own.match(theirs), own.match(theirs, rotation), ceiling))
         sites.append(SiteMatch(site.name, site.label, tuple(families)))
     hashes = study.model_entry(a).sha256, study.model_entry(b).sha256
     return DecoderStory(a, b, *hashes, recipe.batches, tuple(dictionaries), tuple(sites))
@@ -85,6 +98,15 @@ def _shipped(bench: Bench, name: str, site: Site, rows: Float[Tensor, "n d"]) ->
     return _measure(sae, rows, Plan("topk", name, 0), site, None, entry.path, None)
 
 
+def _second(bench: Bench, name: str, site: Site, rows: Float[Tensor, "n d"]) -> _Measured | None:
+    """A model's TopK dictionary from another start, which only this comparison uses."""
+    folder = bench.study.folder / TOPK_AGAIN / name / site.name
+    if not folder.exists():
+        return None
+    path = folder.relative_to(bench.study.folder).as_posix()
+    return _measure(load_sae(folder), rows, Plan("topk", name, 1), site, None, path, None)
+
+
 def _measure(
     sae: SAE, rows: Float[Tensor, "n d"], plan: Plan, site: Site, l1: float | None, path: str, kept: float | None
 ) -> _Measured:
@@ -98,27 +120,64 @@ def _measure(
     return _Measured(entry, sae.W_dec, alive)
 
 
-def make_decoder_story(bench: Bench, rows: Integer[np.ndarray, "n t"], log: Log, stop_after: int | None = None) -> None:
-    """Train the dictionaries of the comparison on rows of tokens, and write decoder_match.json into the study.
-
-    Finished dictionaries are kept; those of other models or another recipe are removed. After `stop_after` dictionaries
-    the call ends early, as if interrupted. Raises InputError if the pair is not measured.
+def make_decoder_story(bench: Bench, log: Log) -> None:
+    """Measure the trained dictionaries, and write decoder_match.json into the study. Raises InputError if the pair is
+    not measured.
     """
-
     study, a, b = bench.study, bench.recipe.source, bench.recipe.target
     if not (study.pair_path(a, b) / "maps.safetensors").is_file():
         raise InputError(f"study '{study.file.name}' has no maps of {a} → {b}: measure that pair first")
+    log("decoder_match.json: cosines, EV, L0, dead features")
+    write_json(study.folder / "decoder_match.json", decoder_story(bench))
+
+
+def train_dictionaries(
+    bench: Bench, windows: Integer[np.ndarray, "n t"], log: Log, stop_after: int | None = None
+) -> None:
+    """Train the dictionaries of the comparison on windows of tokens.
+
+    Finished ones are kept; those of other models or another recipe are removed. After `stop_after` dictionaries the
+    call ends early, as if interrupted.
+    """
     _remove_stale(bench, log)
-    if _train(bench, rows, log, stop_after):
-        log("decoder_match.json: cosines, EV, L0, dead features")
-        write_json(study.folder / "decoder_match.json", decoder_story(bench))
+    recipe, text = bench.recipe, bench.study.file.text
+    missing = [(p, s) for p in bench.plans for s in bench.sites if not bench.folder(p, s).exists()]
+    began, done = time.monotonic(), 0
+    for name in (recipe.source, recipe.target):
+        mine = [(p, s) for p, s in missing if p.model == name]
+        if not mine:
+            log(f"match: {name}'s dictionaries already trained")
+            continue
+        model = bench.study.load_model(name)
+        activations = collect(model, windows[: recipe.windows], sorted({s for _, s in mine}))
+        for plan, site in mine:
+            if done == stop_after:
+                return
+            sae = train_relu(recipe.sae_recipe(plan.family), activations[site], recipe.batches, plan.start, site.name)
+            save_sae(sae, bench.folder(plan, site), name, text.context, bos=text.bos)
+            done += 1
+            left = (time.monotonic() - began) / done * (len(missing) - done)
+            made = f"match: {plan.family}, {name} from start {plan.start}, {site.label}"
+            log(f"{made}: {done}/{len(missing)}, {left:.0f} s left")
 
 
 def make_match_dictionaries(workshop: Workshop) -> None:
+    """Train the ReLU dictionaries of the Tales study's comparison, and its source's second TopK dictionaries."""
+    bench, recipe = _bench(workshop), workshop.recipe
+    text = training_stream(workshop, recipe.sae_tokens)
+    windows = text.windows(bench.recipe.windows, recipe.model.context, np.random.default_rng(13)) & (MARK - 1)
+    train_dictionaries(bench, windows, workshop.log)
+    make_dictionaries(workshop, bench.recipe.source, 1)
+
+
+def write_decoder_match(workshop: Workshop) -> None:
     """The comparison of the Tales study, to be made after `build_study`."""
-    note = workshop.out / "work" / "match.json"
-    bench = Bench(open_study(workshop.out), MatchRecipe(), note)
-    make_decoder_story(bench, make_corpus(workshop), workshop.log)
+    make_decoder_story(_bench(workshop), workshop.log)
+
+
+def _bench(workshop: Workshop) -> Bench:
+    study = Study(workshop.out, tales_file(workshop))
+    return Bench(study, MatchRecipe(), workshop.out / "work" / "match.json")
 
 
 def _remove_stale(bench: Bench, log: Log) -> None:
@@ -129,27 +188,3 @@ def _remove_stale(bench: Bench, log: Log) -> None:
         shutil.rmtree(old)
     (bench.study.folder / "decoder_match.json").unlink(missing_ok=True)
     write_bytes(bench.note, bench.fingerprint())
-
-
-def _train(bench: Bench, rows: Integer[np.ndarray, "n t"], log: Log, stop_after: int | None) -> bool:
-    """Every dictionary that is not there yet; False if it was stopped before the end."""
-    recipe, text = bench.recipe, bench.study.file.text
-    missing = [(p, s) for p in bench.plans for s in bench.sites if not bench.folder(p, s).exists()]
-    began, done = time.monotonic(), 0
-    for name in (recipe.source, recipe.target):
-        mine = [(p, s) for p, s in missing if p.model == name]
-        if not mine:
-            log(f"match: {name}'s dictionaries already trained")
-            continue
-        model = bench.study.load_model(name)
-        activations = collect(model, rows[: recipe.text_rows], sorted({s for _, s in mine}))
-        for plan, site in mine:
-            if done == stop_after:
-                return False
-            sae = train_relu(recipe.sae_recipe(plan.family), activations[site], recipe.batches, plan.start, site.name)
-            save_sae(sae, bench.folder(plan, site), name, text.context, bos=text.bos)
-            done += 1
-            left = (time.monotonic() - began) / done * (len(missing) - done)
-            made = f"match: {plan.family}, {name} from start {plan.start}, {site.label}"
-            log(f"{made}: {done}/{len(missing)}, {left:.0f} s left")
-    return True

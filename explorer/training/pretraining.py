@@ -1,102 +1,48 @@
-"""Train a small causal language model from scratch: deterministic given its seed, resumable, with progress."""
+"""Train several seeds of a small language model from scratch as one batch: deterministic, resumable, with progress."""
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int, Integer
-from safetensors.torch import load_file
+from jaxtyping import Float, Int, Integer
+from safetensors import safe_open
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.files import replacing, write_tensors
+from explorer.files import write_tensors
+from explorer.models import bfloat16_pays
+from explorer.training.llamas import Llamas
+from explorer.training.optimisers import OptimiserKind, SeedOptimiser
+from explorer.training.schedule import Schedule
 
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+EVERY = 50
+"""Steps between two entries of the losses, and between two moments at which a run can be taken up again."""
+PATIENCE = 60.0
+"""Seconds between two saved states."""
 
-    from explorer.training.loss import Loss
-
-
-@dataclass(frozen=True)
-class ModelRecipe:
-    """The shape of a stock Llama model (RMSNorm, no biases, untied unembedding)."""
-
-    d_model: int = 128
-    """Width of the residual stream."""
-    n_layers: int = 4
-    """Number of blocks."""
-    n_heads: int = 4
-    """Attention heads in each block."""
-    d_mlp: int = 384
-    """Width of the gated MLP."""
-    context: int = 256
-    """Tokens in a training row."""
-
-    def build(self, vocabulary: int, seed: int) -> LlamaForCausalLM:
-        """A freshly initialised model; `seed` fixes every weight."""
-        from transformers import LlamaConfig, LlamaForCausalLM
-
-        torch.manual_seed(seed)
-        config = LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=self.d_model,
-            intermediate_size=self.d_mlp,
-            num_hidden_layers=self.n_layers,
-            num_attention_heads=self.n_heads,
-            num_key_value_heads=self.n_heads,
-            max_position_embeddings=2 * self.context,
-            tie_word_embeddings=False,
-            bos_token_id=0,
-            eos_token_id=0,
-            dtype=torch.float32,
-        )
-        return LlamaForCausalLM(config)
-
-    @staticmethod
-    def load(folder: Path) -> LlamaForCausalLM:
-        """A model that `save_half` wrote, float32."""
-        from transformers import LlamaForCausalLM
-
-        return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+LogitsOf = Callable[[Int[Tensor, "s b t"]], Float[Tensor, "s b t v"]]
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast a model is trained (AdamW; linear warm-up, then linear decay)."""
+class Losses(NamedTuple):
+    """What a batch costs each seed."""
 
-    steps: int
-    """Optimiser steps."""
-    rows: int = 16
-    """Training rows in a batch."""
-    learning_rate: float = 3e-3
-    """Peak learning rate."""
-    warmup: int = 100
-    """Steps of linear warm-up."""
-    last: float = 0.0
-    """Learning rate of the last step, as a share of the peak."""
-    weight_decay: float = 0.1
-    """Decoupled weight decay, on matrices only."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    beta2: float = 0.95
-    """AdamW's memory of squared gradients."""
-    emphasis: float = 1.0
-    """How often a rare token that repeats one of its document counts in the loss; see `recall_objective`."""
+    small: Float[Tensor, " s"]
+    """What is to be small."""
+    shown: Float[Tensor, " s"]
+    """What the log shows: nats per token, every token counted once."""
 
-    def rate(self, step: int) -> float:
-        """Learning rate of a step."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * (1 - (1 - self.last) * min(1.0, done))
+
+Objective = Callable[[LogitsOf, Int[Tensor, "s b t"], Float[Tensor, ""]], Losses]
+"""Losses of the models' logits on training rows; the number is how often a marked token counts."""
 
 
 @dataclass(frozen=True)
@@ -107,142 +53,138 @@ class TrainingProgress:
     """Steps done."""
     steps: int
     """Steps in all."""
-    loss: float
-    """Mean training loss since the last report, nats per token."""
+    losses: tuple[float, ...]
+    """Mean training loss of each seed since the last report, nats per token."""
     seconds_left: float
     """Estimate from the speed of this run."""
 
 
-def pack(
-    documents: Iterator[list[int]], rows: int, context: int, separator: int
-) -> Integer[np.ndarray, "rows context"]:
-    """Rows of token ids, each starting with the first token of a document; what does not fit into a row is dropped."""
-    packed = np.empty((rows, context), dtype=np.uint16)
-    for r in range(rows):
-        row: list[int] = []
-        while len(row) < context:
-            row += [*next(documents), separator]
-        packed[r] = row[:context]
-    return packed
+@dataclass(frozen=True)
+class Speed:
+    """How a machine computes a loss fastest. Weights, residual stream, norms and losses stay float32."""
+
+    dtype: torch.dtype = torch.float32
+    """Precision of the products."""
+    compiled: bool = False
+    """Whether the loss is compiled into one graph first."""
+
+    def __str__(self) -> str:
+        return f"{str(self.dtype).removeprefix('torch.')} products, {'compiled' if self.compiled else 'not compiled'}"
 
 
-def batch_order(n_rows: int, schedule: Schedule, seed: int) -> Integer[np.ndarray, "steps rows"]:
-    """Row numbers of every step: independent shuffles of all rows, one after the other, as many as needed."""
-    rng = np.random.default_rng([seed, 7])
-    need = schedule.steps * schedule.rows
-    order = np.concatenate([rng.permutation(n_rows) for _ in range(math.ceil(need / n_rows))])
-    return order[:need].reshape(schedule.steps, schedule.rows)
+def fastest(device: str) -> Speed:
+    """bfloat16 on a GPU or a CPU that has units for it; compiled where there is a C++ compiler."""
+    low = device != "cpu" or bfloat16_pays()
+    return Speed(torch.bfloat16 if low else torch.float32, shutil.which("g++") is not None)
 
 
-def next_token_loss(model: torch.nn.Module, rows: Int[Tensor, "b t"]) -> Tensor:
-    """Mean cross-entropy of tokens 1 … t−1 given those before them, nats."""
-    logits = model(input_ids=rows, use_cache=False).logits[:, :-1]
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
+@dataclass(frozen=True)
+class Training:
+    """Everything that decides a run, but the initial weights."""
+
+    kind: OptimiserKind
+    """Which optimiser."""
+    schedule: Schedule
+    """How long and how fast."""
+    batches: Callable[[int], Integer[np.ndarray, "s b t"]]
+    """The training rows of a step: a function of its number alone."""
+    objective: Objective
+    """What is to be small."""
+    frozen: frozenset[str] = frozenset()
+    """Weights that stay as they are."""
 
 
-def train_language_model(
-    model: LlamaForCausalLM,
-    rows: Integer[np.ndarray, "n t"],
-    schedule: Schedule,
-    seed: int,
+def train_seeds(
+    llamas: Llamas,
+    training: Training,
     state: Path,
-    keep: dict[int, list[Path]],
     report: Callable[[TrainingProgress], None],
+    keep: Mapping[int, Callable[[], None]] | None = None,
+    speed: Speed | None = None,
     stop_after: int | None = None,
-    loss_of: Loss | None = None,
-) -> list[tuple[int, float]]:
-    """Train `model` in place; returns (step, mean loss since the last entry) every 50 steps.
+) -> list[tuple[int, tuple[float, ...]]]:
+    """Train in place; returns (step, each seed's mean loss since the last entry) every EVERY steps.
 
-    `loss_of` computes the loss of a batch (default: the model's own forward pass).
-
-    `state` is a safetensors file from which an interrupted run goes on exactly; `keep` maps a step to the folders
-    into which the model is saved before that step. `stop_after` ends after that many steps of this call, as an
-    interruption would.
+    `state` is a safetensors file from which an interrupted run goes on exactly; `keep` says what to do before a step,
+    such as to store a checkpoint. `stop_after` ends after that many steps of this call, as an interruption would.
     """
-    device = next(model.parameters()).device
-    learnt = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in learnt if p.ndim >= 2]
-    others = [p for p in learnt if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, schedule.beta2), fused=True)
-    first, losses = _resume(model, optimiser, schedule, seed, state)
-    order = batch_order(len(rows), schedule, seed)
-    since, last_save, running, counted = time.monotonic(), time.monotonic(), 0.0, 0
-    model.train()
+    schedule, device = training.schedule, llamas.device
+    optimiser = SeedOptimiser(llamas, training.kind, schedule, training.frozen)
+    first, losses = _resume(llamas, optimiser, training, state) if state.exists() else (0, [])
+    speed = speed or Speed(llamas.weights["lm_head.weight"].dtype)
+    loss_of = _loss(llamas, training.objective, speed)
+    began = saved = time.monotonic()
+    running = torch.zeros(len(llamas.seeds), dtype=torch.float64, device=device)
+    counted = 0
     for step in range(first, schedule.steps):
-        for folder in keep.get(step, ()):
-            save_half(model, folder)
-        batch = torch.from_numpy(rows[order[step]].astype(np.int64)).to(device)
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.rate(step)
-        loss = loss_of(batch) if loss_of else next_token_loss(model, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
+        if keep and step in keep:
+            keep[step]()
+        rows = torch.from_numpy(training.batches(step).astype(np.int64)).to(device)
+        found = loss_of(rows, torch.tensor(schedule.weight(step), device=device))
+        found.small.sum().backward()
         optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        running, counted = running + loss.item(), counted + 1
-        done = step + 1
-        if done % 50 == 0 or done == schedule.steps:
-            if not math.isfinite(running):
-                raise InputError(
-                    f"training diverged: the loss before step {done} is {running}; this model is not saved"
-                )
-            losses.append((done, running / counted))
-            left = (time.monotonic() - since) / (done - first) * (schedule.steps - done)
-            report(TrainingProgress(done, schedule.steps, running / counted, left))
-            running, counted = 0.0, 0
+        running, counted, done = running + found.shown, counted + 1, step + 1
+        if done % EVERY == 0 or done == schedule.steps:
+            mean = tuple((running / counted).tolist())
+            if not all(math.isfinite(loss) for loss in mean):
+                raise InputError(f"training diverged: the losses before step {done} are {mean}; nothing is saved")
+            losses.append((done, mean))
+            left = (time.monotonic() - began) / (done - first) * (schedule.steps - done)
+            report(TrainingProgress(done, schedule.steps, mean, left))
+            running, counted = torch.zeros_like(running), 0
         interrupted = stop_after is not None and done - first >= stop_after
-        if done % 50 == 0 and (time.monotonic() - last_save > 30 or interrupted):
-            _save_state(model, optimiser, schedule, seed, done, losses, state)
-            last_save = time.monotonic()
+        if done % EVERY == 0 and (time.monotonic() - saved > PATIENCE or interrupted):
+            _save(llamas, optimiser, training, losses, state)
+            saved = time.monotonic()
         if interrupted:
             break
-    model.eval()
+    for weight in llamas.weights.values():
+        weight.requires_grad_(False)
     return losses
 
 
-def save_half(model: LlamaForCausalLM, folder: Path) -> None:
-    """Save a model as float16 safetensors (half the size; read back as float32), into place by one rename."""
-    weights = {k: v.detach().to("cpu", torch.float16) for k, v in model.state_dict().items()}
-    if not all(torch.isfinite(v).all() for v in weights.values()):
-        raise InputError(f"{folder.name}: weights are not finite in float16; training diverged")
-    with replacing(folder) as partial:
-        model.config.save_pretrained(partial)
-        write_tensors(partial / "model.safetensors", weights, {"format": "pt"})
+def _loss(
+    llamas: Llamas, objective: Objective, speed: Speed
+) -> Callable[[Int[Tensor, "s b t"], Float[Tensor, ""]], Losses]:
+    def logits(ids: Int[Tensor, "s b t"]) -> Float[Tensor, "s b t v"]:
+        return llamas.logits(ids, speed.dtype).to(llamas.weights["lm_head.weight"].dtype)
+
+    def losses(rows: Int[Tensor, "s b t"], weight: Float[Tensor, ""]) -> Losses:
+        return objective(logits, rows, weight)
+
+    return torch.compile(losses, dynamic=False) if speed.compiled else losses
 
 
-def _save_state(
-    model: LlamaForCausalLM,
-    optimiser: torch.optim.Optimizer,
-    schedule: Schedule,
-    seed: int,
-    step: int,
-    losses: list[tuple[int, float]],
+def _header(llamas: Llamas, training: Training) -> dict[str, object]:
+    return {
+        "schedule": json.loads(json.dumps(asdict(training.schedule))),
+        "seeds": list(llamas.seeds),
+        "kind": training.kind,
+    }
+
+
+def _save(
+    llamas: Llamas,
+    optimiser: SeedOptimiser,
+    training: Training,
+    losses: list[tuple[int, tuple[float, ...]]],
     path: Path,
 ) -> None:
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    for i, p in enumerate(p for g in optimiser.param_groups for p in g["params"]):
-        tensors |= {f"optimiser.{i}.{k}": v for k, v in optimiser.state[p].items()}
-    header = {"step": step, "losses": losses, "schedule": asdict(schedule), "seed": seed}
-    write_tensors(path, tensors, {"state": json.dumps(header)})
+    tensors = {f"weights.{name}": w.detach() for name, w in llamas.weights.items()} | optimiser.state()
+    header = {**_header(llamas, training), "step": optimiser.done, "losses": losses}
+    write_tensors(path, {name: t.cpu() for name, t in tensors.items()}, {"state": json.dumps(header)})
 
 
 def _resume(
-    model: LlamaForCausalLM, optimiser: torch.optim.Optimizer, schedule: Schedule, seed: int, path: Path
-) -> tuple[int, list[tuple[int, float]]]:
+    llamas: Llamas, optimiser: SeedOptimiser, training: Training, path: Path
+) -> tuple[int, list[tuple[int, tuple[float, ...]]]]:
     """The step to go on from, and the losses so far. Raises InputError if the file belongs to another recipe."""
-    if not path.exists():
-        return 0, []
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as file:
         header = json.loads(file.metadata()["state"])
-    if header["schedule"] != asdict(schedule) or header["seed"] != seed:
-        raise InputError(f"{path} was written by another recipe or seed; remove it, or train into another folder")
-    tensors = load_file(path, device=str(next(model.parameters()).device))
-    model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    for i, p in enumerate(p for g in optimiser.param_groups for p in g["params"]):
-        prefix = f"optimiser.{i}."
-        optimiser.state[p] = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        optimiser.state[p]["step"] = optimiser.state[p]["step"].cpu()
-    return header["step"], [(s, loss) for s, loss in header["losses"]]
+        if {k: header.get(k) for k in ("schedule", "seeds", "kind")} != _header(llamas, training):
+            raise InputError(f"{path} was written by another recipe or seeds; remove it, or train into another folder")
+        with torch.no_grad():
+            for name, weight in llamas.weights.items():
+                weight.copy_(file.get_tensor(f"weights.{name}"))
+        optimiser.resume({name: file.get_tensor(name) for name in optimiser.state()}, header["step"])
+    return header["step"], [(step, tuple(found)) for step, found in header["losses"]]

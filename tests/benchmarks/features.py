@@ -27,6 +27,8 @@ FEATURES, DOCUMENTS, K = 16384, 60, 32
 def make(folder: Path) -> Any:
     """Write the study; return its maps."""
 
+    from safetensors.torch import save_file
+
     from explorer.files import write_json
     from explorer.models.sites import Site
     from explorer.pipeline import study_measurement as build
@@ -36,7 +38,7 @@ def make(folder: Path) -> Any:
     from explorer.study.schema import SCHEMA, PairEntry, StudyFile
     from explorer.text import documents as study_text, file_corpus
     from explorer.text.tales import stories as tales
-    from explorer.training.pretraining import ModelRecipe
+    from explorer.training.llamas import Llamas, ModelRecipe
     from explorer.training.tales.study import dictionary_entries, model_entry
     from explorer.training.tokenizer import train_tokenizer
 
@@ -46,7 +48,8 @@ def make(folder: Path) -> Any:
     for seed, name in enumerate("AB"):
         path = folder / "models" / name
         train_tokenizer(texts, 1024, path)
-        recipe.build(1024, seed).save_pretrained(path)
+        recipe.config(1024).save_pretrained(path)
+        save_file(Llamas(recipe, 1024, (seed,)).state(0), path / "model.safetensors", {"format": "pt"})
     site = Site(recipe.n_layers // 2, recipe.n_layers)
     for seed, name in enumerate("AB"):
         rows = torch.randn(FEATURES, recipe.d_model, generator=torch.Generator().manual_seed(seed))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from transformers import LlamaForCausalLM
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -24,7 +25,7 @@ from explorer.models.language_model import (
     LanguageModel,
     find_blocks,
 )
-from explorer.training.pretraining import ModelRecipe
+from explorer.training.llamas import ModelRecipe
 
 VOCABULARY, NEW_TOKENS, REPEATS = 2048, 40, 5
 
@@ -59,7 +60,7 @@ def write(model: LanguageModel, lanes: int, steer: bool) -> None:
 
 def main() -> None:
     """Measure and print."""
-    network = ModelRecipe().build(VOCABULARY, 0).eval().requires_grad_(False)
+    network = LlamaForCausalLM(ModelRecipe().config(VOCABULARY)).eval().requires_grad_(False)
     model = LanguageModel("random", network, None, find_blocks(network))  # type: ignore[arg-type]
     rows = torch.randint(0, VOCABULARY, (64, 128))
 

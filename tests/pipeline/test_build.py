@@ -27,27 +27,27 @@ from explorer.study.recordings import RECORDING, read_recording
 from explorer.study.study import Study
 from explorer.text.corpus import HELD_OUT
 from explorer.text.tales import contrasts, stories as tales
-from explorer.training.pretraining import ModelRecipe, Schedule
-from explorer.training.tales import study as tales_study
+from explorer.training.llamas import ModelRecipe
+from explorer.training.schedule import Schedule
+from explorer.training.tales import models as tales_models, study as tales_study
 from explorer.training.tales.dictionaries import make_dictionaries
 from explorer.training.tales.models import document_loss, make_models
-from explorer.training.tales.recipe import TalesRecipe, Workshop
-from explorer.training.tales.rows import make_corpus
+from explorer.training.tales.recipe import Cohort, TalesRecipe, Workshop
+from explorer.training.tales.stream import training_stream
 from explorer.training.tales.study import build_study
 
 pytestmark = pytest.mark.slow
 
 RECIPE = TalesRecipe(
-    seeds=(0, 1),
+    cohorts=(
+        Cohort("equivariant", "seed", Schedule(200, rows=8, warmup=10, emphasis=((0.3, 5.0),)), (0, 1)),
+        Cohort("adamw", "adam", Schedule(120, rows=8, learning_rate=1e-2, warmup=10), (0,), 10),
+    ),
     vocabulary=400,
     tokenizer_documents=60,
-    rows=150,
+    tokens=60_000,
     model=ModelRecipe(d_model=32, n_layers=2, n_heads=2, d_mlp=48, context=256),
-    recall=Schedule(steps=60, rows=8, learning_rate=1e-2, warmup=10, last=1.0, emphasis=5.0),
-    schedule=Schedule(steps=120, rows=8, learning_rate=1e-2, warmup=10),
-    polish_rows=150,
-    polish=Schedule(steps=120, rows=8, learning_rate=5e-3, warmup=5),
-    early=0.5,
+    early=80,
     sae=SAERecipe(width=64, k=6, batch=256, dead_after=30),
     sae_rows=256 * 120,
     sae_tokens=30_000,
@@ -71,15 +71,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(story_record, "DOSES", (0.3,))
         patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
         patch.setattr(dose_features, "FEATURES", 1)
-        make_models(workshop, (0,), stop_after=20)
+        make_models(workshop, stop_after=20)
         assert not workshop.model_folder("seed0").exists(), "interrupted before the first saved step"
-        make_models(workshop, (0,), stop_after=50)
+        make_models(workshop, stop_after=100)
         assert not workshop.model_folder("seed0").exists()
-        make_models(workshop, (0,), stop_after=100)
-        assert not workshop.model_folder("seed0").exists(), "interrupted in the second phase"
-        make_models(workshop, RECIPE.seeds)
-        for seed in RECIPE.seeds:
-            make_dictionaries(workshop, f"seed{seed}", seed)
+        assert workshop.model_folder("early").exists(), "checkpoints are kept on the way"
+        make_models(workshop)
+        for name in RECIPE.names:
+            make_dictionaries(workshop, name)
         build_study(workshop)
         yield workshop, log, open_study(workshop.out)
     contrasts.ready_contrast.cache_clear()
@@ -100,7 +99,7 @@ def finite(value: Any, where: str = "") -> None:
 def test_every_number_on_disk_is_finite(made: Any) -> None:
     _, _, study = made
     files = [study.folder / "study.json", *study.folder.glob("pairs/*/*.json")]
-    assert len(files) == 1 + 3 * 5  # result, steering and the recording of each pair
+    assert len(files) == 1 + 3 * 6  # result, steering and the recording of each pair
     for path in files:
         finite(json.loads(path.read_text()), path.name)
     for path in study.folder.rglob("*.safetensors"):
@@ -110,23 +109,26 @@ def test_every_number_on_disk_is_finite(made: Any) -> None:
 def test_the_study_describes_itself(made: Any) -> None:
     workshop, _, study = made
     kinds = {m.name: m.kind for m in study.file.models}
-    assert kinds == {"seed0": "seed", "seed1": "seed", "twin": "twin", "early": "early", "step0": "untrained"}
-    # 60 steps to recall and half of 120, of 300 in all, each of 8 rows.
+    controls = {"twin": "twin", "early": "early", "step0": "untrained"}
+    assert kinds == {"seed0": "seed", "seed1": "seed", "adam0": "seed", **controls}
+    cohorts = {m.name: m.cohort for m in study.file.models}
+    assert cohorts == {**dict.fromkeys(kinds, "equivariant"), "adam0": "adamw"}
+    assert {m.name: m.seed for m in study.file.models if m.kind == "seed"} == {"seed0": 0, "seed1": 1, "adam0": 10}
     assert study.model_entry("early").title == "seed0 after 40% of its training"
     losses = {m.name: m.loss for m in study.file.models}
     assert losses["twin"] == losses["seed0"] < losses["early"] < losses["step0"]
     assert study.file.text.entropy < min(losses.values()), "no model can beat the grammar"
     for entry in study.file.models:
         assert entry.sha256 == digest(study.folder / entry.path)
-    assert len(study.file.dictionaries) == 2 * 3
+    assert len(study.file.dictionaries) == 3 * 3
     for d in study.file.dictionaries:
         assert 0 < d.ev < 1
         assert 0 < d.l0 <= 6
         assert 0 < d.alive <= 1
         assert (study.folder / d.path / "cfg.json").is_file()
-    assert study.file.recipe["schedule"]["steps"] == 120
+    assert study.file.recipe["cohorts"][0]["schedule"]["steps"] == 200
     assert study.sources() == ["seed0", "seed1"]
-    assert study.targets("seed0") == ["seed1", "twin", "early", "step0"]
+    assert study.targets("seed0") == ["seed1", "twin", "early", "step0", "adam0"]
     assert not list(study.folder.rglob("*.partial"))
     assert workshop.out == study.folder
 
@@ -140,16 +142,12 @@ def test_losses_are_those_of_a_direct_computation(made: Any) -> None:
         with torch.no_grad():
             return model.network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
 
-    def encoded(text: str) -> list[int]:
-        return [*model.tokenizer(text, add_special_tokens=False)["input_ids"], 0]
-
     total, tokens = 0.0, 0
-    start = log_p(encoded(tales.document("train", 0).text))[-1]
     for text in texts:
-        ids = encoded(text)
+        ids = [0, *model.tokenizer(text, add_special_tokens=False)["input_ids"], 0]
         rest = log_p(ids)
-        total -= float(start[ids[0]] + sum(rest[i, ids[i + 1]] for i in range(len(ids) - 1)))
-        tokens += len(ids)
+        total -= float(sum(rest[i, ids[i + 1]] for i in range(len(ids) - 1)))
+        tokens += len(ids) - 1
     entry = study.model_entry("seed1")
     assert entry.loss == pytest.approx(total / tokens, rel=1e-4)
     assert document_loss(model, texts) == pytest.approx((total / 6, tokens / 6), rel=1e-4)
@@ -232,29 +230,31 @@ def test_a_complete_study_is_left_alone(made: Any) -> None:
     before = {p: p.stat().st_mtime_ns for p in study.folder.rglob("*") if p.is_file() and p.name != "study.json"}
     text = (study.folder / "study.json").read_bytes()
     log.clear()
-    make_models(workshop, RECIPE.seeds)
-    for seed in RECIPE.seeds:
-        make_dictionaries(workshop, f"seed{seed}", seed)
+    make_models(workshop)
+    for name in RECIPE.names:
+        make_dictionaries(workshop, name)
     build_study(workshop)
     assert (study.folder / "study.json").read_bytes() == text
     # make_models copies the tokenizer again; nothing else may be touched.
     changed = [p.name for p, stamp in before.items() if p.stat().st_mtime_ns != stamp]
     assert all("token" in name for name in changed)
     assert [line for line in log if "training" in line or "pair" in line or "catalogue" in line] == []
-    assert sum("already trained" in line for line in log) == 4
+    assert sum("already trained" in line for line in log) == 5
 
 
-def test_training_rows_start_with_documents(made: Any) -> None:
-    workshop, _, study = made
-    rows = make_corpus(workshop)
-    assert rows.shape == (150, 256)
-    tokenizer = study.load_model("seed0").tokenizer
-    first = tokenizer(tales.document("train", 0).text, add_special_tokens=False)["input_ids"]
-    length = min(256, len(first))
-    assert rows[0].tolist()[:length] == first[:length]
-    texts = [d.text for d in tales.documents("train", 600)]
-    openings = {tuple(ids[:4]) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]}
-    assert all(tuple(row[:4].tolist()) in openings for row in rows)
+def test_rows_are_windows_of_the_text_that_has_been_written(made: Any) -> None:
+    workshop, _, _ = made
+    cohort = RECIPE.cohorts[0]
+    stream = training_stream(workshop, RECIPE.tokens)
+    with tales_models._batches(workshop, cohort) as batches:
+        first, last = batches(0), batches(199)
+        assert first.shape == last.shape == (2, 8, 257)
+        assert not np.array_equal(first[0], first[1]), "each seed has rows of its own"
+        assert np.array_equal(first, batches(0))
+    assert (first[:, :4, 0] == 0).all(), "half of them begin with end-of-text"
+    beginning = stream.marked[: math.ceil(RECIPE.tokens / tales_models.STAGES)].tobytes()
+    assert all(row.tobytes() in beginning for row in first.reshape(-1, 257))
+    assert all(row.tobytes() in stream.marked.tobytes() for row in last.reshape(-1, 257))
 
 
 def test_the_study_moves_with_its_folder(made: Any, tmp_path: Path) -> None:

@@ -16,17 +16,16 @@ from explorer.steering.dose_response import DoseResponse
 SITES = {"mid": "after 1", "last": "end"}
 
 
-def study(titles: dict[str, str], pairs: list[tuple[str, str]]) -> Any:
+def study(cohorts: dict[str, str], pairs: list[tuple[str, str]]) -> Any:
     """What of a study says which models belong together."""
     entries = [SimpleNamespace(source=a, target=b) for a, b in pairs]
     return SimpleNamespace(
-        file=SimpleNamespace(pairs=entries), model_entry=lambda name: SimpleNamespace(title=titles[name])
+        file=SimpleNamespace(pairs=entries), model_entry=lambda name: SimpleNamespace(cohort=cohorts[name])
     )
 
 
 TOY = study(
-    {"A0": "cohort A, seed 0", "A1": "cohort A, seed 1, frozen", "B0": "cohort B, seed 0", "B1": "cohort B, seed 1",
-     "twin": "A0 rotated by a known Q", "C0": "cohort C, alone"},
+    {"A0": "cohort A", "A1": "cohort A", "B0": "cohort B", "B1": "cohort B", "twin": "", "C0": "cohort C"},
     [("A0", "twin"), ("A0", "B0"), ("A0", "A1"), ("A1", "A0"), ("B0", "B1")],
 )  # fmt: skip
 
@@ -46,8 +45,14 @@ def test_a_pair_stands_beside_its_like(pair: tuple[str, str], found: object) -> 
 
 
 def test_a_study_without_cohorts_has_none() -> None:
-    plain = study({"seed0": "independent seed 0", "seed1": "independent seed 1"}, [("seed0", "seed1")])
+    plain = study({"seed0": "", "seed1": ""}, [("seed0", "seed1")])
     assert both_cohorts(plain, "seed0", "seed1") is None
+
+
+def test_cohorts_that_share_no_weights_are_no_such_two() -> None:
+    models = {"seed0": "equivariant", "seed1": "equivariant", "adam0": "adamw", "adam1": "adamw"}
+    tales = study(models, [("seed0", "seed1"), ("adam0", "adam1")])
+    assert both_cohorts(tales, "seed0", "seed1") is None
 
 
 def named(found: DoseResponse, vector: str, site: str) -> DoseResponse:

@@ -62,6 +62,13 @@ def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert opened.load_dictionary("seed1", opened.sites[1]) is None
 
 
+def test_a_study_from_before_cohorts_opens(tmp_path: Path) -> None:
+    content = json.loads(encode(example()))
+    for model in content["models"]:
+        del model["cohort"]
+    assert open_study(write(tmp_path / "s", content)).model_entry("seed1").cohort == ""
+
+
 def test_names_open_shipped_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "SHIPPED", tmp_path)
     write(tmp_path / "tales", example())

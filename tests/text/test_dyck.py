@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from explorer.errors import InputError
 from explorer.models.language_model import LanguageModel, find_blocks
@@ -18,7 +18,7 @@ from explorer.text.dyck.corpus import Dyck3
 from explorer.text.dyck.heads import COPY, DEPTH, LABEL_TOKENS, N_TEXT, VALIDITY, VOCABULARY, head_accuracy
 from explorer.training.dyck import study as dyck_study
 from explorer.training.dyck.objective import head_losses, objective, save_tokenizer, tokens_of, training_rows
-from explorer.training.pretraining import ModelRecipe
+from explorer.training.llamas import ModelRecipe
 
 TEXT = Dyck3("held-out", 10, Path())
 
@@ -154,7 +154,7 @@ def test_the_losses_are_those_of_a_loop() -> None:
 
 def test_accuracy_of_heads_that_are_right_where_they_were_made_right(tmp_path: Path) -> None:
     save_tokenizer(tmp_path)
-    network = ModelRecipe(16, 1, 2, 24, dyck.CONTEXT).build(VOCABULARY, 0).eval().requires_grad_(False)
+    network = LlamaForCausalLM(ModelRecipe(16, 1, 2, 24, dyck.CONTEXT).config(VOCABULARY)).eval().requires_grad_(False)
     model = LanguageModel("toy", network, AutoTokenizer.from_pretrained(tmp_path), find_blocks(network))
     tokens = dyck.rows("held-out", 30)
     labels = dyck.label(tokens)

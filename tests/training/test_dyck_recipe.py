@@ -20,7 +20,8 @@ from explorer.text.windows import TextReading, read_windows
 from explorer.training.dyck import study as dyck_study
 from explorer.training.dyck.models import make_models
 from explorer.training.dyck.recipe import DyckRecipe, DyckWorkshop, activation_batches, make_dictionaries
-from explorer.training.pretraining import ModelRecipe, Schedule
+from explorer.training.llamas import ModelRecipe
+from explorer.training.schedule import Schedule
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ PAIRS = [("A0", "A1"), ("B0", "B1"), ("A0", "step0")]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The study, its workshop and its log."""
     log: list[str] = []
-    workshop = DyckWorkshop(tmp_path_factory.mktemp("dyck3"), RECIPE, log.append, compiled=False)
+    workshop = DyckWorkshop(tmp_path_factory.mktemp("dyck3"), RECIPE, log.append, fast=False)
     torch.set_num_threads(1)
     dyck_contrasts.ready_contrast.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
@@ -71,7 +72,7 @@ def weights(workshop: DyckWorkshop, name: str) -> dict[str, torch.Tensor]:
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(made: Any, tmp_path: Path) -> None:
     workshop, _, _ = made
-    again = DyckWorkshop(tmp_path, RECIPE, lambda _line: None, compiled=False)
+    again = DyckWorkshop(tmp_path, RECIPE, lambda _line: None, fast=False)
     make_models(again)
     for name in ("A0", "A1", "B0"):
         for phase in range(RECIPE.phases):

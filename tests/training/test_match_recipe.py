@@ -27,9 +27,9 @@ from explorer.study.study import Study
 from explorer.text.documents import TextEntry
 from explorer.training import decoder_match as match_recipe
 from explorer.training.decoder_match import Bench, MatchRecipe, collect, starting_rows, train_relu
-from explorer.training.decoder_match_scores import make_decoder_story
+from explorer.training.decoder_match_scores import make_decoder_story, train_dictionaries
 
-RECIPE = MatchRecipe(width=40, batch=32, batches=30, text_rows=12, light=1e-3, strong=5e-2)
+RECIPE = MatchRecipe(width=40, batch=32, batches=30, windows=12, light=1e-3, strong=5e-2)
 SITE = "blocks.0.hook_resid_pre"
 
 
@@ -64,7 +64,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> tuple[Benc
     folder = tmp_path_factory.mktemp("match")
     bench = Bench(study_at(folder / "study", tokenizer), RECIPE, folder / "match.json")
     log: list[str] = []
-    make_decoder_story(bench, token_rows(), log.append)
+    train_dictionaries(bench, token_rows(), log.append)
+    make_decoder_story(bench, log.append)
     return bench, log
 
 
@@ -84,15 +85,15 @@ def test_interrupted_and_resumed_is_the_same(made: Any, tmp_path: Path, tokenize
     shutil.copytree(bench.study.folder, again, ignore=shutil.ignore_patterns("decoder_match.json", "dictionaries_relu"))
     other = replace(bench, study=open_study(again), note=tmp_path / "match.json")
     log: list[str] = []
-    make_decoder_story(other, token_rows(), log.append, stop_after=1)
-    make_decoder_story(other, token_rows(), log.append, stop_after=14)
-    assert other.study.decoder_story() is None, "an interrupted run leaves no half story"
+    train_dictionaries(other, token_rows(), log.append, stop_after=1)
+    train_dictionaries(other, token_rows(), log.append, stop_after=14)
     assert sum("start" in line for line in log) == 15
-    make_decoder_story(other, token_rows(), log.append)
+    train_dictionaries(other, token_rows(), log.append)
+    make_decoder_story(other, log.append)
     assert sum("start" in line for line in log) == len(bench.plans) * len(bench.sites) == 24
     assert files(other) == files(bench)
     log.clear()
-    make_decoder_story(other, token_rows(), log.append)
+    train_dictionaries(other, token_rows(), log.append)
     assert sum("already trained" in line for line in log) == 2 and files(other) == files(bench)
 
 
@@ -105,7 +106,7 @@ def test_another_recipe_or_model_starts_anew(made: Any, tmp_path: Path, tokenize
     shutil.copy(bench.note, tmp_path / "match.json")
     changed = replace(bench, study=open_study(folder), note=tmp_path / "match.json", recipe=replace(RECIPE, batches=4))
     log: list[str] = []
-    make_decoder_story(changed, token_rows(), log.append, stop_after=0)
+    train_dictionaries(changed, token_rows(), log.append, stop_after=0)
     assert "made anew" in log[0]
     assert changed.study.decoder_story() is None and not list(folder.rglob("dictionaries_relu/*"))
 
@@ -198,4 +199,4 @@ def test_a_damaged_story_and_a_pair_that_is_not_measured_are_one_line(made: Any,
         open_study(folder).decoder_story()
     with pytest.raises(InputError, match="no maps of seed1 → seed0: measure"):
         turned = replace(RECIPE, source="seed1", target="seed0")
-        make_decoder_story(replace(bench, recipe=turned), token_rows(), print)
+        make_decoder_story(replace(bench, recipe=turned), print)

@@ -1,137 +1,128 @@
 """Training from scratch: resumable exactly, deterministic, and honest about whose state it finds."""
 
-import itertools
-import json
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from torch.nn.functional import cross_entropy
 
-from explorer.models.language_model import find_blocks
-from explorer.training.pretraining import (
-    ModelRecipe,
-    Schedule,
-    TrainingProgress,
-    batch_order,
-    next_token_loss,
-    pack,
-    save_half,
-    train_language_model,
-)
+from explorer.errors import InputError
+from explorer.training.llamas import Llamas, ModelRecipe
+from explorer.training.optimisers import OptimiserKind
+from explorer.training.pretraining import Speed, Training, TrainingProgress, fastest, train_seeds
+from explorer.training.recall_objective import MARK, recall_objective
+from explorer.training.schedule import Schedule
 
-RECIPE = ModelRecipe(d_model=16, n_layers=1, n_heads=2, d_mlp=24, context=12)
-SCHEDULE = Schedule(steps=130, rows=4, learning_rate=1e-2, warmup=10)
+SHAPE = ModelRecipe(d_model=16, n_layers=1, n_heads=2, d_mlp=24, context=11)
+SCHEDULE = Schedule(steps=130, rows=4, learning_rate=1e-2, warmup=10, emphasis=((0.5, 3.0),))
 ROWS = np.random.default_rng(0).integers(1, 30, (50, 12)).astype(np.uint16)
+SEEDS = (0, 1)
+
+
+def batches(step: int) -> np.ndarray:
+    return ROWS[np.random.default_rng(step).integers(0, 50, (2, 4))]
 
 
 def train(
     state: Path,
     stop_after: int | None = None,
-    seed: int = 0,
+    kind: OptimiserKind = "equivariant",
+    seeds: tuple[int, ...] = SEEDS,
     schedule: Schedule = SCHEDULE,
-    keep: dict[int, list[Path]] | None = None,
-) -> tuple[dict[str, torch.Tensor], list[tuple[int, float]], list[TrainingProgress]]:
-    model = RECIPE.build(30, seed)
+    keep: dict[int, Callable[[], None]] | None = None,
+    llamas: Llamas | None = None,
+) -> tuple[dict[str, torch.Tensor], list[tuple[int, tuple[float, ...]]], list[TrainingProgress]]:
+    llamas = llamas or Llamas(SHAPE, 30, seeds)
     told: list[TrainingProgress] = []
-    losses = train_language_model(model, ROWS, schedule, seed, state, keep or {}, told.append, stop_after)
-    return {k: v.clone() for k, v in model.state_dict().items()}, losses, told
+    training = Training(kind, schedule, batches, recall_objective)
+    losses = train_seeds(llamas, training, state, told.append, keep, None, stop_after)
+    return llamas.weights, losses, told
 
 
-def test_an_interrupted_run_goes_on_exactly(tmp_path: Path) -> None:
-    whole, losses, told = train(tmp_path / "whole")
+@pytest.mark.parametrize("kind", ["equivariant", "adamw"])
+def test_an_interrupted_run_goes_on_exactly(tmp_path: Path, kind: OptimiserKind) -> None:
+    whole, losses, told = train(tmp_path / "whole", kind=kind)
     assert [p.step for p in told] == [s for s, _ in losses] == [50, 100, 130]
-    assert losses[-1][1] < losses[0][1] < math.log(30) + 0.2
+    for number in range(2):
+        assert losses[-1][1][number] < losses[0][1][number] < math.log(30) + 0.2
     # Interrupted at a saved step, then between two of them (steps 51 … 80 are done again).
-    assert [s for s, _ in train(tmp_path / "parts", stop_after=50)[1]] == [50]
-    assert [s for s, _ in train(tmp_path / "parts", stop_after=30)[1]] == [50]
-    resumed, resumed_losses, _ = train(tmp_path / "parts")
+    assert [s for s, _ in train(tmp_path / "parts", 50, kind)[1]] == [50]
+    assert [s for s, _ in train(tmp_path / "parts", 30, kind)[1]] == [50]
+    resumed, resumed_losses, _ = train(tmp_path / "parts", kind=kind)
     assert resumed_losses == losses
-    for name, value in whole.items():
-        assert torch.equal(resumed[name], value), name
+    assert all(torch.equal(resumed[name], weight) for name, weight in whole.items())
     assert not list(tmp_path.glob("*.partial"))
 
 
 def test_kept_steps_are_the_same_after_an_interruption(tmp_path: Path) -> None:
-    keeps = [{s: [tmp_path / n / f"at{s}"] for s in (0, 50, 60)} for n in "ab"]
-    train(tmp_path / "whole", keep=keeps[0])
-    train(tmp_path / "parts", 50, keep=keeps[1])
-    train(tmp_path / "parts", keep=keeps[1])
-    for (one,), (other,) in zip(keeps[0].values(), keeps[1].values(), strict=True):
-        a, b = (load_file(folder / "model.safetensors") for folder in (one, other))
-        assert all(torch.equal(a[k], b[k]) for k in a)
-    start = RECIPE.build(30, 0).state_dict()
-    assert all(torch.equal(v, start[k].half()) for k, v in load_file(keeps[0][0][0] / "model.safetensors").items())
+    kept: list[dict[int, torch.Tensor]] = [{}, {}]
+
+    def keep(llamas: Llamas, found: dict[int, torch.Tensor]) -> dict[int, Callable[[], None]]:
+        def at(step: int) -> Callable[[], None]:
+            return lambda: found.update({step: llamas.state(1)["lm_head.weight"].clone()})
+
+        return {step: at(step) for step in (0, 50, 60)}
+
+    for name, found, stops in (("whole", kept[0], [None]), ("parts", kept[1], [50, None])):
+        for stop in stops:
+            llamas = Llamas(SHAPE, 30, SEEDS)
+            train(tmp_path / name, stop, keep=keep(llamas, found), llamas=llamas)
+    assert all(torch.equal(kept[0][step], kept[1][step]) for step in (0, 50, 60))
+    assert torch.equal(kept[0][0], Llamas(SHAPE, 30, SEEDS).weights["lm_head.weight"][1])
 
 
 def test_a_state_of_another_recipe_or_seed_is_refused(tmp_path: Path) -> None:
     train(tmp_path / "state", stop_after=50)
-    with pytest.raises(ValueError, match="another recipe or seed"):
-        train(tmp_path / "state", seed=1)
-    with pytest.raises(ValueError, match="another recipe or seed"):
-        train(tmp_path / "state", schedule=Schedule(steps=130, rows=4, learning_rate=2e-2, warmup=10))
+    with pytest.raises(InputError, match="another recipe or seeds"):
+        train(tmp_path / "state", seeds=(0, 2))
+    with pytest.raises(InputError, match="another recipe or seeds"):
+        train(tmp_path / "state", schedule=replace(SCHEDULE, learning_rate=2e-2))
+    with pytest.raises(InputError, match="another recipe or seeds"):
+        train(tmp_path / "state", kind="adamw")
 
 
-def test_seeds_decide_weights_and_order() -> None:
-    a, b, c = (RECIPE.build(30, s).state_dict() for s in (1, 1, 2))
-    assert all(torch.equal(a[k], b[k]) for k in a)
-    assert not torch.equal(a["lm_head.weight"], c["lm_head.weight"])
-    model = RECIPE.build(30, 0)
-    assert len(find_blocks(model)) == 1
-    assert not torch.equal(model.get_input_embeddings().weight, model.get_output_embeddings().weight)
-    order = batch_order(50, SCHEDULE, 0)
-    assert order.shape == (130, 4)
-    assert not np.array_equal(order, batch_order(50, SCHEDULE, 1))
-    for i in range(10):
-        assert sorted(order.ravel()[50 * i : 50 * (i + 1)]) == list(range(50)), "every row once before any row twice"
+def test_a_run_that_diverges_says_so(tmp_path: Path) -> None:
+    llamas = Llamas(SHAPE, 30, SEEDS)
+    llamas.weights["lm_head.weight"][1] = torch.inf
+    with pytest.raises(InputError, match="training diverged: the losses before step 50"):
+        train(tmp_path / "state", llamas=llamas)
+    assert not (tmp_path / "state").exists()
 
 
-def test_the_schedule_warms_up_and_ends_at_zero() -> None:
-    rates = [SCHEDULE.rate(step) for step in range(130)]
-    assert rates[0] == pytest.approx(1e-3)
-    assert max(rates) == rates[9] == rates[10] == pytest.approx(1e-2)
-    assert all(a > b for a, b in itertools.pairwise(rates[10:]))
-    assert SCHEDULE.rate(70) == pytest.approx(0.5e-2)
-    assert SCHEDULE.rate(130) == pytest.approx(0)
+def test_a_marked_token_counts_several_times() -> None:
+    rows = torch.from_numpy(ROWS.astype(np.int64)).view(2, 25, 12)
+    marks = torch.rand(rows.shape) < 0.2
+    logits = torch.randn(2, 25, 11, 30)
+
+    def loss(weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+        return recall_objective(lambda _ids: logits, rows + MARK * marks, torch.tensor(weight))
+
+    for number in range(2):
+        each = cross_entropy(logits[number].transpose(1, 2), rows[number, :, 1:], reduction="none")
+        thrice = torch.cat([each.flatten(), *[each[marks[number, :, 1:]]] * 2]).mean()
+        assert torch.allclose(loss(3.0)[0][number], thrice)
+        assert torch.allclose(loss(1.0)[0][number], each.mean())
+        assert torch.allclose(loss(3.0)[1][number], each.mean()), "what is shown counts every token once"
 
 
-def test_pack_starts_every_row_with_a_document() -> None:
-    documents = [list(range(10 * i + 1, 10 * i + 1 + n)) for i, n in enumerate((3, 2, 8, 1, 5, 9, 4, 2, 6))]
-    rows = pack(iter(documents), 4, 7, 0)
-    assert rows.tolist() == [
-        [1, 2, 3, 0, 11, 12, 0],
-        [21, 22, 23, 24, 25, 26, 27],
-        [31, 0, 41, 42, 43, 44, 45],
-        [51, 52, 53, 54, 55, 56, 57],
-    ]
-    assert {int(r[0]) for r in rows} <= {d[0] for d in documents}
+def test_the_choice_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("explorer.training.pretraining.bfloat16_pays", lambda: False)
+    monkeypatch.setattr("explorer.training.pretraining.shutil.which", lambda _name: None)
+    assert str(fastest("cpu")) == "float32 products, not compiled"
+    assert fastest("cuda") == Speed(torch.bfloat16, False)
 
 
-def test_next_token_loss_by_hand() -> None:
-    model = RECIPE.build(30, 0).eval()
-    rows = torch.from_numpy(ROWS[:3].astype(np.int64))
-    with torch.no_grad():
-        log_p = model(input_ids=rows).logits.log_softmax(-1)
-        expected = -np.mean([log_p[i, t, rows[i, t + 1]] for i in range(3) for t in range(11)])
-        assert float(next_token_loss(model, rows)) == pytest.approx(float(expected), abs=1e-5)
-
-
-def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> None:
-    model = RECIPE.build(30, 0)
-    with torch.no_grad():
-        model.lm_head.weight[0, 0] = 1e6
-    with pytest.raises(ValueError, match="training diverged"):
-        save_half(model, tmp_path / "m")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_saved_models_are_half_as_large_and_load_back(tmp_path: Path) -> None:
-    model = RECIPE.build(30, 0)
-    save_half(model, tmp_path / "m")
-    assert json.loads((tmp_path / "m" / "config.json").read_text())["model_type"] == "llama"
-    found = load_file(tmp_path / "m" / "model.safetensors")
-    assert {v.dtype for v in found.values()} == {torch.float16}
-    for name, value in model.state_dict().items():
-        assert torch.equal(found[name], value.half())
+@pytest.mark.slow
+def test_compiled_training_is_the_same(tmp_path: Path) -> None:
+    schedule, losses = replace(SCHEDULE, steps=50), []
+    for compiled in (False, True):
+        llamas = Llamas(SHAPE, 30, SEEDS)
+        training = Training("equivariant", schedule, batches, recall_objective)
+        losses += train_seeds(
+            llamas, training, tmp_path / str(compiled), lambda _p: None, None, Speed(compiled=compiled)
+        )
+    assert losses[0][1] == pytest.approx(losses[1][1], rel=1e-3)

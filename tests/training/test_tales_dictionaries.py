@@ -13,7 +13,7 @@ from explorer.models import residuals
 from explorer.models.language_model import load_model
 from explorer.sae.formats.registry import load_sae
 from explorer.sae.trainer import SAERecipe
-from explorer.training.pretraining import ModelRecipe
+from explorer.training.llamas import Llamas, ModelRecipe
 from explorer.training.tales import dictionaries, stream as streams
 from explorer.training.tales.adoption import adopt_dictionaries, adopt_model
 from explorer.training.tales.dictionaries import make_dictionaries, pool_batches
@@ -38,9 +38,9 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     monkeypatch.setattr(streams, "SHARD", 5)
     monkeypatch.setattr(dictionaries, "POOL", 64 * 4)
     weights = tmp_path / "given.safetensors"
-    save_file({k: v.half() for k, v in SHAPE.build(300, 3).state_dict().items()}, weights)
+    save_file({k: v.half() for k, v in Llamas(SHAPE, 300, (3,)).state(0).items()}, weights)
     made = Workshop(tmp_path / "study", RECIPE, lambda _line: None)
-    adopt_model(made, weights, "seed0")
+    adopt_model(made, weights, made.model_folder("seed0"))
     training_stream(made, 3000)
     for file in made.tokenizer_folder.iterdir():
         (made.model_folder("seed0") / file.name).write_bytes(file.read_bytes())
@@ -63,18 +63,18 @@ def test_interrupted_and_resumed_is_the_same(workshop: Workshop, tmp_path: Path)
 
     lines: list[str] = []
     with pytest.raises(Stopped):
-        make_dictionaries(replace(workshop, log=stop), "seed0", 0)
+        make_dictionaries(replace(workshop, log=stop), "seed0")
     assert "batch 16/40" in lines[-1] and not list((workshop.out / "dictionaries").rglob("*"))
-    make_dictionaries(replace(workshop, log=lines.append), "seed0", 0)
+    make_dictionaries(replace(workshop, log=lines.append), "seed0")
     assert [line.split(",")[2].strip() for line in lines if "batch" in line] == [f"batch {n}/40" for n in (16, 32, 40)]
     resumed = weights(workshop)
     for site in load_model(workshop.model_folder("seed0")).sites:
         (workshop.sae_folder("seed0", site)).rename(tmp_path / site.name)
-    make_dictionaries(workshop, "seed0", 0)
+    make_dictionaries(workshop, "seed0")
     assert all(torch.equal(a, b) for a, b in zip(resumed, weights(workshop), strict=True))
-    make_dictionaries(replace(workshop, log=lines.append), "seed0", 0)
+    make_dictionaries(replace(workshop, log=lines.append), "seed0")
     assert "already trained" in lines[-1]
-    make_dictionaries(workshop, "seed0", 0, start=1)
+    make_dictionaries(workshop, "seed0", start=1)
     for one, other in zip(weights(workshop), weights(workshop, 1), strict=True):
         assert float((one * other).sum(1).abs().mean()) < 0.5, "another start"
 
@@ -106,4 +106,4 @@ def test_given_weights_are_taken_over_as_they_are(workshop: Workshop, tmp_path: 
     assert float((sae.W_dec.norm(dim=1) - 1).abs().max()) < 1e-3
     save_file({"lm_head.weight": torch.zeros(3, 16)}, tmp_path / "wrong.safetensors")
     with pytest.raises(InputError, match="no model of this recipe's shape"):
-        adopt_model(workshop, tmp_path / "wrong.safetensors", "seed1")
+        adopt_model(workshop, tmp_path / "wrong.safetensors", workshop.model_folder("seed1"))

@@ -3,32 +3,31 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
 from explorer.cli.command_line import main
+from explorer.cli.train import OWN_TOKENS
 from explorer.errors import InputError
 from explorer.sae.formats.registry import load_sae
 from explorer.sae.trainer import SAERecipe
 from explorer.text.sources import SEPARATOR, read_text
 from explorer.text.tales import stories as tales
+from explorer.training.llamas import ModelRecipe
 from explorer.training.own_text import read_training_text
-from explorer.training.pretraining import ModelRecipe, Schedule
+from explorer.training.schedule import Schedule
 from explorer.training.tales import models, recipe
+from explorer.training.tales.stream import StreamFile
 
-STEPS = Schedule(steps=50, rows=4, learning_rate=1e-2, warmup=5)
 TINY = replace(
-    recipe.TalesRecipe(),
+    recipe.own_text_recipe(),
+    cohorts=(recipe.Cohort("equivariant", "seed", Schedule(50, rows=4, warmup=5), (0, 1)),),
     vocabulary=300,
-    rows=120,
-    polish_rows=60,
     model=ModelRecipe(d_model=16, n_layers=1, n_heads=2, d_mlp=16, context=32),
-    recall=None,
-    schedule=STEPS,
-    polish=STEPS,
+    early=25,
     sae=SAERecipe(width=32, k=4, batch=64),
     sae_rows=64 * 10,
+    sae_tokens=30_000,
 )
 STORIES = [d.text for d in tales.documents("example", 60)]
 
@@ -61,19 +60,19 @@ def test_too_little_text_is_refused(tmp_path: Path) -> None:
 def test_two_seeds_from_the_command_line(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(recipe, "TalesRecipe", lambda: TINY)
-    monkeypatch.setattr(models, "best_loss", lambda model: (None, "its own forward pass"))
+    monkeypatch.setattr(recipe, "own_text_recipe", lambda: TINY)
+    monkeypatch.setattr(models, "fastest", lambda _device: None)
     out = tmp_path / "study"
-    text = read_training_text([str(file)], TINY.rows * TINY.model.context)
+    text = read_training_text([str(file)], OWN_TOKENS)
     command = ["train", "tales", "--text", str(file), "--seeds", "0,1", "--device", "cpu", "--out", str(out)]
     assert main(command) == 0
     told = capsys.readouterr().out
     assert f"check {out / 'models' / 'seed0'} {out / 'models' / 'seed1'} --text {out / 'held-out.txt'}" in told
     assert read_text(str(out / "held-out.txt"), 10**6).documents == text.held_out
     tokenizer = AutoTokenizer.from_pretrained(out / "models" / "seed1")
-    rows = np.load(out / "work" / "rows.npy")
-    first = tokenizer.decode(rows[0][rows[0] > 0])
-    assert STORIES[0].startswith(first[:40]), "the rows are of this text"
+    stream = StreamFile(out / "work" / "stream.u16", out / "work" / "tokenizer").read(10**9)
+    first = tokenizer.decode(stream.marked[1 : stream.ends[1]] & 32767)
+    assert first == text.documents[0], "the rows are of this text"
     assert load_sae(out / "dictionaries" / "seed1" / "blocks.0.hook_resid_post").d_in == 16
     # Another text does not go on with what this one has begun; Dyck-3 takes none.
     assert main(["train", "tales", "--seeds", "0,1", "--out", str(out), "--resume"]) == 2

@@ -171,11 +171,9 @@ def pairs(results: list[PairResult]) -> list[str]:
 
 
 def training(rows: list[TrainingRow]) -> list[str]:
-    """Whether the rotation account improves or fades with training, and what the trials change."""
-    points, trials = [r for r in rows if r.group == "training"], [r for r in rows if r.group == "trial"]
-    first, last = points[0], points[-1]
-
-    reading, back = came_back(points)
+    """Whether the rotation account improves or fades with training."""
+    first, last = rows[0], rows[-1]
+    reading, back = came_back(rows)
 
     def moved(what: str, before: float, after: float) -> str:
         if abs(after - before) < 0.03:
@@ -192,11 +190,4 @@ def training(rows: list[TrainingRow]) -> list[str]:
         f"<b>Steering through R,</b> as a share of the own effect, over five genres at one dose: "
         f"{first.steering_share:.2f} at first, {last.steering_share:.2f} at last.",
     ]
-    if trials:
-        base, others = trials[0], trials[1:]
-        told = "; ".join(f"{r.name}: {r.orthogonal:.2f} (affine {r.affine:.2f}, ρ {r.rho:.2f})" for r in others)
-        out.append(
-            f"<b>Short trials</b> of {base.tokens / 1e6:.1f} M tokens, EV of R: {base.name}: {base.orthogonal:.2f} "
-            f"(affine {base.affine:.2f}, ρ {base.rho:.2f}); {told}."
-        )
     return [minus(line) for line in out]

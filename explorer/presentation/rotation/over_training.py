@@ -39,17 +39,16 @@ def _values(rows: Sequence[TrainingRow], field: str) -> list[float]:
 
 def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
     """EV of the rows, and what comes back of the dictionary, at the middle site against the tokens that both seeds saw."""
-    points = [r for r in rows if r.group == "training"]
     figure = go.Figure()
-    ends = sorted((_values(points, field)[-1], title, arm) for field, title, arm, _ in CURVES)
+    ends = sorted((_values(rows, field)[-1], title, arm) for field, title, arm, _ in CURVES)
     heights: dict[str, float] = {}
     for value, title, _ in ends:  # labels at the right ends, pushed apart
         heights[title] = max(value, max(heights.values(), default=-9.0) + 0.07)
     for field, title, arm, dash in CURVES:
-        values = _values(points, field)
+        values = _values(rows, field)
         figure.add_trace(
             go.Scatter(
-                x=[r.tokens for r in points],
+                x=[r.tokens for r in rows],
                 y=values,
                 mode="lines+markers",
                 line={"color": palette.arm(arm), "dash": dash, "width": 3},
@@ -59,7 +58,7 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
         text_at(figure, f" {title} {number(values[-1])}", 1, heights[title], xref="paper", xanchor="left")
     base_layout(figure, palette, 380)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
-    ticks = [r.tokens for r in points]
+    ticks = [r.tokens for r in rows]
     named = ticks[-1:]
     for n in ticks[-2::-1]:  # closer ones would run into the next
         if named[-1] > 1.4 * n:
@@ -73,8 +72,8 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
         range=[math.log10(ticks[0]) - 0.05, math.log10(ticks[-1]) + 0.03],
     )
     figure.update_yaxes(
-        title=f"EV of rows; restored, {came_back(points)[0]}",
-        range=[max(-1.5, min(0.0, *(r.orthogonal for r in points)) - 0.1), 1.05],
+        title=f"EV of rows; restored, {came_back(rows)[0]}",
+        range=[max(-1.5, min(0.0, *(r.orthogonal for r in rows)) - 0.1), 1.05],
     )
     figure.update_layout(margin={"l": 64, "r": 200, "t": 16, "b": 56})
     return figure
@@ -90,6 +89,7 @@ def training_frame(rows: Sequence[TrainingRow]) -> pd.DataFrame:
             "": r.name,
             "loss A": r.loss_source,
             "loss B": r.loss_target,
+            "KL": r.kl,
             "direct: R": r.orthogonal,
             "direct: affine": r.affine,
             "ρ": r.rho,

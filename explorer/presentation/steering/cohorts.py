@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from explorer.steering import REGIMES, DoseResponse
-from explorer.study import SHARED, cohort
+from explorer.study import SHARED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,12 +20,12 @@ Pair = tuple[str, str]
 
 def both_cohorts(study: Study, source: str, target: str) -> tuple[Pair, Pair] | None:
     """This pair and its like in the other cohort, cohort A's first; None unless both are pairs within a cohort."""
-    own = cohort(study, source)
-    if not own or cohort(study, target) != own:
+    own = study.model_entry(source).cohort
+    if not own or study.model_entry(target).cohort != own:
         return None
     for pair in study.file.pairs:
-        other = cohort(study, pair.source)
-        if other not in ("", own) and cohort(study, pair.target) == other:
+        other = study.model_entry(pair.source).cohort
+        if other not in ("", own) and SHARED in (own, other) and study.model_entry(pair.target).cohort == other:
             pairs = (source, target), (pair.source, pair.target)
             return pairs if own == SHARED else (pairs[1], pairs[0])
     return None

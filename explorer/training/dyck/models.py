@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
+from jaxtyping import Float, Int, Integer
+from safetensors.torch import load_file
+from torch import Tensor
 
 from explorer.files import replacing
 from explorer.models import load_model
 from explorer.text.dyck import VOCABULARY, HeadAccuracy, head_accuracy, language as dyck
 from explorer.training.dyck.objective import objective, save_tokenizer, tokens_of, training_rows
 from explorer.training.dyck.recipe import DyckWorkshop, initial_seed
-from explorer.training.loss import best_loss, fast_loss
-from explorer.training.pretraining import TrainingProgress, save_half, train_language_model
-
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+from explorer.training.llamas import EMBEDDING, UNEMBEDDING, Llamas
+from explorer.training.pretraining import LogitsOf, Losses, Training, TrainingProgress, fastest, train_seeds
 
 DOCUMENTS = 2000
 """Documents on which accuracy is judged between two phases; no other number uses them."""
-_BOUNDARY = ("model.embed_tokens.weight", "lm_head.weight")
+_BOUNDARY = (EMBEDDING, UNEMBEDDING)
 
 
 def make_models(workshop: DyckWorkshop, stop_after: int | None = None) -> None:
@@ -38,13 +38,15 @@ def make_models(workshop: DyckWorkshop, stop_after: int | None = None) -> None:
 
 def _train(workshop: DyckWorkshop, name: str, stop_after: int | None) -> bool:
     """Train one model until it is accurate, or for all phases; False if it was stopped before its end."""
-    recipe, model = workshop.recipe, workshop.recipe.model.build(VOCABULARY, initial_seed(name))
+    recipe, llamas = workshop.recipe, Llamas(workshop.recipe.model, VOCABULARY, (initial_seed(name),))
+    shared = name[0] == "A" and name != "A0"
+    if shared:
+        trained = load_file(workshop.model_folder("A0") / "model.safetensors")
+        llamas.load(0, llamas.state(0) | {key: trained[key] for key in _BOUNDARY})
     for phase in range(recipe.phases):
         folder = workshop.out / "work" / f"{name}-phase{phase}"
         if not folder.exists():
-            if name[0] == "A" and name != "A0":
-                _freeze_boundary(workshop, model)
-            if not _phase(workshop, name, model, phase, folder, stop_after):
+            if not _phase(workshop, name, llamas, phase, folder, stop_after):
                 return False
             save_tokenizer(folder)
         found = accuracy(folder)
@@ -52,7 +54,7 @@ def _train(workshop: DyckWorkshop, name: str, stop_after: int | None) -> bool:
         if min(found.depth, found.validity) >= recipe.accurate:
             break
         # The next phase starts from the weights as they are stored, so that an interrupted run ends alike.
-        model = recipe.model.load(folder)
+        llamas.load(0, load_file(folder / "model.safetensors"))
     with replacing(workshop.model_folder(name)) as partial:
         shutil.copytree(folder, partial)
     return True
@@ -64,45 +66,44 @@ def accuracy(folder: Path) -> HeadAccuracy:
     return head_accuracy(load_model(folder), tokens)
 
 
-def _freeze_boundary(workshop: DyckWorkshop, model: LlamaForCausalLM) -> None:
-    trained = workshop.recipe.model.load(workshop.model_folder("A0")).state_dict()
-    for key in _BOUNDARY:
-        parameter = model.get_parameter(key)
-        parameter.data.copy_(trained[key])
-        parameter.requires_grad_(False)
-
-
-def _phase(
-    workshop: DyckWorkshop, name: str, model: LlamaForCausalLM, phase: int, folder: Path, stop_after: int | None
-) -> bool:
+def _phase(workshop: DyckWorkshop, name: str, llamas: Llamas, phase: int, folder: Path, stop_after: int | None) -> bool:
     """One phase, saved into `folder`; False if it was stopped before its end."""
     recipe = workshop.recipe
     schedule = recipe.again if phase else recipe.schedule
     seen = recipe.schedule.steps * recipe.schedule.rows + (phase - 1) * recipe.again.steps * recipe.again.rows
     rows = training_rows("train", schedule.steps * schedule.rows, seen if phase else 0)
-    keep: dict[int, list[Path]] = {}
-    if name == "A0" and phase == 0:
-        keep = {0: [workshop.model_folder("step0")]}
-        keep.setdefault(round(recipe.early * schedule.steps), []).append(workshop.model_folder("early"))
-    label = f"{name}, phase {phase + 1}"
-    if workshop.compiled:
-        loss_of, how = best_loss(model, objective, tokens_of)
-        workshop.log(f"{label}: {how}")
-    else:
-        loss_of = fast_loss(model, torch.float32, False, objective, tokens_of)
+    order = np.random.default_rng([initial_seed(name), phase]).permutation(len(rows))
+    label, speed = f"{name}, phase {phase + 1}", fastest("cpu") if workshop.fast else None
+    workshop.log(f"{label}: {speed or 'plain float32'}")
 
     def report(p: TrainingProgress) -> None:
         if p.step % 200 == 0 or p.step == p.steps:
             left = f"{p.seconds_left / 60:.0f} min left"
-            workshop.log(f"{label}: step {p.step}/{p.steps}, sum of the four losses {p.loss:.4f}, {left}")
+            workshop.log(f"{label}: step {p.step}/{p.steps}, sum of the four losses {p.losses[0]:.4f}, {left}")
 
+    def batches(step: int) -> Integer[np.ndarray, "1 b t"]:
+        return rows[order[step * schedule.rows : (step + 1) * schedule.rows]][None]
+
+    def save(name: str) -> Callable[[], None]:
+        return lambda: recipe.model.save(llamas.state(0), workshop.model_folder(name))
+
+    keep = {}
+    if name == "A0" and phase == 0:
+        keep = {0: save("step0"), round(recipe.early * schedule.steps): save("early")}
+    frozen = frozenset(_BOUNDARY if name[0] == "A" and name != "A0" else ())
+    training = Training("adamw", schedule, batches, losses, frozen)
     state = folder.with_suffix(".safetensors")
-    order = initial_seed(name) + 1000 * phase
-    losses = train_language_model(model, rows, schedule, order, state, keep, report, stop_after, loss_of)
-    if not losses or losses[-1][0] < schedule.steps:
+    found = train_seeds(llamas, training, state, report, keep, speed, stop_after)
+    if not found or found[-1][0] < schedule.steps:
         return False
     curve = folder.with_suffix(".losses.csv")
     curve.parent.mkdir(parents=True, exist_ok=True)
-    curve.write_text("step,loss\n" + "".join(f"{s},{loss:.5f}\n" for s, loss in losses), encoding="utf-8")
-    save_half(model, folder)
+    curve.write_text("step,loss\n" + "".join(f"{s},{loss:.5f}\n" for s, (loss,) in found), encoding="utf-8")
+    recipe.model.save(llamas.state(0), folder)
     return True
+
+
+def losses(logits: LogitsOf, rows: Int[Tensor, "1 b t"], _weight: Float[Tensor, ""]) -> Losses:
+    """The sum of the four heads' losses of one model."""
+    found = objective(logits(tokens_of(rows))[0], rows[0])[None]
+    return Losses(found, found.detach())

@@ -20,7 +20,8 @@ from explorer.models import LanguageModel, Site, load_model
 from explorer.sae import Architecture, Part, SAERecipe, SAETrainer, shuffled_batches
 from explorer.sae.formats import save_sae
 from explorer.text.dyck import language as dyck
-from explorer.training.pretraining import ModelRecipe, Schedule
+from explorer.training.llamas import ModelRecipe
+from explorer.training.schedule import Schedule
 
 INDEPENDENT = 100
 """Added to the seeds of cohort B, so that no initial weights are those of cohort A."""
@@ -37,12 +38,10 @@ class DyckRecipe:
     model: ModelRecipe = field(default_factory=lambda: ModelRecipe(64, 2, 4, 256, dyck.CONTEXT))
     """Shape of the models: the paper's, as a Llama."""
     schedule: Schedule = field(
-        default_factory=lambda: Schedule(steps=4000, rows=64, learning_rate=4e-3, warmup=200, weight_decay=0.01)
+        default_factory=lambda: Schedule(4000, learning_rate=4e-3, flat=0.0, weight_decay=0.01, beta2=0.95)
     )
     """Optimisation of a first phase; no document is seen twice."""
-    again: Schedule = field(
-        default_factory=lambda: Schedule(steps=2000, rows=64, learning_rate=2e-3, warmup=50, weight_decay=0.01)
-    )
+    again: Schedule = field(default_factory=lambda: Schedule(2000, warmup=50, flat=0.0, weight_decay=0.01, beta2=0.95))
     """A further phase on new documents, for a model that is not accurate enough after those before."""
     phases: int = 4
     """Phases at most."""
@@ -80,8 +79,8 @@ class DyckWorkshop:
     """What to make."""
     log: Callable[[str], None]
     """Receives one line at a time."""
-    compiled: bool = True
-    """Whether to train through the fastest loss that this machine has; small tests do not wait for a compiler."""
+    fast: bool = True
+    """Whether to train in the fastest way of this machine; small tests do not wait for a compiler."""
 
     def model_folder(self, name: str) -> Path:
         """A model's folder."""

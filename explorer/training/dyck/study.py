@@ -59,7 +59,7 @@ def study_file(workshop: DyckWorkshop) -> StudyFile:
         title = f"cohort {name[0]}, seed {name[1:]}"
         if name[0] == "A" and name != "A0":
             title += ", A0's embedding and unembedding frozen"
-        models.append(replace(model_entry(out, name, "seed", title), seed=int(name[1:])))
+        models.append(replace(model_entry(out, name, "seed", title), seed=int(name[1:]), cohort=f"cohort {name[0]}"))
     models += [
         replace(model_entry(out, "A0", "twin", "A0 rotated by a known Q"), name="twin"),
         model_entry(out, "early", "early", f"A0 after {recipe.early:.0%} of its training"),

@@ -1,42 +1,72 @@
-"""Take over weights that were trained elsewhere: a model or a set of dictionaries, written as a study holds them."""
+"""Take over weights that were trained elsewhere, so that the recipe goes on with what is missing.
+
+`python -m explorer.training.tales.adoption WEIGHTS TOKENIZER STUDY` reads `shared/tales-weights`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import sys
 from pathlib import Path
 
 from safetensors.torch import load_file
-from torch import Tensor
 
 from explorer.errors import InputError
 from explorer.models import all_sites
 from explorer.sae import SAE
 from explorer.sae.formats import save_sae
-from explorer.training.pretraining import save_half
-from explorer.training.tales.recipe import Workshop
+from explorer.training.llamas import Llamas
+from explorer.training.tales.recipe import TalesRecipe, Workshop
+
+CALLED = {"equivariant": "muon", "adamw": "adam"}
+"""What the files of a cohort's seeds are called: this and the seed."""
 
 
-def adopt_model(workshop: Workshop, weights: Path, name: str) -> None:
+def adopt(workshop: Workshop, weights: Path, tokenizer: Path) -> None:
+    """Take over the models, checkpoints and dictionaries of a folder with `models`, `checkpoints`, `dictionaries`."""
+    recipe = workshop.recipe
+    workshop.tokenizer_folder.mkdir(parents=True, exist_ok=True)
+    for name in recipe.names:
+        cohort = recipe.cohort_of(name)
+        called = f"{CALLED[cohort.kind]}{recipe.seed_of(name)}"
+        adopt_model(workshop, weights / "models" / f"{called}.safetensors", workshop.model_folder(name))
+        for step in cohort.checkpoints if name in cohort.names[:2] else ():
+            stored = weights / "checkpoints" / f"{called}-{step:06d}.safetensors"
+            adopt_model(workshop, stored, workshop.checkpoint_folder(name, step))
+        if (dictionaries := weights / "dictionaries" / f"{called}.safetensors").exists():
+            adopt_dictionaries(workshop, dictionaries, name)
+        if name == recipe.names[0]:
+            for control, step in (("early", recipe.early), ("step0", 0)):
+                stored = weights / "checkpoints" / f"{called}-{step:06d}.safetensors"
+                adopt_model(workshop, stored, workshop.model_folder(control))
+    checkpoints = workshop.checkpoint_folder("", 0).parent
+    for folder in (workshop.tokenizer_folder, *(workshop.out / "models").iterdir(), *checkpoints.iterdir()):
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(tokenizer / file, folder / file)
+
+
+def adopt_model(workshop: Workshop, weights: Path, folder: Path) -> None:
     """Write a model's folder, half precision, from a safetensors file with the names of `LlamaForCausalLM`."""
     state = load_file(weights)
-    model = workshop.recipe.model.build(len(state["lm_head.weight"]), 0)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise InputError(f"'{weights}' holds no model of this recipe's shape: {error}") from error
-    save_half(model, workshop.model_folder(name))
+    expected = Llamas(workshop.recipe.model, workshop.recipe.vocabulary, (0,)).state(0)
+    if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in expected.items()}:
+        raise InputError(f"'{weights}' holds no model of this recipe's shape")
+    workshop.recipe.model.save(state, folder)
 
 
 def adopt_dictionaries(workshop: Workshop, weights: Path, name: str) -> None:
     """Write the folders of a model's TopK dictionaries from one safetensors file: `0.W_enc`, … for every site."""
     recipe, tensors = workshop.recipe, load_file(weights)
-
-    def parts(number: int) -> Iterator[Tensor]:
-        return (tensors[f"{number}.{part}"].float() for part in ("W_enc", "b_enc", "W_dec", "b_dec"))
-
     for site in all_sites(recipe.model.n_layers):
-        W_enc, b_enc, W_dec, b_dec = parts(site.index)
+        W_enc, b_enc, W_dec, b_dec = (
+            tensors[f"{site.index}.{part}"].float() for part in ("W_enc", "b_enc", "W_dec", "b_dec")
+        )
         # Half precision has left the decoder rows up to a thousandth off unit length.
         W_dec = W_dec / W_dec.norm(dim=1, keepdim=True)
         sae = SAE("topk", recipe.sae.k, W_enc, b_enc, W_dec, b_dec, site.name)
-        save_sae(sae, workshop.sae_folder(name, site), name, recipe.model.context)
+        save_sae(sae, workshop.sae_folder(name, site), name, recipe.model.context, bos=True)
+
+
+if __name__ == "__main__":
+    given, tokens, out = (Path(argument) for argument in sys.argv[1:4])
+    adopt(Workshop(out, TalesRecipe(), lambda line: print(line, flush=True)), given, tokens)

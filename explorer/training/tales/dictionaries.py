@@ -40,13 +40,14 @@ def pool_batches(
     return shuffled_batches(model, parts, sites, recipe.batch, pool * USES, pool, rng, USES)
 
 
-def make_dictionaries(workshop: Workshop, name: str, seed: int, start: int = 0) -> None:
+def make_dictionaries(workshop: Workshop, name: str, start: int = 0) -> None:
     """Train one dictionary for every site of a model, side by side on the same windows.
 
-    `seed` and `start` decide the initial weights and the windows: a model's second dictionaries have another start.
-    Interrupted, it goes on after the last pool of rows that was done.
+    The model's seed and `start` decide the initial weights and the windows: a model's second dictionaries have another
+    start. Interrupted, it goes on after the last pool of rows that was done.
     """
     recipe = workshop.recipe
+    seed = recipe.seed_of(name)
     model = load_model(workshop.model_folder(name), name=name, device=workshop.device)
     sites = [s for s in model.sites if not workshop.sae_folder(name, s, start).exists()]
     if not sites:
@@ -66,7 +67,9 @@ def make_dictionaries(workshop: Workshop, name: str, seed: int, start: int = 0) 
         run.save(state, done)
         run.report()
     for site in sites:
-        save_sae(run.trainers[site].finish(), workshop.sae_folder(name, site, start), name, recipe.model.context)
+        save_sae(
+            run.trainers[site].finish(), workshop.sae_folder(name, site, start), name, recipe.model.context, bos=True
+        )
     state.unlink()
 
 

@@ -1,121 +1,126 @@
-"""The language models of the Tales study, phase by phase, each resumable; and their loss per document."""
+"""The language models of the Tales study, cohort by cohort, each resumable; and their loss per document."""
 
 from __future__ import annotations
 
+import math
 import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from jaxtyping import Integer
 
 from explorer.models import LanguageModel
-from explorer.text.tales import stories as tales
-from explorer.training.loss import best_loss, fast_loss
-from explorer.training.pretraining import Schedule, TrainingProgress, save_half, train_language_model
-from explorer.training.recall_objective import flagged, recall_objective, tokens_of
-from explorer.training.tales.recipe import Workshop
-from explorer.training.tales.rows import make_corpus
+from explorer.training.llamas import Llamas
+from explorer.training.pretraining import Training, TrainingProgress, fastest, train_seeds
+from explorer.training.recall_objective import recall_objective
+from explorer.training.tales.recipe import Cohort, Workshop
+from explorer.training.tales.stream import TokenStream, growing_stream
 
-if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM
+STAGES = 40
+"""In how many stages the text grows that rows are drawn from, up to FRESH of the training."""
+FRESH = 0.9
 
 
-def make_models(workshop: Workshop, seeds: tuple[int, ...], stop_after: int | None = None) -> None:
-    """Train the language models of some seeds; seed 0 also leaves its early checkpoint and its untrained weights.
-
-    A phase that is over leaves its weights, in half precision, from which the next one starts.
-    """
-    recipe = workshop.recipe
-    vocabulary = max(recipe.vocabulary, int(make_corpus(workshop).max()) + 1)
-    for seed in seeds:
-        name = f"seed{seed}"
-        if workshop.model_folder(name).exists():
-            workshop.log(f"{name}: already trained")
-            continue
-        model = recipe.model.build(vocabulary, seed)
-        for phase in recipe.phases:
-            folder = workshop.model_folder(name) if phase == recipe.phases[-1] else workshop.phase_folder(name, phase)
-            if not folder.exists():
-                keep: dict[int, list[Path]] = {}
-                if phase.name == "main":
-                    steps = phase.schedule.steps
-                    for share in recipe.checkpoints:
-                        keep[round(share * steps)] = [workshop.checkpoint_folder(name, round(share * steps))]
-                    if seed == 0:
-                        keep.setdefault(round(recipe.early * steps), []).append(workshop.model_folder("early"))
-                if seed == 0 and phase == recipe.phases[0]:
-                    keep.setdefault(0, []).append(workshop.model_folder("step0"))
-                model.to(workshop.device)
-                rows = make_corpus(workshop, phase.name == "polish")
-                label = f"{name}-{phase.name}"
-                if not train_phase(
-                    workshop, model, rows, phase.schedule, phase.order + seed, label, keep, folder, stop_after
-                ):
-                    return
-            if phase != recipe.phases[-1]:
-                model = recipe.model.load(folder)
-    for folder in (workshop.out / "models").glob("*"):
-        if folder.is_dir() and not folder.name.endswith(".partial"):
+def make_models(workshop: Workshop, stop_after: int | None = None) -> None:
+    """Train the language models; the first one also leaves its early checkpoint and its untrained weights."""
+    for cohort in workshop.recipe.cohorts:
+        if all(workshop.model_folder(name).exists() for name in cohort.names):
+            workshop.log(f"{', '.join(cohort.names)}: already trained")
+        elif not _train(workshop, cohort, stop_after):
+            return
+    for folder in (*(workshop.out / "models").glob("*"), *workshop.checkpoint_folder("", 0).parent.glob("*")):
+        if not folder.name.endswith(".partial"):
             for file in workshop.tokenizer_folder.iterdir():
                 shutil.copy(file, folder / file.name)
 
 
-def train_phase(
-    workshop: Workshop,
-    model: LlamaForCausalLM,
-    rows: Integer[np.ndarray, "n t"],
-    schedule: Schedule,
-    order: int,
-    name: str,
-    keep: dict[int, list[Path]],
-    folder: Path,
-    stop_after: int | None = None,
-) -> bool:
-    """Train one phase of one model, and save it into `folder`; False if it was stopped before its end."""
+def _train(workshop: Workshop, cohort: Cohort, stop_after: int | None) -> bool:
+    """Train one cohort and save its models; False if it was stopped before its end."""
+    recipe, schedule, label = workshop.recipe, cohort.schedule, ", ".join(cohort.names)
+    llamas = Llamas(recipe.model, recipe.vocabulary, cohort.seeds, workshop.device)
+    speed = fastest(workshop.device) if workshop.fast else None
+    workshop.log(f"{label}: {cohort.kind}, {speed or 'plain float32'}")
 
     def report(p: TrainingProgress) -> None:
-        if p.step % 200 == 0 or p.step == p.steps:
-            tokens = p.step * schedule.rows * workshop.recipe.model.context / 1e6
-            left = f"{p.seconds_left / 60:.0f} min left"
-            workshop.log(f"{name}: step {p.step}/{p.steps}, {tokens:.1f} M tokens, loss {p.loss:.4f}, {left}")
+        if p.step % 500 == 0 or p.step == p.steps:
+            tokens = p.step * schedule.rows * recipe.model.context / 1e6
+            losses = " ".join(f"{loss:.4f}" for loss in p.losses)
+            workshop.log(
+                f"{label}: step {p.step}/{p.steps}, {tokens:.1f} M tokens each, loss {losses}, "
+                f"{p.seconds_left / 60:.0f} min left"
+            )
 
-    state = workshop.out / "work" / f"{name}.safetensors"
-    loss_of = None
-    special = (recall_objective(schedule.emphasis), tokens_of) if schedule.emphasis != 1 else ()
-    if special:
-        rows = flagged(rows, model.config.eos_token_id)
-    if workshop.fast and workshop.device == "cpu":
-        loss_of, how = best_loss(model, *special)
-        workshop.log(f"{name}: {how}")
-    elif special:
-        loss_of = fast_loss(model, torch.float32, False, *special)
-    losses = train_language_model(model, rows, schedule, order, state, keep, report, stop_after, loss_of)
+    work = workshop.out / "work"
+    with _batches(workshop, cohort) as batches:
+        training = Training(cohort.kind, schedule, batches, recall_objective)
+        keep = _checkpoints(workshop, cohort, llamas)
+        state = work / f"{cohort.kind}.safetensors"
+        losses = train_seeds(llamas, training, state, report, keep, speed, stop_after)
     if not losses or losses[-1][0] < schedule.steps:
         return False
-    curve = workshop.out / "work" / f"{name}.losses.csv"
-    curve.write_text("step,loss\n" + "".join(f"{s},{loss:.5f}\n" for s, loss in losses), encoding="utf-8")
-    save_half(model, folder)
+    lines = (",".join([str(step), *(f"{loss:.5f}" for loss in found)]) for step, found in losses)
+    (work / f"{cohort.kind}.losses.csv").write_text("\n".join([f"step,{','.join(cohort.names)}", *lines, ""]))
+    for number, name in enumerate(cohort.names):
+        recipe.model.save(llamas.state(number), workshop.model_folder(name))
     return True
+
+
+def _checkpoints(workshop: Workshop, cohort: Cohort, llamas: Llamas) -> dict[int, Callable[[], None]]:
+    """What to store before which step."""
+    recipe, folders = workshop.recipe, {}
+    for step in cohort.checkpoints:
+        folders[step] = [(n, workshop.checkpoint_folder(name, step)) for n, name in enumerate(cohort.names[:2])]
+    if cohort == recipe.cohorts[0] and cohort.numbers[0] == 0:
+        folders.setdefault(0, []).append((0, workshop.model_folder("step0")))
+        folders.setdefault(recipe.early, []).append((0, workshop.model_folder("early")))
+
+    def store(step: int) -> Callable[[], None]:
+        def save() -> None:
+            for number, folder in folders[step]:
+                recipe.model.save(llamas.state(number), folder)
+
+        return save
+
+    return {step: store(step) for step in folders}
+
+
+@contextmanager
+def _batches(workshop: Workshop, cohort: Cohort) -> Iterator[Callable[[int], Integer[np.ndarray, "s b t"]]]:
+    """While open, the training rows of a step, while the text that they are drawn from is still being written.
+
+    How much text a step draws from depends on the step alone, so that an interrupted or faster run sees the same rows.
+    """
+    schedule, recipe = cohort.schedule, workshop.recipe
+    with growing_stream(workshop) as upto:
+        kept: dict[int, TokenStream] = {}
+
+        def batches(step: int) -> Integer[np.ndarray, "s b t"]:
+            share = min(1.0, (step + 1) / (FRESH * schedule.steps))
+            tokens = math.ceil(recipe.tokens * math.ceil(STAGES * share) / STAGES)
+            if tokens not in kept:
+                kept.clear()
+                kept[tokens] = upto(tokens)
+            rngs = (np.random.default_rng([77, seed, step]) for seed in cohort.seeds)
+            rows, length = schedule.rows, recipe.model.context + 1
+            return np.stack([kept[tokens].windows(rows, length, rng) for rng in rngs])
+
+        yield batches
 
 
 @torch.inference_mode()
 def document_loss(model: LanguageModel, texts: list[str]) -> tuple[float, float]:
     """Mean loss in nats per document, and tokens per document with the end-of-text token that closes it.
 
-    Comparable with `tales.entropy`: both are −log P of whole documents, and no model can be below it. Documents are
-    read as in training, where a row starts with a document's first token: no model has met an end-of-text token there.
-    So the first token is predicted after another document's end, and the rest from the document alone, which by the
-    chain rule is a probability of documents, too.
+    Comparable with `tales.entropy`: both are −log P of whole documents, and no model can be below it. A document is
+    read after an end-of-text token, as half of the training rows begin.
     """
     end, tokenizer = model.tokenizer.eos_token_id, model.tokenizer
-    before = [*tokenizer(tales.document("train", 0).text, add_special_tokens=False)["input_ids"], end]
-    first = model.logits(torch.tensor([before]))[0, -1].log_softmax(-1)
     total, tokens = 0.0, 0
     for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]:
-        row = torch.tensor([*ids, end], device=model.device)
-        loss = torch.nn.functional.cross_entropy(model.logits(row[None])[0, :-1], row[1:])
-        total += float(loss) * len(ids) - float(first[ids[0]])
+        row = torch.tensor([end, *ids, end], device=model.device)
+        loss = torch.nn.functional.cross_entropy(model.logits(row[None, :-1])[0], row[1:], reduction="sum")
+        total += float(loss)
         tokens += len(ids) + 1
     return total / len(texts), tokens / len(texts)

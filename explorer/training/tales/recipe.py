@@ -3,67 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from explorer.models import Site
 from explorer.sae import SAERecipe
-from explorer.training.pretraining import ModelRecipe, Schedule
+from explorer.training.llamas import ModelRecipe
+from explorer.training.optimisers import OptimiserKind
+from explorer.training.schedule import Schedule
 
 Log = Callable[[str], None]
+EMPHASIS = ((0.1, 8.0), (0.5, 3.0))
+"""How often a repeated rare token counts, and up to which share of the steps."""
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One stretch of a model's training: it starts from the weights that the one before has left."""
+class Cohort:
+    """Seeds that are trained in one way, as one batch of weights, on rows of their own."""
 
-    name: str
-    """recall, main or polish."""
+    kind: OptimiserKind
+    """Its optimiser."""
+    prefix: str
+    """What its models' names begin with."""
     schedule: Schedule
     """Its optimisation."""
-    order: int
-    """Added to the model's seed for the order of the rows."""
+    numbers: tuple[int, ...]
+    """Its models: their names end with these."""
+    first_seed: int = 0
+    """Seed of the initial weights of number 0, so that no two cohorts begin alike."""
+    checkpoints: tuple[int, ...] = ()
+    """Steps after which its first two models are kept for the table over training (in `work`)."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its models."""
+        return [f"{self.prefix}{number}" for number in self.numbers]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of their initial weights."""
+        return tuple(self.first_seed + number for number in self.numbers)
+
+
+def _equivariant() -> Cohort:
+    schedule = Schedule(steps=18_729, emphasis=EMPHASIS)
+    return Cohort("equivariant", "seed", schedule, (0, 1, 2), checkpoints=(563, 1509, 4676, 11_238))
+
+
+def _adamw() -> Cohort:
+    return Cohort("adamw", "adam", Schedule(steps=24_434, emphasis=EMPHASIS), (0, 1), 10)
 
 
 @dataclass(frozen=True)
 class TalesRecipe:
     """Everything that decides the shipped study, apart from the storybook itself."""
 
-    seeds: tuple[int, ...] = (0, 1, 2, 3)
-    """Independent initial weights and orders of the same training rows."""
+    cohorts: tuple[Cohort, ...] = field(default_factory=lambda: (_equivariant(), _adamw()))
+    """The models; the first one of the first cohort is the source of most pairs, and has controls."""
     vocabulary: int = 2048
     """Tokens of the shared BPE tokenizer."""
     tokenizer_documents: int = 20_000
     """Documents that the tokenizer is trained on."""
-    rows: int = 60_000
-    """Training rows of `model.context` tokens."""
-    polish_rows: int = 40_000
-    """Training rows of the second phase: text that the first has not seen."""
-    model: ModelRecipe = field(default_factory=lambda: ModelRecipe(256, 4, 8, 768, 256))
+    tokens: int = 214_036_263
+    """Tokens of training text, from which rows are drawn: half of them begin with end-of-text, half anywhere."""
+    model: ModelRecipe = field(default_factory=ModelRecipe)
     """Shape of the language models."""
-    recall: Schedule | None = field(
-        default_factory=lambda: Schedule(
-            steps=2200, rows=4, learning_rate=7e-4, warmup=100, last=1.0, beta2=0.99, emphasis=20.0
-        )
-    )
-    """First phase, in which a model learns to look names up (`recall_objective`); faster rates prevent it."""
-    schedule: Schedule = field(
-        default_factory=lambda: Schedule(
-            steps=14_000, rows=4, learning_rate=1.5e-3, warmup=100, last=0.5, beta2=0.99, emphasis=4.0
-        )
-    )
-    """Main phase: small batches, which learn most from each token."""
-    polish: Schedule | None = field(
-        default_factory=lambda: Schedule(steps=2500, rows=16, learning_rate=1.5e-3, warmup=50, beta2=0.99)
-    )
-    """Last phase on new text: larger batches, which leave less noise in the weights."""
-    early: float = 0.05
-    """Share of seed 0's main phase after which the early checkpoint is kept."""
-    checkpoints: tuple[float, ...] = (0.02, 0.05, 0.15, 0.4)
-    """Shares of every seed's main phase after which a checkpoint is kept for the table over training (in `work`)."""
-    sae: SAERecipe = field(default_factory=lambda: SAERecipe(width=2048, k=32, batch=2048))
-    """Dictionaries, one for each site of each seed."""
-    sae_rows: int = 6_000_000
+    early: int = 1509
+    """Step of the first model after which the early checkpoint is kept."""
+    sae: SAERecipe = field(default_factory=lambda: SAERecipe(width=2048, k=32))
+    """Dictionaries, one for each site of each model."""
+    sae_rows: int = 3_000_000
     """Rows that each dictionary is trained on."""
     sae_tokens: int = 4_000_000
     """Tokens of training text that the dictionaries' windows are drawn from."""
@@ -71,16 +80,33 @@ class TalesRecipe:
     """Held-out documents on which everything is measured."""
 
     @property
-    def phases(self) -> tuple[Phase, ...]:
-        """The phases of every model's training, in their order."""
-        found = (("recall", self.recall, 200), ("main", self.schedule, 0), ("polish", self.polish, 100))
-        return tuple(Phase(name, schedule, order) for name, schedule, order in found if schedule is not None)
+    def names(self) -> list[str]:
+        """Every trained model."""
+        return [name for cohort in self.cohorts for name in cohort.names]
 
-    @property
-    def early_of_all(self) -> float:
-        """Share of all training rows that the early checkpoint has seen."""
-        rows = {p.name: p.schedule.steps * p.schedule.rows for p in self.phases}
-        return (rows.get("recall", 0) + self.early * rows["main"]) / sum(rows.values())
+    def of(self, numbers: tuple[int, ...], kind: OptimiserKind | None = None) -> TalesRecipe:
+        """The same with other seeds: the first cohort has all of them, a second one two; or one kind of cohort only."""
+        chosen = [cohort for cohort in self.cohorts if kind in (None, cohort.kind)]
+        if not chosen and kind is not None:
+            chosen = [replace(self.cohorts[0], kind=kind)]
+        sizes = (len(numbers), *[2] * (len(chosen) - 1))
+        cohorts = (replace(cohort, numbers=numbers[:size]) for cohort, size in zip(chosen, sizes, strict=True))
+        return replace(self, cohorts=tuple(cohorts))
+
+    def cohort_of(self, name: str) -> Cohort:
+        """The cohort of a trained model."""
+        return next(cohort for cohort in self.cohorts if name in cohort.names)
+
+    def seed_of(self, name: str) -> int:
+        """The seed of a trained model's initial weights."""
+        cohort = self.cohort_of(name)
+        return cohort.seeds[cohort.names.index(name)]
+
+
+def own_text_recipe() -> TalesRecipe:
+    """The recipe for a text of one's own: small models of one cohort, trained as long as a CPU can."""
+    small = replace(_equivariant(), schedule=Schedule(steps=1640, emphasis=EMPHASIS), checkpoints=())
+    return TalesRecipe(cohorts=(small,), model=ModelRecipe(128, 4, 4, 384, 256), sae=SAERecipe(width=1024, k=32))
 
 
 @dataclass(frozen=True)
@@ -96,9 +122,9 @@ class Workshop:
     device: str = "cpu"
     """Where to train."""
     fast: bool = False
-    """Use the fastest training loss of this machine (compiling it takes half a minute); else the models' own."""
-    processes: int = 1
-    """How many processes write text."""
+    """Train in the fastest way of this machine (compiling takes half a minute); else in plain float32."""
+    processes: int = 0
+    """Processes that write text beside the training; 0 writes it in this one, before it is needed."""
     documents: tuple[str, ...] | None = None
     """Text of one's own to train on, read again and again; None for Tales, of which there is always more."""
 
@@ -110,10 +136,6 @@ class Workshop:
     def model_folder(self, name: str) -> Path:
         """A model's folder."""
         return self.out / "models" / name
-
-    def phase_folder(self, name: str, phase: Phase) -> Path:
-        """A model after a phase of its training that is not the last."""
-        return self.out / "work" / f"{name}-{phase.name}"
 
     def checkpoint_folder(self, name: str, step: int) -> Path:
         """A checkpoint on a model's way, which only the table over training needs."""

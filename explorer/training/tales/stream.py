@@ -9,11 +9,14 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -66,9 +69,12 @@ def _encoded(shard: Shard) -> Integer[np.ndarray, " n"]:
 def shards(
     tokenizer: Path, rare: Bool[np.ndarray, " v"], start: int, processes: int
 ) -> Iterator[Iterator[Integer[np.ndarray, " n"]]]:
-    """While open, the training documents from number `start` on as encoded shards, in their order, without an end."""
+    """While open, the training documents from number `start` on as encoded shards, in their order, without an end.
+
+    Without `processes` of its own, a shard is made when it is asked for.
+    """
     orders = (Shard(first, SHARD, tokenizer, rare) for first in itertools.count(start, SHARD))
-    if processes < 2:
+    if processes == 0:
         yield map(_encoded, orders)
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
@@ -120,16 +126,24 @@ class StreamFile:
             return TokenStream(np.empty(0, np.uint16))
         return TokenStream(np.memmap(self.path, np.uint16, "r")[:tokens])
 
-    def extend(self, tokens: int, processes: int) -> None:
-        """Append generated documents until it holds `tokens` tokens. Goes on with what is there, whole shards only."""
+    @property
+    def tokens(self) -> int:
+        """How many tokens it holds."""
+        return self.path.stat().st_size // 2 if self.path.exists() else 0
+
+    def extend(self, tokens: int, processes: int, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Append generated documents until it holds `tokens` tokens, or until `stopped` after a shard.
+
+        Goes on with what is there, whole shards only.
+        """
         documents = self._whole_shards()
-        if self.path.exists() and self.path.stat().st_size >= 2 * tokens:
+        if self.tokens >= tokens:
             return
         from transformers import AutoTokenizer
 
         rare = _rare([d.text for d in tales.documents("train", SHARD)], AutoTokenizer.from_pretrained(self.tokenizer))
         with self.path.open("ab") as file, shards(self.tokenizer, rare, documents, processes) as made:
-            while file.tell() < 2 * tokens:
+            while file.tell() < 2 * tokens and not stopped():
                 next(made).tofile(file)
                 file.flush()
 
@@ -168,13 +182,45 @@ def make_tokenizer(workshop: Workshop) -> None:
         train_tokenizer(itertools.islice(texts, count), workshop.recipe.vocabulary, partial)
 
 
-def training_stream(workshop: Workshop, tokens: int) -> TokenStream:
-    """At least `tokens` tokens of training text: generated, and kept for later runs; or all of one's own text."""
+def _stream_file(workshop: Workshop) -> StreamFile:
+    """The training text on disk, with its tokenizer; one's own text is written at once."""
     make_tokenizer(workshop)
     file = StreamFile(workshop.out / "work" / "stream.u16", workshop.tokenizer_folder)
+    if workshop.documents is not None:
+        file.write(workshop.documents)
+    return file
+
+
+def training_stream(workshop: Workshop, tokens: int) -> TokenStream:
+    """The first `tokens` tokens of training text, generated and kept for later runs; or all of one's own text."""
+    file = _stream_file(workshop)
     if workshop.documents is None:
         workshop.log(f"text: the first {tokens / 1e6:.1f} M tokens")
         file.extend(tokens, workshop.processes)
-    else:
-        file.write(workshop.documents)
     return file.read(tokens)
+
+
+@contextmanager
+def growing_stream(workshop: Workshop) -> Iterator[Callable[[int], TokenStream]]:
+    """While open, other processes write training text; the function gives its first tokens once they are there."""
+    file = _stream_file(workshop)
+    if workshop.documents is not None:
+        yield file.read
+    elif workshop.processes == 0:
+        yield lambda tokens: training_stream(workshop, tokens)
+    else:
+        stop = Event()
+        with ThreadPoolExecutor(1) as thread:
+            writing = thread.submit(file.extend, workshop.recipe.tokens, workshop.processes, stop.is_set)
+
+            def upto(tokens: int) -> TokenStream:
+                while file.tokens < tokens and not writing.done():
+                    time.sleep(0.1)
+                if writing.done():
+                    writing.result()
+                return file.read(tokens)
+
+            try:
+                yield upto
+            finally:
+                stop.set()

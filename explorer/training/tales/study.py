@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,15 +15,14 @@ from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, ModelKind, PairE
 from explorer.text import HELD_OUT, TextEntry
 from explorer.text.tales import Tales, stories as tales
 from explorer.training.tales.models import document_loss
-from explorer.training.tales.recipe import Workshop
+from explorer.training.tales.recipe import TalesRecipe, Workshop
 
 ENTROPY_DOCUMENTS = 240
 
 
 def build_study(workshop: Workshop) -> None:
     """Measure the Tales study in a workshop's folder."""
-    names = [f"seed{s}" for s in workshop.recipe.seeds if workshop.model_folder(f"seed{s}").exists()]
-    measure_study(workshop.out, tales_file(workshop, names), tales_yardstick, workshop.log)
+    measure_study(workshop.out, tales_file(workshop), tales_yardstick, workshop.log)
     write_layouts(open_study(workshop.out), workshop.log)
 
 
@@ -33,33 +33,49 @@ def tales_yardstick(study: Study) -> Yardstick:
     return Yardstick(tales.entropy(texts) / tokens, lambda model: document_loss(model, texts)[0] / tokens)
 
 
-def tales_file(workshop: Workshop, names: list[str]) -> StudyFile:
+def tales_file(workshop: Workshop) -> StudyFile:
     """What study.json will say, before anything is measured."""
     recipe, out = workshop.recipe, workshop.out
-    models = [model_entry(out, n, "seed", f"independent seed {n.removeprefix('seed')}") for n in names]
-    models = [replace(m, seed=int(m.name.removeprefix("seed"))) for m in models]
-    models += [
-        replace(model_entry(out, "seed0", "twin", "seed0 rotated by a known Q"), name="twin"),
-        model_entry(out, "early", "early", f"seed0 after {recipe.early_of_all:.0%} of its training"),
-        model_entry(out, "step0", "untrained", "seed0 before training"),
+    first = recipe.names[0]
+    models = []
+    for name in recipe.names:
+        cohort, title = recipe.cohort_of(name), f"independent seed {name.lstrip(string.ascii_letters)}"
+        if cohort.kind == "adamw":
+            title += ", trained with AdamW"
+        models.append(replace(model_entry(out, name, "seed", title), seed=recipe.seed_of(name), cohort=cohort.kind))
+    early = f"{first} after {recipe.early / recipe.cohorts[0].schedule.steps:.0%} of its training"
+    controls = [
+        replace(model_entry(out, first, "twin", f"{first} rotated by a known Q"), name="twin"),
+        model_entry(out, "early", "early", early),
+        model_entry(out, "step0", "untrained", f"{first} before training"),
     ]
-    # The first seed with every other, and one pair in both directions: all twelve would take 40 MB more.
-    first, *others = names
-    pairs = [(first, n) for n in (*others, "twin", "early", "step0")]
-    pairs.insert(len(others), (others[0], first))
+    models += [replace(m, cohort=recipe.cohorts[0].kind) for m in controls]
     return StudyFile(
         SCHEMA,
         Tales.kind,
-        f"Tales: {len(names)} language models of one story grammar",
+        f"Tales: {len(recipe.names)} language models of one story grammar",
         recipe.model.d_model,
         recipe.model.n_layers,
         tuple(models),
-        dictionary_entries(out, names),
-        TextEntry(Tales.kind, HELD_OUT, recipe.held_out, recipe.model.context, cut=False),
-        tuple(PairEntry(a, b) for a, b in pairs),
+        dictionary_entries(out, recipe.names),
+        TextEntry(Tales.kind, HELD_OUT, recipe.held_out, recipe.model.context, bos=True, cut=False),
+        tuple(PairEntry(a, b) for a, b in pairs(recipe)),
         json.loads(msgspec.json.encode(asdict(recipe))),
         library_versions(),
     )
+
+
+def pairs(recipe: TalesRecipe) -> list[tuple[str, str]]:
+    """The first model with every other of its cohort, one way back, and its controls; and each further cohort.
+
+    All ordered pairs of all models would take a hundred megabytes more.
+    """
+    (first, *others), *further = (cohort.names for cohort in recipe.cohorts)
+    found = [*((first, other) for other in others), *((other, first) for other in others[:1])]
+    found += [(first, control) for control in ("twin", "early", "step0")]
+    for names in further:
+        found += [(first, names[0]), *((names[0], other) for other in names[1:])]
+    return found
 
 
 def model_entry(out: Path, name: str, kind: ModelKind, title: str) -> ModelEntry:
@@ -72,6 +88,6 @@ def dictionary_entries(out: Path, names: list[str]) -> tuple[DictionaryEntry, ..
     return tuple(
         DictionaryEntry(name, folder.name, str(folder.relative_to(out)), 0, 0, 0)
         for name in names
-        for folder in sorted((out / "dictionaries" / name).iterdir())
+        for folder in sorted((out / "dictionaries" / name).glob("*"))
         if not folder.name.endswith(".partial")
     )

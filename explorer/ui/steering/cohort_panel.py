@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from explorer.presentation.steering import Pair, cohorts as cohort_steering
-from explorer.study import SHARED, cohort
+from explorer.study import SHARED
 from explorer.ui import cache
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _SHARE = {"width": 110, "type_config": {"type": "number", "format": "%.2f"}}
 
 def heading(view: View, source: str, target: str) -> None:
     """Which cohort a figure is of, and what its seeds share."""
-    own = cohort(view.study, source)
+    own = view.study.model_entry(source).cohort
     name, pair = escape(own.replace("cohort", "Cohort")), f"{escape(source)} → {escape(target)}"
     what = "input and output weights shared" if own == SHARED else "nothing shared"
     st.html(f"<p class='fact'><b>{name}</b>: {pair}, {what}</p>")
