@@ -104,10 +104,15 @@ def write_tensors(
     """Write named tensors as safetensors. Raises InputError for one that is not finite."""
     from safetensors.torch import save_file
 
-    if bad := next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None):
+    if bad := next((name for name, tensor in tensors.items() if not _finite(tensor)), None):
         raise InputError(f"not assessable: '{bad}' of {path.name} is not finite; give more text, or other models")
     with replacing(path, shared) as partial:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata)
+
+
+def _finite(tensor: Tensor) -> bool:
+    # Eight-bit floats have no isfinite of their own.
+    return bool((tensor.float() if tensor.dtype.itemsize == 1 else tensor).isfinite().all())
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:

@@ -154,7 +154,7 @@ def train_dictionaries(
             if done == stop_after:
                 return
             sae = train_relu(recipe.sae_recipe(plan.family), activations[site], recipe.batches, plan.start, site.name)
-            save_sae(sae, bench.folder(plan, site), name, text.context, bos=text.bos)
+            save_sae(sae, bench.folder(plan, site), name, text.context, torch.float8_e4m3fn, text.bos)
             done += 1
             left = (time.monotonic() - began) / done * (len(missing) - done)
             made = f"match: {plan.family}, {name} from start {plan.start}, {site.label}"

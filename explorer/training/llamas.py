@@ -62,7 +62,7 @@ class ModelRecipe:
             num_hidden_layers=self.n_layers,
             num_attention_heads=self.n_heads,
             num_key_value_heads=self.n_heads,
-            max_position_embeddings=2 * self.context,
+            max_position_embeddings=self.context,
             tie_word_embeddings=False,
             bos_token_id=0,
             eos_token_id=0,

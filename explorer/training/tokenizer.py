@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
 
 END_OF_TEXT = "<|endoftext|>"
 """Token 0: between documents, and the end of a generated text."""
 
 
+def after_end(tokenizer: Tokenizer) -> TemplateProcessing:
+    """The step that puts an end-of-text token before a text."""
+    from tokenizers.processors import TemplateProcessing
+
+    return TemplateProcessing(
+        single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, tokenizer.token_to_id(END_OF_TEXT))]
+    )
+
+
 def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> None:
-    """Train a byte-level BPE tokenizer and save it as AutoTokenizer reads it."""
+    """Train a byte-level BPE tokenizer and save it as AutoTokenizer reads it.
+
+    Unless told not to, it puts an end-of-text token before a text: so models are trained, and whoever asks the
+    tokenizer how they read reads as they do.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -24,6 +42,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, folder: Path) -> None
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = after_end(tokenizer)
     wrapped = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=END_OF_TEXT,

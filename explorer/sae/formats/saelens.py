@@ -32,7 +32,8 @@ def save_sae(
 ) -> None:
     """Write a SAELens folder (cfg.json, sae_weights.safetensors) into place by one rename.
 
-    It was trained on windows of `context` tokens, with a BOS before each document where `bos` says so.
+    It was trained on windows of `context` tokens, with a BOS before each document where `bos` says so. `dtype` is that
+    of its matrices; its vectors are small and kept in float16 at least.
     """
     config: dict[str, Any] = {
         "d_in": sae.d_in,
@@ -54,7 +55,10 @@ def save_sae(
     if sae.k is not None:
         config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
     names = ("W_enc", "b_enc", "W_dec", "b_dec", *(("threshold",) if sae.threshold is not None else ()))
-    tensors = {name: getattr(sae, name).detach().to(dtype) for name in names}
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        tensor = getattr(sae, name).detach()
+        tensors[name] = tensor.to(dtype if tensor.ndim == 2 else max(dtype, torch.float16, key=lambda d: d.itemsize))
     with replacing(folder) as partial:
         write_json(partial / SETTINGS, config)
         write_tensors(partial / WEIGHTS, tensors)

@@ -14,18 +14,27 @@ from safetensors.torch import load_file
 from explorer.errors import InputError
 from explorer.models import all_sites
 from explorer.sae import SAE
-from explorer.sae.formats import save_sae
 from explorer.training.llamas import Llamas
 from explorer.training.tales.recipe import TalesRecipe, Workshop
+from explorer.training.tokenizer import after_end
 
 CALLED = {"equivariant": "muon", "adamw": "adam"}
 """What the files of a cohort's seeds are called: this and the seed."""
 
 
 def adopt(workshop: Workshop, weights: Path, tokenizer: Path) -> None:
-    """Take over the models, checkpoints and dictionaries of a folder with `models`, `checkpoints`, `dictionaries`."""
+    """Take over the models, checkpoints and dictionaries of a folder with `models`, `checkpoints`, `dictionaries`.
+
+    The tokenizer's ids stay as they are; it puts an end-of-text token before a text, as the models were trained.
+    """
+    from tokenizers import Tokenizer
+
     recipe = workshop.recipe
     workshop.tokenizer_folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(tokenizer / "tokenizer_config.json", workshop.tokenizer_folder)
+    loaded = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+    loaded.post_processor = after_end(loaded)
+    loaded.save(str(workshop.tokenizer_folder / "tokenizer.json"))
     for name in recipe.names:
         cohort = recipe.cohort_of(name)
         called = f"{CALLED[cohort.kind]}{recipe.seed_of(name)}"
@@ -40,9 +49,8 @@ def adopt(workshop: Workshop, weights: Path, tokenizer: Path) -> None:
                 stored = weights / "checkpoints" / f"{called}-{step:06d}.safetensors"
                 adopt_model(workshop, stored, workshop.model_folder(control))
     checkpoints = workshop.checkpoint_folder("", 0).parent
-    for folder in (workshop.tokenizer_folder, *(workshop.out / "models").iterdir(), *checkpoints.iterdir()):
-        for file in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(tokenizer / file, folder / file)
+    for folder in (*(workshop.out / "models").iterdir(), *checkpoints.iterdir()):
+        shutil.copytree(workshop.tokenizer_folder, folder, dirs_exist_ok=True)
 
 
 def adopt_model(workshop: Workshop, weights: Path, folder: Path) -> None:
@@ -63,8 +71,7 @@ def adopt_dictionaries(workshop: Workshop, weights: Path, name: str) -> None:
         )
         # Half precision has left the decoder rows up to a thousandth off unit length.
         W_dec = W_dec / W_dec.norm(dim=1, keepdim=True)
-        sae = SAE("topk", recipe.sae.k, W_enc, b_enc, W_dec, b_dec, site.name)
-        save_sae(sae, workshop.sae_folder(name, site), name, recipe.model.context, bos=True)
+        workshop.save_dictionary(SAE("topk", recipe.sae.k, W_enc, b_enc, W_dec, b_dec, site.name), name, site)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from torch import Tensor
 from explorer.files import write_tensors
 from explorer.models import LanguageModel, Site, load_model
 from explorer.sae import SAERecipe, SAETrainer, after_first, shuffled_batches
-from explorer.sae.formats import save_sae
 from explorer.training.recall_objective import MARK
 from explorer.training.tales.recipe import Workshop
 from explorer.training.tales.stream import TokenStream, training_stream
@@ -67,9 +66,7 @@ def make_dictionaries(workshop: Workshop, name: str, start: int = 0) -> None:
         run.save(state, done)
         run.report()
     for site in sites:
-        save_sae(
-            run.trainers[site].finish(), workshop.sae_folder(name, site, start), name, recipe.model.context, bos=True
-        )
+        workshop.save_dictionary(run.trainers[site].finish(), name, site, start)
     state.unlink()
 
 
