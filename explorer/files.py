@@ -115,10 +115,10 @@ def _finite(tensor: Tensor) -> bool:
     return bool((tensor.float() if tensor.dtype.itemsize == 1 else tensor).isfinite().all())
 
 
-def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    """Write a table."""
+def write_parquet(path: Path, frame: pd.DataFrame, level: int | None = None) -> None:
+    """Write a table, compressed by zstd at a level of 1 to 22, or its usual one."""
     with replacing(path) as partial:
-        frame.to_parquet(partial, index=False, compression="zstd")
+        frame.to_parquet(partial, index=False, compression="zstd", compression_level=level)
 
 
 def _remove(path: Path) -> None:

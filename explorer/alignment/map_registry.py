@@ -107,7 +107,7 @@ _TABLE = (
     MapEntry(
         "special", lambda m: maps.orthogonal(m.fit, special=True), "R of determinant +1",
         "The best R of determinant +1, to which the dial turns.", "rotated",
-        is_orthogonal=True, tensor="R_special", like="rotated",
+        is_orthogonal=True, like="rotated",
     ),
     MapEntry(
         "orthogonal_scale", lambda m: maps.orthogonal_scale(m.fit), "R with one scale",
@@ -129,7 +129,7 @@ _TABLE = (
     MapEntry(
         "shuffled_special", lambda m: _shuffled(m, special=True), "shuffled R of determinant +1",
         "The same of determinant +1, for the grey curve of the dial.", "null",
-        is_orthogonal=True, is_control=True, tensor="shuffled_special", like="shuffled",
+        is_orthogonal=True, is_control=True, like="shuffled",
     ),
     MapEntry(
         "random", lambda m: maps.random_rotation(m.fit, NULL_SEED), "random R",

@@ -25,6 +25,7 @@ from .recording import (
     record_study as record_study,
 )
 from .run_check import check as check
+from .shrinking import shrink_study as shrink_study
 from .study_measurement import (
     Yardstick as Yardstick,
     library_versions as library_versions,

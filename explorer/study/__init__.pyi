@@ -7,6 +7,7 @@ from .feature_tables import (
     LAYOUT as LAYOUT,
     READINGS as READINGS,
     read_optional as read_optional,
+    shrink_table as shrink_table,
 )
 from .library import (
     SHIPPED as SHIPPED,
@@ -20,7 +21,7 @@ from .library import (
     study_folder as study_folder,
     unfinished_folder as unfinished_folder,
 )
-from .pair_tensors import save_tensors as save_tensors
+from .pair_tensors import save_tensors as save_tensors, shrink_maps as shrink_maps
 from .provenance_note import provenance as provenance
 from .recordings import (
     CORRELATION as CORRELATION,

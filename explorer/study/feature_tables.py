@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import Int
+
+from explorer.files import write_parquet
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,3 +32,26 @@ def read_optional(path: Path, site: Site, columns: list[str] | None = None) -> p
     except (OSError, ValueError):
         # Written by another version, or half copied: the page does without it.
         return None
+
+
+def shrink_table(path: Path) -> None:
+    """Keep three digits of a table's numbers and two of its histograms' counts: half the space, and no page shows more.
+
+    Shares that may be small (densities) keep three significant digits, other numbers three decimals.
+    """
+    import pandas as pd
+
+    frame = pd.read_parquet(path)
+    for name in frame:
+        if str(name).startswith("histogram"):
+            frame[name] = list(_two_digits(np.stack(frame[name].to_numpy())))
+        elif frame[name].dtype == np.float32:
+            numbers = frame[name].to_numpy()
+            small = str(name).startswith("density")
+            frame[name] = numbers.astype(np.float16).astype(np.float32) if small else numbers.round(3)
+    write_parquet(path, frame, level=19)
+
+
+def _two_digits(counts: Int[np.ndarray, "n bins"]) -> Int[np.ndarray, "n bins"]:
+    unit = 10 ** np.maximum(np.floor(np.log10(np.maximum(counts, 1))) - 1, 0)
+    return (np.round(counts / unit) * unit).astype(np.int32)

@@ -9,7 +9,7 @@ import msgspec
 import torch
 
 from explorer.models import LanguageModel
-from explorer.pipeline import Yardstick, library_versions, measure_study, write_layouts
+from explorer.pipeline import Yardstick, library_versions, measure_study, shrink_study, write_layouts
 from explorer.study import SCHEMA, DictionaryEntry, PairEntry, Study, StudyFile, open_study
 from explorer.text import HELD_OUT, TextEntry
 from explorer.text.dyck import Dyck3, language as dyck
@@ -27,6 +27,7 @@ def build_study(workshop: DyckWorkshop) -> None:
     """Measure everything that the recipe made, and write study.json."""
     measure_study(workshop.out, study_file(workshop), yardstick, workshop.log)
     write_layouts(open_study(workshop.out), workshop.log)
+    shrink_study(open_study(workshop.out))
 
 
 def yardstick(study: Study) -> Yardstick:

@@ -1,0 +1,36 @@
+"""What is left out of a shipped study's files: digits that no page shows."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from explorer.study.feature_tables import shrink_table
+
+
+def test_tables_keep_three_digits_and_histograms_two(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 10 ** rng.integers(1, 6, (500, 25)))
+    frame = pd.DataFrame(
+        {
+            "feature": np.arange(500, dtype=np.int32),
+            "r_raw": rng.uniform(-1, 1, 500).astype(np.float32),
+            "density_raw": (10 ** rng.uniform(-5, 0, 500)).astype(np.float32),
+            "histogram_raw": list(counts.astype(np.int32)),
+            "contexts_raw": list(rng.integers(0, 99, (500, 6)).astype(np.int32)),
+        }
+    )
+    path = tmp_path / "readings.parquet"
+    frame.to_parquet(path, index=False, compression="zstd")
+    size = path.stat().st_size
+    shrink_table(path)
+    found = pd.read_parquet(path)
+    assert path.stat().st_size < size
+    assert (found.dtypes == frame.dtypes).all() and list(found) == list(frame)
+    np.testing.assert_array_equal(found.feature, frame.feature)
+    np.testing.assert_array_equal(np.stack(found.contexts_raw), np.stack(frame.contexts_raw))
+    np.testing.assert_allclose(found.r_raw, frame.r_raw, atol=5.1e-4)
+    np.testing.assert_allclose(found.density_raw, frame.density_raw, rtol=4e-3)
+    kept = np.stack(found.histogram_raw)
+    np.testing.assert_allclose(kept, counts, rtol=0.05)
+    np.testing.assert_array_equal(kept[counts < 100], counts[counts < 100])
