@@ -10,15 +10,20 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from explorer.alignment import twin as twin_module
 from explorer.alignment.orthogonal import haar
 from explorer.alignment.twin import make_twin
 from explorer.models.language_model import LanguageModel, find_blocks
-from explorer.training.pretraining import ModelRecipe, Schedule, train_language_model
+from explorer.training.llamas import Llamas, ModelRecipe
+from explorer.training.pretraining import Training, train_seeds
+from explorer.training.recall_objective import recall_objective
+from explorer.training.schedule import Schedule
 
 RECIPE = ModelRecipe(d_model=64, n_layers=4, n_heads=4, d_mlp=128, context=48)
+STEEP = 50.0
+"""From which condition on a stretching has two values only."""
 
 
 def named(network: Any, tokenizer: PreTrainedTokenizerBase, name: str) -> LanguageModel:
@@ -27,16 +32,37 @@ def named(network: Any, tokenizer: PreTrainedTokenizerBase, name: str) -> Langua
     return LanguageModel(name, network, tokenizer, find_blocks(network))
 
 
+def start(vocabulary: int, seed: int) -> dict[str, Tensor]:
+    """The weights with which training begins."""
+    return Llamas(RECIPE, vocabulary, (seed,)).state(0)
+
+
+def network(state: dict[str, Tensor], folder: Path) -> Any:
+    """A network of these weights, as half precision keeps them."""
+    RECIPE.save(state, folder)
+    return LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
 def trained(
-    network: Any, texts: list[str], tokenizer: PreTrainedTokenizerBase, schedule: Schedule, seed: int, folder: Path
-) -> Any:
-    """A network trained, in place, on the first `RECIPE.context` tokens of the texts that are as long."""
+    state: dict[str, Tensor],
+    texts: list[str],
+    tokenizer: PreTrainedTokenizerBase,
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+) -> dict[str, Tensor]:
+    """Weights after training on the first tokens of the texts that are long enough; `seed` decides the batches."""
     encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    rows = [ids[: RECIPE.context] for ids in encoded if len(ids) >= RECIPE.context]
-    network.requires_grad_(True)
-    state = folder / "state.safetensors"
-    train_language_model(network, np.array(rows, dtype=np.uint16), schedule, seed, state, {}, lambda _p: None)
-    return network
+    rows = np.array([ids[: RECIPE.context] for ids in encoded if len(ids) >= RECIPE.context], dtype=np.uint16)
+    llamas = Llamas(RECIPE, len(tokenizer), (seed,))
+    llamas.load(0, state)
+
+    def batches(step: int) -> np.ndarray:
+        return rows[np.random.default_rng([seed, step]).integers(len(rows), size=(1, schedule.rows))]
+
+    training = Training("adamw", schedule, batches, recall_objective)
+    train_seeds(llamas, training, folder / "state.safetensors", lambda _p: None)
+    return llamas.state(0)
 
 
 def copy_of(model: LanguageModel, name: str = "B") -> LanguageModel:
@@ -91,9 +117,13 @@ def swapped(model: LanguageModel, first: int, second: int) -> LanguageModel:
 
 
 def stretching(d: int, condition: float) -> Tensor:
-    """A matrix of determinant ±1 whose singular values are spaced evenly in logarithm, the largest `condition` × the
-    smallest.
+    """A matrix of determinant ±1 whose largest singular value is `condition` × its smallest.
+
+    Of a small condition they are spaced evenly in logarithm. Of a large one, one direction in eight has the largest and
+    the others have the smallest, so that no rotation with one scale comes near.
     """
     half = float(np.log10(condition)) / 2
     values = torch.logspace(-half, half, d, dtype=torch.float64)
+    if condition > STEEP:
+        values = torch.where(torch.arange(d) % 8 == 0, values[-1], values[0])
     return ((haar(d, 3) * values) @ haar(d, 4)).float()

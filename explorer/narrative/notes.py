@@ -63,6 +63,9 @@ def coordinates(story: Story) -> str:
         "A cell is the correlation of one coordinate of the one model with one of the other, over the same tokens. "
         "Shared coordinates would draw a diagonal. "
     )
+    drawn, d = len(story.sister.correlation if story.sister.correlation is not None else ()), story.sister.pair.d_model
+    if drawn < d:
+        text += f"Of {d} coordinates the first {drawn} are drawn. "
     if story.early is None or story.early.correlation is None:
         return text
     own, others = match_of_coordinates(story.early)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 CHUNKS, ANSWER_CHUNKS, TOKENS = 48, 4, 400
 """Test chunks whose rows are correlated, those that are answered, and the tokens that are kept of these."""
+COORDINATES = 128
+"""Coordinates that are correlated, the first ones: a picture of more cannot be read."""
 NEW_TOKENS = 60
 DOSES, SEEDS, TEMPERATURE = (0.2, 0.3, 0.4), range(12), 0.7
 """What is tried for the recorded generation; a seed decides every draw, so that writing it live gives the same text."""
@@ -131,7 +133,10 @@ def _correlations(
     from explorer.models import residuals
 
     read = [residuals(model, chunks.ids, study.sites) for model in (source, target)]
-    return {s.name: _correlation(*(x[s][chunks.scored].double().numpy() for x in read)) for s in study.sites}
+    return {
+        s.name: _correlation(*(x[s][chunks.scored][:, :COORDINATES].double().numpy() for x in read))
+        for s in study.sites
+    }
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.int8]:

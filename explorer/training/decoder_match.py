@@ -27,9 +27,8 @@ from explorer.study import Study
 
 RELU: dict[Family, str] = {"relu": "light", "relu_sparse": "strong"}
 """Families of ReLU dictionaries, and the penalty of the recipe that makes each."""
-FOLDER = "dictionaries_relu"
-TOPK_AGAIN = "dictionaries_again"
-"""Where the source's second TopK dictionaries lie."""
+FOLDER, TOPK_AGAIN = "work/dictionaries_relu", "work/dictionaries_again"
+"""Where these lie, and the source's second TopK ones: in `work`, which is not shipped; only one figure needs them."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import constructed
 import doubles
 import pytest
 import torch
+from torch import Tensor
 
 from explorer.alignment import stitching as stitch
 from explorer.alignment.control_runs import Controls, controls
@@ -28,11 +29,11 @@ from explorer.models.sites import Site
 from explorer.progress import silent
 from explorer.text.tales import stories as tales
 from explorer.text.windows import Chunks, TextReading, read_windows
-from explorer.training.pretraining import Schedule
+from explorer.training.schedule import Schedule
 
 pytestmark = pytest.mark.slow
 
-TRAINING = Schedule(steps=300, rows=32, learning_rate=5e-3, warmup=30)
+TRAINING = Schedule(steps=500, rows=32, learning_rate=5e-3, warmup=30)
 TUNING = Schedule(steps=150, rows=16, learning_rate=3e-3, warmup=10)
 
 
@@ -68,24 +69,23 @@ def bench(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     told = [d.text for d in tales.documents("train", 1500)]
     letters = [d.text for d in tales.documents("train", 300, genre="letter")]
 
-    def train(network: Any, texts: list[str], schedule: Schedule, seed: int, name: str) -> LanguageModel:
-        folder = tmp_path_factory.mktemp(name)
-        return constructed.named(
-            constructed.trained(network, texts, tokenizer, schedule, seed, folder), tokenizer, name
-        )
+    def make(state: dict[str, Tensor], name: str) -> LanguageModel:
+        return constructed.named(constructed.network(state, tmp_path_factory.mktemp(name) / "model"), tokenizer, name)
 
-    def start(seed: int) -> Any:
-        return constructed.RECIPE.build(len(tokenizer), seed)
+    def train(state: dict[str, Tensor], texts: list[str], schedule: Schedule, seed: int) -> dict[str, Tensor]:
+        return constructed.trained(state, texts, tokenizer, schedule, seed, tmp_path_factory.mktemp(f"seed{seed}"))
 
-    source, sister = (train(start(seed), told, TRAINING, seed, name) for seed, name in ((0, "A"), (1, "sister")))
-    tuned = train(constructed.copy_of(source).network, letters, TUNING, 5, "tuned")
+    begun, other = (constructed.start(len(tokenizer), seed) for seed in (0, 1))
+    told_apart = train(begun, told, TRAINING, 0)
+    source, sister = make(told_apart, "A"), make(train(other, told, TRAINING, 1), "sister")
+    tuned = make(train(told_apart, letters, TUNING, 5), "tuned")
     short = [
         tokenizer.decode(ids[:40]) for ids in tokenizer([d.text for d in tales.documents("held-out", 200)])["input_ids"]
     ]
     chunks = read_windows(short, tokenizer, TextReading(constructed.RECIPE.context))
     sites = [source.sites[i] for i in (1, 2, 4)]
     shared = controls(source, sister, chunks, sites, ("", ""), silent, Cache(None))
-    step0 = constructed.named(start(0), tokenizer, "step0")
+    step0 = make(begun, "step0")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stitch, "TOKENS", 1500)
         yield Bench(source, step0, sister, tuned, chunks, sites, shared)
@@ -102,20 +102,14 @@ PAIRS: dict[str, tuple[str, Make, float | None]] = {
     "noise of 40 %": ("same basis, drifted", lambda b: constructed.noisy(b.source, 0.4), None),
     "noise of 60 %": ("geometric, not functional", lambda b: constructed.noisy(b.source, 0.6), None),
     "tuned on letters": ("same basis, drifted", lambda b: b.tuned, None),
-    "blocks 1 and 2 swapped": (
-        "partly rotation or same basis, drifted",
-        lambda b: constructed.swapped(b.source, 1, 2),
-        None,
-    ),
+    "blocks 1 and 2 swapped": ("same basis, drifted", lambda b: constructed.swapped(b.source, 1, 2), None),
     "affine, condition 4": ("mostly rotation", lambda b: constructed.copy_of(b.source), 4.0),
-    "affine, condition 400": ("affine only or partly rotation", lambda b: constructed.copy_of(b.source), 400.0),
+    "affine, condition 400": ("affine only", lambda b: constructed.copy_of(b.source), 400.0),
     "fresh": ("not aligned", lambda b: fresh_model(b.source, 99), None),
     "its own step 0": ("not aligned", lambda b: b.step0, None),
     "sister": ("partly rotation", lambda b: b.sister, None),
 }
-"""What is made, what it must be called (both names where the source's training decides between two), and the condition
-of the map under which its activations are shown.
-"""
+"""What is made, what it must be called, and the condition of the map under which its activations are shown."""
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -129,7 +123,7 @@ def test_every_pair_is_called_what_it_is(name: str, bench: Bench) -> None:
         f"[{by.estimate.low:.3f}, {by.estimate.high:.3f}] | {by.nulls.gate:.3f} | {scale:.3f} | "
         f"{result.function.kl:.3f} | {which_is_what(result.sites)} |"
     )
-    assert result.verdict.verdict in PAIRS[name][0].split(" or ")
+    assert result.verdict.verdict == PAIRS[name][0]
 
 
 @pytest.mark.parametrize("name", ["copy", "copy, 3 times as large", "twin", "twin, 3 times as large", "permuted"])
@@ -153,7 +147,7 @@ def test_an_affine_copy_loses_nothing_to_an_affine_map(bench: Bench) -> None:
             assert site.ladder["affine"].value > 0.99
     gentle, steep = (bench.result(f"affine, condition {c}").sites[0].rho_scale for c in (4, 400))
     assert gentle is not None and steep is not None
-    assert gentle.low > 0.8 and steep.high < 0.6
+    assert gentle.low > 0.8 and steep.high < 0.5
 
 
 def test_swapped_blocks_are_told_from_where_on(bench: Bench) -> None:

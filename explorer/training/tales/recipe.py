@@ -146,7 +146,7 @@ class Workshop:
 
     def sae_folder(self, name: str, site: Site, start: int = 0) -> Path:
         """A dictionary's folder; a model's second dictionaries (`start` 1) lie apart."""
-        return self.out / ("dictionaries_again" if start else "dictionaries") / name / site.name
+        return self.out / ("work/dictionaries_again" if start else "dictionaries") / name / site.name
 
     def save_dictionary(self, sae: SAE, name: str, site: Site, start: int = 0) -> None:
         """Write a model's dictionary, its matrices in eight bits: half the space, and an EV that is .001 lower."""
