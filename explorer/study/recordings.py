@@ -101,7 +101,7 @@ def read_recording(study: Study, source: str, target: str) -> Recording | None:
 
 
 def read_correlation(study: Study, source: str, target: str, site: Site) -> NDArray[np.int8] | None:
-    """100 × Pearson r of coordinate i of the source (row) with j of the target (column), at most the first 128 of each."""
+    """100 × Pearson r of coordinate i of the source (row) with j of the target (column); the first 128 at most."""
     from safetensors import safe_open
 
     path = study.pair_path(source, target) / CORRELATION
