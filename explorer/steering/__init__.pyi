@@ -44,6 +44,8 @@ from .lanes import (
     build_lanes as build_lanes,
     feature_tokens as feature_tokens,
 )
+from .reading_measure import ReadingMeasurer as ReadingMeasurer
+from .reading_shares import ReadingShares as ReadingShares
 from .request import Request as Request
 from .token_classes import TokenClasses as TokenClasses, typical_tokens as typical_tokens
 from .vector_file import SUFFIXES as SUFFIXES, load_vector as load_vector, read_vector as read_vector

@@ -18,5 +18,7 @@ COMPARED: tuple[Arm, ...] = ("native", "rotated", "raw", "affine", "shuffled")
 """Arms whose dose–response is measured, in the order of its file; random directions are the band."""
 CARRIED: tuple[Arm, ...] = tuple(arm for arm in COMPARED if arm != "native")
 """Those of them that a map carries."""
+READ: tuple[Arm, ...] = (*COMPARED, "random")
+"""Arms whose continuations are read."""
 RECORDED: tuple[Arm, ...] = ("none", "raw", "rotated", "random")
 """Lanes of the target in the recording of the talk."""

@@ -186,6 +186,8 @@ class Measurer:
     def __init__(self, corpus: Corpus, chunks: Chunks) -> None:
         self.corpus, self.chunks = corpus, chunks
         self._own: dict[tuple[str, Site], _Own] = {}
+        self._steered: dict[tuple[str, Site], Steered] = {}
+        self._contrasts: dict[tuple[str, Site], list[OwnContrast]] = {}
         self._features: dict[tuple[str, Site], list[StrongFeature]] = {}
 
     def prepare(self, source: LanguageModel, dictionaries: Mapping[Site, SAE]) -> None:
@@ -224,11 +226,23 @@ class Measurer:
                 found.append(answer(b.steered, question, fitted[site.name], random))
         return found
 
+    def steered(self, model: LanguageModel, site: Site) -> Steered:
+        """A model at a site, kept."""
+        if (model.name, site) not in self._steered:
+            self._steered[model.name, site] = Steered(model, site, self.corpus, self.chunks)
+        return self._steered[model.name, site]
+
+    def contrasts(self, model: LanguageModel, site: Site) -> list[OwnContrast]:
+        """A model's own ready contrasts at a site, kept."""
+        if (model.name, site) not in self._contrasts:
+            self._contrasts[model.name, site] = own_contrasts(model, site, self.corpus)
+        return self._contrasts[model.name, site]
+
     def own(self, model: LanguageModel, site: Site) -> _Own:
         """What a model does with its own contrasts at a site."""
         if (model.name, site) not in self._own:
-            steered = Steered(model, site, self.corpus, self.chunks)
-            own = _Own(steered, own_contrasts(model, site, self.corpus), [], [], {})
+            own = _Own(self.steered(model, site), self.contrasts(model, site), [], [], {})
+            steered = own.steered
             for c in own.contrasts:
                 own.readings.append(steered.arms({"native": c.vector}, c.typical, self.head(c.typical, own))["native"])
             features = {(s, f.number): f.typical for (s, at), fs in self._features.items() if at == site for f in fs}

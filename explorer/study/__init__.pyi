@@ -41,7 +41,7 @@ from .schema import (
     PairEntry as PairEntry,
     StudyFile as StudyFile,
 )
-from .study import RESPONSES as RESPONSES, Study as Study
+from .study import READING_SHARES as READING_SHARES, RESPONSES as RESPONSES, Study as Study
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector
 from .training_rows import FILE as FILE, TrainingRow as TrainingRow, read_training_table as read_training_table
 from .verdict_marks import Mark as Mark, verdict_axis as verdict_axis

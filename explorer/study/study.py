@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from explorer.alignment import DecoderStory, SiteMaps
     from explorer.models import LanguageModel
     from explorer.sae import SAE
-    from explorer.steering import DoseResponse
+    from explorer.steering import DoseResponse, ReadingShares
     from explorer.text import Chunks
 
 RESPONSES = "steering.json"
 """File of a pair's folder that holds its dose–responses."""
+READING_SHARES = "reading.json"
+"""File of a pair's folder that holds what one reads of its contrasts."""
 REMEASURE = "remove it and measure the pair again"
 """What helps when a file of a pair is damaged."""
 
@@ -194,6 +196,13 @@ class Study:
 
         path = self.pair_path(source, target) / RESPONSES
         return read_json(path, list[DoseResponse], REMEASURE) if path.is_file() else []
+
+    def reading_shares(self, source: str, target: str) -> list[ReadingShares]:
+        """What one reads when the source's contrasts steer the target; none where that was not measured."""
+        from explorer.steering import ReadingShares
+
+        path = self.pair_path(source, target) / READING_SHARES
+        return read_json(path, list[ReadingShares], REMEASURE) if path.is_file() else []
 
     def decoder_story(self) -> DecoderStory | None:
         """The decoder cosines behind the "98 %"; None where the study has no dictionaries for them."""

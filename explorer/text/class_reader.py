@@ -1,0 +1,92 @@
+"""Say which of a contrast's two classes a text belongs to: naive Bayes on words, learned from the contrast's own texts.
+
+What a steered model writes need not be anything that a grammar could write, so that no parser can judge it; words can.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from explorer.text.contrast import Contrast
+
+WORDS = 40
+"""Words of a text that are read: about what 60 tokens of a model say."""
+FOLDS = 4
+"""Parts into which each class is split: every part is judged by what the other three teach."""
+SMOOTHING = 0.5
+"""Added to the count of every word in every class."""
+
+_WORD = re.compile(r"\w[\w']*|[^\w\s]")
+
+
+class Accuracy(NamedTuple):
+    """How often held-out texts of a contrast are read rightly."""
+
+    positive: float
+    """Share of those of the positive class."""
+    negative: float
+    """Share of those of the negative class."""
+
+
+@dataclass(frozen=True)
+class ClassReader:
+    """Reads which of two classes a text belongs to, both being equally likely before."""
+
+    classifier: Any
+    """scikit-learn's pipeline from lists of words to whether the class is the positive one."""
+    accuracy: Accuracy
+    """On texts that did not teach it, of which as many words are read as of a continuation, after as many as a prompt
+    has.
+    """
+
+    def read(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text counts as the positive class."""
+        return [bool(x) for x in self.classifier.predict([words(text)[:WORDS] for text in texts])]
+
+
+def words(text: str) -> list[str]:
+    """The words and marks of a text, in small letters."""
+    return _WORD.findall(text.lower())
+
+
+def learn_classes(contrast: Contrast, prompt: str) -> ClassReader | None:
+    """A reader of a contrast's classes, for what is written after a prompt.
+
+    None where the classes are tokens of the same texts, and where a class has fewer than `FOLDS` texts.
+    """
+    sides = [[words(t) for t in texts] for texts in (contrast.positive, contrast.negative)]
+    if contrast.positive_tokens is not None or min(map(len, sides)) < FOLDS:
+        return None
+    begin = len(words(prompt))
+    right = [0, 0]
+    for taught, judged in _folds(sides):
+        classifier = _fit(taught)
+        for side, texts in enumerate(judged):
+            # What a continuation shows of a text; all of one that is no longer than the prompt.
+            said = classifier.predict([t[begin : begin + WORDS] or t[:WORDS] for t in texts])
+            right[side] += int((said == (side == 0)).sum())
+    return ClassReader(_fit(sides), Accuracy(*(r / len(texts) for r, texts in zip(right, sides, strict=True))))
+
+
+Sides = list[list[list[str]]]
+"""Words of the texts of the positive and of the negative class."""
+
+
+def _folds(sides: Sides) -> Iterator[tuple[Sides, Sides]]:
+    for fold in range(FOLDS):
+        taught = [[t for i, t in enumerate(texts) if i % FOLDS != fold] for texts in sides]
+        yield taught, [texts[fold::FOLDS] for texts in sides]
+
+
+def _fit(sides: Sides) -> Any:
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
+    classifier = make_pipeline(CountVectorizer(analyzer=list), MultinomialNB(alpha=SMOOTHING, fit_prior=False))
+    # Any stretch may come first in what a model writes, so the whole text teaches.
+    taught = [(text, side == 0) for side, texts in enumerate(sides) for text in texts]
+    return classifier.fit([text for text, _ in taught], [positive for _, positive in taught])
