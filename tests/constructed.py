@@ -119,11 +119,11 @@ def swapped(model: LanguageModel, first: int, second: int) -> LanguageModel:
 def stretching(d: int, condition: float) -> Tensor:
     """A matrix of determinant ±1 whose largest singular value is `condition` × its smallest.
 
-    Of a small condition they are spaced evenly in logarithm. Of a large one, one direction in eight has the largest and
-    the others have the smallest, so that no rotation with one scale comes near.
+    Of a small condition most lie near 1. Of a large one, one direction in eight has the largest and the others have the
+    smallest, so that no rotation with one scale comes near.
     """
-    half = float(np.log10(condition)) / 2
-    values = torch.logspace(-half, half, d, dtype=torch.float64)
+    place = torch.linspace(-1, 1, d, dtype=torch.float64)
+    values = condition ** (place.sign() * place.abs() ** 1.5 / 2)
     if condition > STEEP:
         values = torch.where(torch.arange(d) % 8 == 0, values[-1], values[0])
     return ((haar(d, 3) * values) @ haar(d, 4)).float()
