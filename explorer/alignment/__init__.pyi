@@ -60,7 +60,7 @@ from .results import (
     VerdictName as VerdictName,
 )
 from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates
-from .rotation_results import RotationFacts as RotationFacts, Spectrum as Spectrum
+from .rotation_results import HaarTest as HaarTest, RotationFacts as RotationFacts, Spectrum as Spectrum
 from .second_pass import Cloud as Cloud
 from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, SiteMaps as SiteMaps
 from .stitching import LOGITS as LOGITS, TOKENS as TOKENS

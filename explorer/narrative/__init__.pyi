@@ -1,4 +1,4 @@
-from . import scenes as scenes
+from . import random_words as random_words, scenes as scenes
 from .claim_captions import HELP as HELP, POLY_PYTHIAS as POLY_PYTHIAS
 from .claims import (
     TOY as TOY,

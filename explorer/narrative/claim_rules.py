@@ -8,8 +8,10 @@ from __future__ import annotations
 from explorer.alignment import HAAR_LEVEL, ROTATION, deviates, rotation_nulls
 from explorer.narrative.claim_finding import Finding, Text, paper_style, say_restored
 from explorer.narrative.claim_study import ClaimStudy
+from explorer.narrative.random_words import CONDITIONS, deviating, uniform
 from explorer.narrative.rotation_words import NEAR_ROOT
 from explorer.narrative.story_facts import ALIKE_KL, CLEAR
+from explorer.study import RotationDraws, rotation_draws
 
 OF_CEILING = 0.025
 """The paper's rotated EV lies this close to its ceiling."""
@@ -125,6 +127,8 @@ def looks_random(study: ClaimStudy) -> Finding | None:
     found = [s.rotation for p in study.independent for s in p.sites]
     if not found:
         return None
+    if (draws := rotation_draws(study.study)) is not None:
+        return _random_by_cohort(draws)
     ks, away = [r.haar.ks_p_paper for r in found], [deviates(r) for r in found]
     ours = Text().say("p = ").show(*ks).say(" by the same test; by one with power, R deviates from random at ")
     ours.show(float(sum(away)), digits=0).say(" of ").show(float(len(away)), digits=0).say(" sites.")
@@ -137,6 +141,35 @@ def looks_random(study: ClaimStudy) -> Finding | None:
     return Finding(
         ours, control, min(ks) > HAAR_LEVEL and not any(away), max(ks) > HAAR_LEVEL, link={"ask": "Is R random?"}
     )
+
+
+def _random_by_cohort(draws: RotationDraws) -> Finding:
+    """Every counted pair of the study: the paper's test, and by what theory says of R the one with power."""
+    theorem, optimiser = draws.tests("theorem"), draws.tests("optimiser")
+    both = [*theorem, *optimiser]
+    ks, digits = [test.ks_p_paper for test in both], len(str(max(test.draws for test in both)))
+    away = deviating(optimiser)
+    ours = Text().say("p = ").show(*ks, digits=3).say(" by the same test. By one with power:")
+    control = Text()
+    if (level := draws.uniformity) is not None:
+        ours.say(" p = ").show(*[test.p for test in theorem], digits=digits)
+        ours.say(f", {'' if uniform(draws) else 'not '}uniform (Kolmogorov–Smirnov p = ").show(level)
+        ours.say("), where a theorem says that R is Haar;")
+        control.say(f"{CONDITIONS} There no deviation may be found. ")
+    if optimiser:
+        ours.say(" between AdamW seeds R deviates from random at ").show(float(away), digits=0).say(" of ")
+        ours.show(float(len(optimiser)), digits=0).say(" sites, p = ").show(*[t.p for t in optimiser], digits=digits)
+        ours.say(";")
+    ours.text = ours.text.removesuffix(";") + "."
+    if away and min(ks) > HAAR_LEVEL:
+        control.say("AdamW singles out coordinates, and the paper's test cannot see it: ")
+        control.say("it finds nothing in nearly every orthogonal matrix. ")
+    control.say("The text fixes R in ")
+    control.show(*[float(r.identified_rank) for p in draws.of("theorem", "optimiser") for r in p.facts], digits=0)
+    control.say(f" of {draws.d_model} directions.")
+    as_theory = draws.uniformity is None or uniform(draws)
+    agrees = min(ks) > HAAR_LEVEL and as_theory and not away
+    return Finding(ours, control, agrees, max(ks) > HAAR_LEVEL and as_theory, link={"ask": "Is R random?"})
 
 
 def same_features_fire(study: ClaimStudy) -> Finding | None:

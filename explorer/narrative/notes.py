@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from explorer.alignment import READINGS, ROTATION, restored
+from explorer.narrative import random_words
 from explorer.narrative.dictionary_words import came_back, evs, on_rows
 from explorer.narrative.rotation_words import from_identity, paper_test
 from explorer.narrative.story import Story
@@ -150,6 +151,8 @@ def sister(story: Story) -> str:
 
 def random(story: Story) -> str:
     """What the tests can and cannot say."""
+    if story.draws is not None:
+        return random_words.told(story.draws)
     r, d = story.sister.here.rotation, story.sister.pair.d_model
     text = (
         f"{from_identity(r, d)} {paper_test(r)} Traces of powers, kurtosis and the largest entry together give "

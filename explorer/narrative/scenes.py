@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from explorer.alignment import ROTATION, Scores, deviates, restored, rotation_nulls
-from explorer.narrative import notes
+from explorer.narrative import notes, random_words
 from explorer.narrative.story import Chapter, Story
 from explorer.narrative.story_facts import (
     AT_HOME,
@@ -111,6 +111,8 @@ def _sister(story: Story) -> str:
 
 
 def _random(story: Story) -> str:
+    if story.draws is not None:
+        return random_words.headline(story.draws)
     a, b = story.sister.source, story.sister.target
     return f"One of these turns {b} into {a}. The other is a random rotation. Which?"
 

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from explorer.alignment import PairResult, SiteResult, haar
 from explorer.errors import InputError
-from explorer.study import NOT_A_SEED, ModelKind, Recording, Study, read_correlation, read_recording, share_weights
+from explorer.study import (
+    NOT_A_SEED,
+    ModelKind,
+    Recording,
+    RotationDraws,
+    Study,
+    read_correlation,
+    read_recording,
+    rotation_draws,
+    share_weights,
+)
 
 if TYPE_CHECKING:
     from explorer.alignment import DecoderStory
@@ -69,6 +79,8 @@ class Story:
     """Whether the sister has the source's input and output weights, frozen while the rest was trained."""
     random: NDArray[np.float64]
     """A random rotation, d × d, to compare the sister's R with."""
+    draws: RotationDraws | None
+    """R of every pair of the study against Haar draws, where its cohorts say how its models were trained."""
 
     @property
     def learned_first(self) -> bool:
@@ -106,6 +118,7 @@ def open_story(study: Study, source: str, target: str, site_index: int) -> Story
         decoders=study.decoder_story(),
         shared=share_weights(study, source, sister),
         random=haar(study.file.d_model, RANDOM_SEED).numpy(),
+        draws=rotation_draws(study),
     )
 
 

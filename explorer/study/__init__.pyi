@@ -1,5 +1,11 @@
 from . import library as library
 from .archive import archive_size as archive_size, export_study as export_study, import_study as import_study
+from .cohort_draws import (
+    Law as Law,
+    PairDraw as PairDraw,
+    RotationDraws as RotationDraws,
+    rotation_draws as rotation_draws,
+)
 from .cohorts import NOT_A_SEED as NOT_A_SEED, SHARED as SHARED, share_weights as share_weights
 from .feature_tables import (
     CORRESPONDENCE as CORRESPONDENCE,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from explorer.alignment import PairResult
 from explorer.jobs import PAGE_CORES, use_cores
-from explorer.study import Study, open_study, study_folder
+from explorer.study import RotationDraws, Study, open_study, rotation_draws, study_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +76,12 @@ def study(where: str) -> Study:
 def pair(where: str, source: str, target: str) -> PairResult:
     """The numbers of a measured pair."""
     return study(where).pair(source, target)
+
+
+@of_study(16)
+def draws(where: str) -> RotationDraws | None:
+    """R of every measured pair against Haar draws, where the study's cohorts say how it was trained; read only."""
+    return rotation_draws(study(where))
 
 
 @of_study(16)

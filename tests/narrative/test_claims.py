@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cohorts import cohort_study
 from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.dictionary_results import DictionaryScore
@@ -150,6 +151,15 @@ def test_random_agrees_only_where_the_test_with_power_finds_nothing(
     assert found is not None and (found.agrees, found.partly) == (agrees, partly)
     n = len(pair.sites)
     assert f"deviates from random at {0 if agrees else n} of {n} sites" in found.ours.text
+
+
+def test_random_by_cohort_agrees_with_the_theorem_and_not_with_the_paper(tmp_path: Path) -> None:
+    found = rules.looks_random(ClaimStudy.of(cohort_study(tmp_path / "study"), "seed0", "seed1", 2))
+    assert found is not None and (found.agrees, found.partly) == (False, True)
+    assert "p = 0.999 by the same test" in found.ours.text
+    assert "p = 0.040 to 0.950, uniform" in found.ours.text and "AdamW seeds R deviates" in found.ours.text
+    assert [n for n in found.numbers if n in (5.0, 0.001)] == [5.0, 5.0, 0.001]
+    assert "cannot see it" in found.control.text
 
 
 def test_a_rise_of_firing_that_shuffled_pairs_give_too_does_not_count(study: Study) -> None:

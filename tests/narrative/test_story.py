@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from cohorts import cohort_study
 
 from explorer.alignment.dictionary_results import DictionaryScore
 from explorer.alignment.map_results import GateNulls
 from explorer.metrics import Estimate
-from explorer.narrative import scenes
+from explorer.narrative import random_words, scenes
 from explorer.narrative.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.narrative.story import Chapter, Story, open_story
 from explorer.narrative.story_facts import match_of_coordinates, of_native, shown_response
@@ -21,6 +23,7 @@ from explorer.palette import DARK
 from explorer.pipeline.recording import READABLE, RecordingTrial, plainest
 from explorer.presentation.story import stage as figures_stage
 from explorer.steering.dose_response import Regime, TransferVerdict
+from explorer.study.cohort_draws import Law, PairDraw, RotationDraws
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.recordings import RecordedRun, Recording, spoken
 from explorer.study.study import Study
@@ -284,3 +287,43 @@ def test_the_run_to_record_leads_in_both_models_and_reads_well() -> None:
     )
     assert plainest([trial(0.3, 0, 0), trial(0.4, 0, 0), trial(0.2, 0, 0, 0.0)]).run.dose == 0.4, "none shows it"
     assert plainest([broken, trial(0.4, 0, 0, 3 * READABLE)]) is broken
+
+
+def test_random_is_told_by_cohort_where_the_study_says_how_it_was_trained(tmp_path: Path) -> None:
+    story = open_story(cohort_study(tmp_path / "study"), "seed0", "seed1", 2)
+    draws, shown = story.draws, scene("random")
+    assert draws is not None
+    assert shown.sentence(story).endswith("by a theorem; tests agree. AdamW's deviates at 5 of 5 sites.")
+    assert random_words.CONDITIONS in shown.notes(story) and "10 p-values of 2 pairs" in shown.notes(story)
+    figure = FIGURES["random"](story, DARK)
+    theorem, optimiser = draws.tests("theorem"), draws.tests("optimiser")
+    assert [x for trace in figure.data for x in trace.x] == [t.p for t in (*theorem, *optimiser)]
+    assert min(sizes(json.loads(figure.to_json())["layout"])) >= figures_stage.SMALLEST
+
+
+def retested(draws: RotationDraws, law: Law, p: float) -> RotationDraws:
+    """The draws with one p at every site of a law."""
+
+    def pair(old: PairDraw) -> PairDraw:
+        facts = tuple(replace(r, haar=replace(r.haar, p=p)) for r in old.facts)
+        return replace(old, facts=facts) if old.law == law else old
+
+    return replace(draws, pairs=tuple(pair(old) for old in draws.pairs))
+
+
+def test_what_is_said_of_randomness_follows_the_tests(tmp_path: Path) -> None:
+    draws = open_story(cohort_study(tmp_path / "study"), "seed0", "seed1", 2).draws
+    assert draws is not None
+    cases = [
+        (draws, "tests agree. AdamW's deviates at 5 of 5"),
+        (retested(draws, "optimiser", 0.4), "Between AdamW seeds no deviation is detected"),
+        (retested(draws, "theorem", 0.001), "the test disagrees"),
+        (replace(draws, pairs=draws.of("theorem")), "tests agree: p = 0.04 to 0.95"),
+        (replace(draws, pairs=draws.of("optimiser")), "trained with AdamW, R deviates from random at 5 of 5"),
+    ]
+    for given, expected in cases:
+        said = random_words.headline(given)
+        assert expected in said and len(said.split()) <= MOST_WORDS
+        assert "is Haar" not in said and "nan" not in random_words.told(given)
+    assert "cannot see the difference" in random_words.told(draws)
+    assert "cannot see the difference" not in random_words.told(retested(draws, "optimiser", 0.4))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from cohorts import PLANTED, cohort_study, planted
 
 from explorer.alignment.map_registry import rungs, seams, shown
 from explorer.alignment.pair_verdict import deciding_site
@@ -19,9 +21,11 @@ from explorer.presentation.rotation import (
     captions as rotation_sentences,
     over_training,
     questions as figures_rotation,
+    randomness,
     sites as figures,
 )
 from explorer.study import verdict_axis
+from explorer.study.cohort_draws import rotation_draws
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.training_rows import TrainingRow
 
@@ -198,3 +202,23 @@ def test_no_sentence_says_what_is_not_so_of_any_pair(name: str) -> None:
             assert ("A random rotation hardly ever" in said) == (r.haar.p < 0.05)
             assert ("finds no deviation in nearly every" in said) == (r.haar.ks_p_paper >= 0.05)
             assert "-0.0" not in " ".join(rotation_sentences.text_needed(result, site))
+
+
+def test_draws_are_grouped_marked_and_written_out(tmp_path: Path) -> None:
+    draws = rotation_draws(cohort_study(tmp_path / "study"))
+    assert draws is not None
+    figure = randomness.p_values(draws, LIGHT)
+    colours = {t.name: t.marker.color for t in figure.data}
+    assert [name for name, colour in colours.items() if colour == LIGHT.rotated] == [
+        pair.name for pair in draws.of("theorem", "optimiser")
+    ]
+    rows = {t.name: np.mean(t.y) for t in figure.data}
+    assert rows["seed0 → seed2"] < rows["adam0 → adam1"] < rows["seed0 → twin"]
+    assert dict(zip(figure.layout.yaxis.ticktext, figure.layout.yaxis.tickvals, strict=True)) == pytest.approx(rows)
+    frame = randomness.draws_frame(draws)
+    assert list(frame["p"]) == [p for p_values, _ in PLANTED.values() for p in p_values]
+    assert list(frame.pair[frame.counted].unique()) == ["seed0 → seed1", "seed0 → seed2"]
+    result, site = open_study("tales").pair("seed0", "seed1"), 0
+    for p, expected in ((0.01, "one test in twenty falls so low by chance"), (0.4, "for this pair a theorem does")):
+        given = planted(result, [p] * len(result.sites), 3.0)
+        assert expected in " ".join(rotation_sentences.matrix(given, given.sites[site], draws))

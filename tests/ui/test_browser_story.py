@@ -138,7 +138,7 @@ def test_the_dial_turns_by_keyboard_and_never_asks_the_server(browser: Browser, 
 
 def test_the_answer_is_shown_and_the_lanes_are_replayed_then_live(browser: Browser, address: str, story: Story) -> None:
     context, page = offline(browser)
-    page.goto(f"{address}/story?scene=random")
+    page.goto(f"{address}/story?study=dyck3&scene=random")
     drawn(page, "random")
     page.get_by_role("button", name="Show the answer").click()
     expect(page.locator(".sentence")).to_contain_text("R is on the", timeout=SLOW)

@@ -6,16 +6,19 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from background import until
+from cohorts import PLANTED, cohort_study
 from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.dictionary_results import Reading, dial_lines
 from explorer.alignment.map_registry import arms
 from explorer.alignment.results import SiteResult
 from explorer.jobs import MEASURERS
+from explorer.narrative.random_words import UNRECORDED
 from explorer.number_text import minus
 from explorer.palette import LIGHT
 from explorer.presentation.rotation import dictionary_bars
@@ -171,3 +174,27 @@ def test_a_live_fit_is_cancelled(study: Study, monkeypatch: pytest.MonkeyPatch) 
     assert not app.exception and app.button(key="refit_button")
     assert "Fitted again in" not in " ".join(h.proto.body for h in app.get("html"))
     until(lambda: MEASURERS.empty, 240)
+
+
+def test_randomness_of_every_pair_by_what_the_cohorts_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path))
+    cohort_study(tmp_path / "studies" / "cohorts" / "study")
+    app = open_page(study="cohorts", ask="Is R random?")
+    shown = " ".join(h.proto.body for h in app.get("html"))
+    specs: list[Any] = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    p_values, kurtosis = (spec["data"] for spec in specs if spec["data"][0].get("name") == "seed0 → seed1")
+    for i, drawn in enumerate((p_values, kurtosis)):
+        traces = {trace["name"]: values(trace, "x") for trace in drawn}
+        assert set(traces) == {f"{a} → {b}" for a, b in PLANTED}
+        for (a, b), expected in PLANTED.items():
+            wanted = expected[0] if i == 0 else [min(expected[1], 1.15 * 4.3)] * 5  # far ones stand at the edge
+            assert traces[f"{a} → {b}"] == pytest.approx(list(wanted))
+    assert "10 p-values of 2 pairs (seed0 → seed1, seed0 → seed2) lie at 0.04 to 0.95; 1 below 0.05" in shown
+    assert "adam0 → adam1: R deviates from Haar at 5 of 5 sites" in shown
+    assert "seed0 → twin: one known Q at every site; p = 0.07" in shown and "seed0 → step0" in shown
+    assert UNRECORDED not in shown
+
+
+def test_a_study_that_does_not_record_its_training_says_so(study: Study) -> None:
+    app = open_page(study="dyck3", ask="Is R random?")
+    assert UNRECORDED in " ".join(h.proto.body for h in app.get("html"))

@@ -3,6 +3,7 @@ from . import (
     dictionary_bars as dictionary_bars,
     over_training as over_training,
     questions as questions,
+    randomness as randomness,
     sites as sites,
 )
 from .dial_figure import dial as dial, thinned as thinned

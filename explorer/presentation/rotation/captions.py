@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates, rotation_seam, rungs, which_is_what
-from explorer.narrative import from_identity, paper_test
+from explorer.narrative import from_identity, paper_test, random_words as words
 from explorer.number_text import interval, minus, sentence_case
 from explorer.presentation.rotation.over_training import came_back
 from explorer.presentation.rotation.sites import controls
 
 if TYPE_CHECKING:
-    from explorer.study import TrainingRow
+    from explorer.study import RotationDraws, TrainingRow
 
 NOTHING = 0.05
 """EV up to which there is nothing to compare."""
 IDENTIFIED = 0.5
 """Share of the directions below which an R is too little known to be read at another site."""
+BY_THEOREM = "By itself this never shows that R is random; for this pair a theorem does, see below"
+BY_CHANCE = "By a theorem, see below, R of this pair is Haar: one test in twenty falls so low by chance"
 NOT_MEASURED = "This pair was measured without it. `python -m explorer check` measures everything."
 
 
@@ -69,12 +71,14 @@ def maps(site: SiteResult) -> list[str]:
     return [minus(line) for line in out]
 
 
-def matrix(result: PairResult, site: SiteResult) -> list[str]:
-    """What R looks like, what each number can say, and what it cannot."""
+def matrix(result: PairResult, site: SiteResult, draws: RotationDraws | None = None) -> list[str]:
+    """What R looks like, what each number can say, and what it cannot; `draws`: what is known of the study's pairs."""
     r, d = site.rotation, result.d_model
     h, rank = r.haar, r.identified_rank
     found = "R deviates from a Haar-random matrix" if deviates(r) else "No deviation from Haar detected"
     meaning = "A random rotation hardly ever looks like this." if deviates(r) else "This never shows that R is random."
+    if draws is not None and (result.source, result.target) in [(p.source, p.target) for p in draws.of("theorem")]:
+        meaning = f"{BY_CHANCE if deviates(r) else BY_THEOREM}."
     others = "" if rank == d else " On the others R is arbitrary, and no statement about it means anything."
     costs = (
         ", as the dial needs" if r.determinant > 0 else f"; the dial needs +1, which costs {r.special_cost:.3f} of EV"
@@ -86,6 +90,19 @@ def matrix(result: PairResult, site: SiteResult) -> list[str]:
         paper_test(r).replace("The paper's test", "<b>The paper's test</b>"),
         f"<b>{from_identity(r, d).replace(',', '</b>,', 1)} det R = {r.determinant:+.0f}{costs}.",
     ]
+    if draws is None:
+        out.append(f"<span class='quiet'>{words.UNRECORDED}</span>")
+    return [minus(line) for line in out]
+
+
+def randomness(draws: RotationDraws) -> list[str]:
+    """What the test finds over all pairs of a study: where a theorem holds, between AdamW seeds, and what is not counted."""
+    theorem, optimiser = words.theorem_told(draws), words.optimiser_told(draws)
+    out = [f"<b>Haar by a theorem?</b> {words.CONDITIONS} {theorem}"] if theorem else []
+    out += [f"<b>Both trained with AdamW:</b> {optimiser}"] if optimiser else []
+    out.append(f"<b>The paper's test:</b> {words.paper_told(draws)} {words.known_told(draws)}")
+    if left_out := words.not_counted(draws):
+        out.append(f"<span class='quiet'><b>Not counted:</b> {'; '.join(left_out)}.</span>")
     return [minus(line) for line in out]
 
 

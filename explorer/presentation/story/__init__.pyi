@@ -1,2 +1,3 @@
 from . import figures as figures
 from .dial import stage_dial as stage_dial
+from .random_rows import random_scene as random_scene

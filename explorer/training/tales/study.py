@@ -50,7 +50,10 @@ def tales_file(workshop: Workshop) -> StudyFile:
         model_entry(out, "early", "early", early),
         model_entry(out, "step0", "untrained", f"{first} before training"),
     ]
-    models += [replace(m, cohort=recipe.cohorts[0].kind) for m in controls]
+    models += [
+        replace(m, cohort=recipe.cohorts[0].kind, seed=0 if m.kind == "twin" else recipe.seed_of(first))
+        for m in controls
+    ]
     return StudyFile(
         SCHEMA,
         Tales.kind,

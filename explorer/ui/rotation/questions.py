@@ -15,9 +15,10 @@ from explorer.presentation.rotation import (
     captions as rotation_sentences,
     over_training,
     questions as figures_rotation,
+    randomness,
     sites as figures,
 )
-from explorer.study import read_training_table
+from explorer.study import RotationDraws, read_training_table
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import View, choice
@@ -54,8 +55,25 @@ def _which_map(view: View) -> None:
 def _random(view: View) -> None:
     here = view.site_result
     alt = "Angles of R's eigenvalues beside those of Haar-random matrices."
-    facts = rotation_sentences.matrix(view.pair, here)
+    draws = cache.draws(view.where)
+    facts = rotation_sentences.matrix(view.pair, here, draws)
     _answer(view, lambda: figures_rotation.spectrum(here.rotation.spectrum, view.palette), "spectrum", alt, facts)
+    if draws is not None:
+        _every_pair(view, draws)
+
+
+def _every_pair(view: View, draws: RotationDraws) -> None:
+    st.markdown("#### Every pair of the study")
+    drawn = {
+        "haar_p": (randomness.p_values, "Joint p of the test against random rotations for every pair at every site."),
+        "haar_kurtosis": (randomness.kurtosis, "Kurtosis of the entries of R for every pair at every site."),
+    }
+    for place, (key, (draw, alt)) in zip(st.columns(2, gap="medium"), drawn.items(), strict=True):
+        with place:
+            figure = cache.figure((key, *view.shown), partial(draw, draws, view.palette))
+            chart(figure, key, alt, table=partial(randomness.draws_frame, draws))
+    said = rotation_sentences.randomness(draws)
+    st.html("".join(f"<p class='fact'>{fact}</p>" for fact in said))
 
 
 def _function(view: View) -> None:

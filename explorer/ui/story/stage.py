@@ -12,7 +12,7 @@ import streamlit as st
 from explorer.narrative import Scene, Story, open_story, scenes
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.presentation import HandoutPart
-from explorer.presentation.story import figures as figures_story, stage_dial
+from explorer.presentation.story import figures as figures_story, random_scene, stage_dial
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import KEPT, View, kept
@@ -29,7 +29,7 @@ FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
     "fails": figures_story.fails,
     "dial": lambda s, p: stage_dial(s.twin or s.sister, [s.sister], p),
     "sister": lambda s, p: stage_dial(s.sister, [s.twin] if s.twin else [], p),
-    "random": figures_story.matrices,
+    "random": random_scene,
     "limits": figures_story.limits,
 }
 _KEYS = Path(__file__).with_name("keys.html")
@@ -74,7 +74,8 @@ def warm(where: str, source: str, target: str, site: int) -> list[str]:
 
 
 def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
-    shown = scene.name == "random" and _switched(_SHOWN)
+    guessed = scene.name == "random" and story.draws is None
+    shown = guessed and _switched(_SHOWN)
     sentence = scenes.revealed(story) if shown else scene.sentence(story)
     st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
     if scene.name == "steering":
@@ -83,7 +84,7 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
         picture = figure(view.where, view.source, view.target, view.site.index, scene.name, palette is LIGHT)
         with st.container(key="picture"):
             chart(picture, f"stage-{scene.name}", f"{sentence} {scene.notes(story)}", height="stretch")
-    if scene.name == "random":
+    if guessed:
         st.button("Hide the answer" if shown else "Show the answer", key="reveal", on_click=_switch, args=(_SHOWN,))
     if _switched(_NOTES):
         st.html(f"<aside class='notes' aria-label='Speaker notes'>{escape(scene.notes(story))}</aside>")
