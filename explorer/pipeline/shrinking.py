@@ -18,10 +18,16 @@ DIGITS = 5
 
 
 def shrink_study(study: Study) -> None:
-    """Shrink the maps, the tables of features and the dose–responses of every pair, and the catalogues."""
+    """Shrink the maps, the tables of features and the dose–responses of every pair, and the catalogues.
+
+    The readings of every feature on a control that must fail (an early checkpoint, untrained weights) are left out.
+    """
+    kinds = {m.name: m.kind for m in study.file.models}
     for pair in study.file.pairs:
         folder = study.pair_path(pair.source, pair.target)
         shrink_maps(folder / "maps.safetensors")
+        if kinds[pair.target] in ("early", "untrained"):
+            (folder / READINGS).unlink(missing_ok=True)
         for name in (CORRESPONDENCE, READINGS):
             if (folder / name).exists():
                 shrink_table(folder / name)

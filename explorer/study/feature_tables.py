@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CORRESPONDENCE, READINGS, LAYOUT = "features.parquet", "readings.parquet", "layout.parquet"
 """Files of a pair's folder. The first is needed; pages do without the others."""
+STEPS = 8
+"""Of the grid for counts, a doubling."""
 HALF = ("x", "y", "raw_x", "raw_y")
 """Columns of a layout: three digits are enough for them."""
 
@@ -35,16 +37,15 @@ def read_optional(path: Path, site: Site, columns: list[str] | None = None) -> p
 
 
 def shrink_table(path: Path) -> None:
-    """Keep three digits of a table's numbers and two of its histograms' counts: half the space, and no page shows more.
-
-    Shares that may be small (densities) keep three significant digits, other numbers three decimals.
+    """Keep three digits of a table's numbers, and its histograms' counts within 7 %: half the space, and no page shows
+    more. Shares that may be small (densities) keep three significant digits, other numbers three decimals.
     """
     import pandas as pd
 
     frame = pd.read_parquet(path)
     for name in frame:
         if str(name).startswith("histogram"):
-            frame[name] = list(_two_digits(np.stack(frame[name].to_numpy())))
+            frame[name] = list(_coarse(np.stack(frame[name].to_numpy())))
         elif frame[name].dtype == np.float32:
             numbers = frame[name].to_numpy()
             small = str(name).startswith("density")
@@ -52,6 +53,7 @@ def shrink_table(path: Path) -> None:
     write_parquet(path, frame, level=19)
 
 
-def _two_digits(counts: Int[np.ndarray, "n bins"]) -> Int[np.ndarray, "n bins"]:
-    unit = 10 ** np.maximum(np.floor(np.log10(np.maximum(counts, 1))) - 1, 0)
-    return (np.round(counts / unit) * unit).astype(np.int32)
+def _coarse(counts: Int[np.ndarray, "n bins"]) -> Int[np.ndarray, "n bins"]:
+    """Counts on a grid of eight steps a doubling: whole numbers up to 20, others at most 7 % off."""
+    steps = np.round(STEPS * np.log2(np.maximum(counts, 1)))
+    return np.where(counts > 20, np.round(2 ** (steps / STEPS)), counts).astype(np.int32)

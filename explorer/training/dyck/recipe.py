@@ -118,7 +118,7 @@ def make_dictionaries(workshop: DyckWorkshop, name: str) -> None:
             trainers[site, one].step(batch[site])
     for site, one in wanted:
         folder = workshop.sae_folder(name, site, _architecture(one))
-        save_sae(trainers[site, one].finish(), folder, name, dyck.CONTEXT)
+        save_sae(trainers[site, one].finish(), folder, name, dyck.CONTEXT, torch.float8_e4m3fn)
     workshop.log(f"{name}: {len(wanted)} dictionaries trained")
 
 
