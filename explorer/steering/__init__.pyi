@@ -7,6 +7,7 @@ from .arms import (
     RECORDED as RECORDED,
     Arm as Arm,
 )
+from .continuations import NEW_TOKENS as NEW_TOKENS
 from .decoding import MAX_NEW_TOKENS as MAX_NEW_TOKENS, Positions as Positions, Sampling as Sampling
 from .dose_measure import (
     RANDOM_DIRECTIONS as RANDOM_DIRECTIONS,
@@ -31,7 +32,6 @@ from .dose_response import (
 )
 from .generation import Lane as Lane, generate as generate, stream as stream
 from .held_out_prompts import PROMPTS as PROMPTS
-from .label_counting import NEW_TOKENS as NEW_TOKENS, LabelShares as LabelShares, label_shares as label_shares
 from .lane_job import LaneJob as LaneJob, Piece as Piece, Snapshot as Snapshot
 from .lanes import (
     DEFAULT_LANES as DEFAULT_LANES,
@@ -44,8 +44,16 @@ from .lanes import (
     build_lanes as build_lanes,
     feature_tokens as feature_tokens,
 )
-from .reading_measure import ReadingMeasurer as ReadingMeasurer
-from .reading_shares import ReadingShares as ReadingShares
+from .reading_measure import (
+    ReadingMeasurer as ReadingMeasurer,
+    read_vectors as read_vectors,
+    reading_shares as reading_shares,
+)
+from .reading_shares import (
+    LEAST_ACCURACY as LEAST_ACCURACY,
+    ReadingShares as ReadingShares,
+    suggest_dose as suggest_dose,
+)
 from .request import Request as Request
 from .token_classes import TokenClasses as TokenClasses, typical_tokens as typical_tokens
 from .vector_file import SUFFIXES as SUFFIXES, load_vector as load_vector, read_vector as read_vector

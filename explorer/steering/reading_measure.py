@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,7 @@ from explorer.alignment import SiteMaps
 from explorer.models import LanguageModel, Site
 from explorer.progress import Report, silent
 from explorer.steering.arms import CARRIED, Arm
-from explorer.steering.dose_measure import Measurer
+from explorer.steering.dose_measure import Measurer, Steered
 from explorer.steering.reading_shares import ReadingShares, SuggestedDose, read_arms, suggest_dose
 from explorer.steering.vectors import carry
 from explorer.text import ClassReader, Corpus, ReadyContrast, learn_classes
@@ -36,6 +36,21 @@ def read_vectors(
     return found | {"random": torch.stack([carry(v, "random", fitted, seed=s) for s in range(RANDOM_DIRECTIONS)])}
 
 
+def reading_shares(
+    names: tuple[str, str],
+    suggested: SuggestedDose,
+    steered: Steered,
+    vectors: Mapping[Arm, Float[Tensor, "n d"]],
+    reader: ClassReader,
+    prompt: str,
+    tick: Callable[[], None] = lambda: None,
+) -> ReadingShares:
+    """What one reads of one vector at one site. names: the vector's as links write it, and its title."""
+    untouched, doses, arms = read_arms(steered, vectors, reader, prompt, tick)
+    site, accuracy = steered.site.name, reader.accuracy
+    return ReadingShares(*names, site, prompt, accuracy, untouched, suggested.dose, doses, arms)
+
+
 class ReadingMeasurer:
     """Reads the pairs of one study, with the vectors and prompts of its `Measurer`."""
 
@@ -57,14 +72,8 @@ class ReadingMeasurer:
             site = suggested.site
             ours, theirs = (self.measurer.contrasts(m, site)[i].vector for m in (target, source))
             vectors = read_vectors(theirs, ours, fitted[site.name])
-            steered = self.measurer.steered(target, site)
-            untouched, doses, arms = read_arms(steered, vectors, reader, plan.prompt)
-            found.append(
-                ReadingShares(
-                    f"contrast:{plan.name}", plan.title, site.name, plan.prompt,
-                    reader.accuracy, untouched, suggested.dose, doses, arms,
-                )
-            )  # fmt: skip
+            steered, names = self.measurer.steered(target, site), (f"contrast:{plan.name}", plan.title)
+            found.append(reading_shares(names, suggested, steered, vectors, reader, plan.prompt))
         return found
 
     def suggested(self, target: LanguageModel, sites: list[Site], report: Report = silent) -> list[SuggestedDose]:

@@ -74,6 +74,12 @@ class ReadingShares:
         """What an arm gave, if it was measured."""
         return next((a for a in self.arms if a.arm == name), None)
 
+    @property
+    def lead(self) -> float:
+        """Share of the rotated arm less that of the raw one at the suggested dose; −1 where none is suggested."""
+        rotated, raw = self.share("rotated"), self.share("raw")
+        return rotated - raw if rotated is not None and raw is not None else -1.0
+
     def share(self, name: str, dose: float | None = None) -> float | None:
         """An arm's share at a dose, or at the suggested one; None where it was not measured."""
         found, dose = self.arm(name), self.suggested if dose is None else dose

@@ -1,8 +1,12 @@
 from . import corpora as corpora
-from .class_reader import ClassReader as ClassReader, learn_classes as learn_classes
+from .class_reader import (
+    ClassReader as ClassReader,
+    can_be_read as can_be_read,
+    learn_classes as learn_classes,
+)
 from .contrast import Contrast as Contrast, ReadyContrast as ReadyContrast
 from .corpora import CORPORA as CORPORA, DEFAULT as DEFAULT, open_corpus as open_corpus
-from .corpus import HELD_OUT as HELD_OUT, Corpus as Corpus, LabelHead as LabelHead, ReadClass as ReadClass
+from .corpus import HELD_OUT as HELD_OUT, Corpus as Corpus, LabelHead as LabelHead
 from .documents import TextEntry as TextEntry
 from .file_corpus import (
     FEWEST_DOCUMENTS as FEWEST_DOCUMENTS,

@@ -52,14 +52,19 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def can_be_read(contrast: Contrast) -> bool:
+    """Whether a text can belong to one of its classes, and there are texts enough to learn which."""
+    return contrast.positive_tokens is None and min(len(contrast.positive), len(contrast.negative)) >= FOLDS
+
+
 def learn_classes(contrast: Contrast, prompt: str) -> ClassReader | None:
     """A reader of a contrast's classes, for what is written after a prompt.
 
     None where the classes are tokens of the same texts, and where a class has fewer than `FOLDS` texts.
     """
-    sides = [[words(t) for t in texts] for texts in (contrast.positive, contrast.negative)]
-    if contrast.positive_tokens is not None or min(map(len, sides)) < FOLDS:
+    if not can_be_read(contrast):
         return None
+    sides = [[words(t) for t in texts] for texts in (contrast.positive, contrast.negative)]
     begin = len(words(prompt))
     right = [0, 0]
     for taught, judged in _folds(sides):

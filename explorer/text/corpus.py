@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
 
-    from explorer.text.label_reader import LabelReader
-
 HELD_OUT = "held-out"
 """The split of a generated corpus that no model is trained on: studies are measured on it."""
 
@@ -43,20 +41,11 @@ class LabelHead(NamedTuple):
     """The right label's token id at each position; −1 where none counts."""
 
 
-class ReadClass(NamedTuple):
-    """How it is told which class of a contrast a text that a model wrote belongs to."""
-
-    reader: LabelReader
-    """Reads the label that the contrast changes."""
-    value: str
-    """What the label is in the positive class."""
-
-
 @dataclass(frozen=True)
 class Corpus(ABC):
     """Some documents of one language. A new language is one subclass and its place in `explorer.text.corpora`.
 
-    Only documents and prompts are needed: what a subclass does not define (contrasts, label heads, a reader of labels)
+    Only documents and prompts are needed: what a subclass does not define (contrasts, label heads)
     its studies do without.
     """
 
@@ -64,8 +53,6 @@ class Corpus(ABC):
     """What study.json calls it."""
     has_labels: ClassVar[bool] = False
     """Whether its tokens carry latent labels: then features can be checked."""
-    reads_labels: ClassVar[bool] = False
-    """Whether `read_class` can tell which class of a contrast a text belongs to."""
     prompt_tokens: ClassVar[int] = 16
     """Tokens of a prompt on which steering is judged."""
     example: ClassVar[str] = (
@@ -117,11 +104,6 @@ class Corpus(ABC):
     def check_contrast(cls, name: str) -> None:
         """Raise InputError with the names there are if there is no such ready contrast."""
         find_contrast(cls.contrasts(), name)
-
-    @classmethod
-    def read_class(cls, contrast: str) -> ReadClass | None:
-        """How it is told whether a text belongs to the positive class of a ready contrast; None where it cannot be."""
-        return None
 
     @classmethod
     def label_heads(cls, ids: Int[Tensor, "n t"]) -> list[LabelHead]:

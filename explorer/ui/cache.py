@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from explorer.alignment import SiteMaps
     from explorer.models import LanguageModel
     from explorer.sae import SAE
-    from explorer.steering import DoseResponse
+    from explorer.steering import DoseResponse, ReadingShares
     from explorer.text import Chunks
 
 _P = ParamSpec("_P")
@@ -112,6 +112,12 @@ def arms(where: str, source: str, target: str) -> tuple[str, ...]:
 def responses(where: str, source: str, target: str) -> list[DoseResponse]:
     """The dose–responses of a measured pair; read only."""
     return study(where).responses(source, target)
+
+
+@of_study(16)
+def reading_shares(where: str, source: str, target: str) -> list[ReadingShares]:
+    """What one reads of the contrasts of a measured pair; read only."""
+    return study(where).reading_shares(source, target)
 
 
 @of_study(32)

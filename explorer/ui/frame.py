@@ -15,7 +15,7 @@ from explorer.ui import cache
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """Of a widget that persists across pages and in the link."""
-_NEXT = "open_study"
+_NEXT, _SITE_NEXT = "open_study", "open_site"
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ def draw_frame() -> View:
     """Draw the bar and return what it says. Drawn by the entry, before the page, so that it keeps its place."""
     if (wanted := st.session_state.pop(_NEXT, None)) is not None:
         st.session_state["study"] = wanted
+    if (wanted := st.session_state.pop(_SITE_NEXT, None)) is not None:
+        st.session_state["site"] = wanted
     with st.container(key="frame", horizontal=True, vertical_alignment="bottom", gap="small"):
         own = own_names()
         where = _select("study", "Study", [*shipped_studies(), *own], 0, 170 if own else 105)
@@ -86,6 +88,11 @@ def draw_frame() -> View:
 def open_study_next(name: str) -> None:
     """Let the frame show a study from the next run on: within a run its widgets cannot be set any more."""
     st.session_state[_NEXT] = name
+
+
+def open_site_next(label: str) -> None:
+    """Let the frame show a site from the next run on."""
+    st.session_state[_SITE_NEXT] = label
 
 
 def _select(key: str, label: str, options: list[str], index: int, width: int) -> str:

@@ -120,4 +120,3 @@ def test_every_corpus_gives_what_the_others_give(kind: str, tmp_path: Path) -> N
     assert any(documents[0].labels_at([(0, 1), (1, 2)])) == corpus.has_labels
     names = [plan.name for plan in corpus.contrasts()][:1]
     assert [corpus.contrast(name).name for name in names] == names
-    assert all((corpus.read_class(name) is not None) == corpus.reads_labels for name in names)

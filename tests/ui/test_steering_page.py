@@ -22,6 +22,7 @@ from explorer.files import write_bytes, write_json
 from explorer.models.sites import all_sites
 from explorer.steering.dose_response import DoseResponse
 from explorer.steering.lanes import NORM_DOCUMENTS
+from explorer.steering.reading_shares import ArmShares, ReadingShares
 from explorer.study.pair_tensors import save_tensors
 from explorer.study.schema import SCHEMA, ModelEntry, PairEntry, StudyFile
 from explorer.text.documents import TextEntry
@@ -38,6 +39,18 @@ def stored(name: str, rotated: float, raw: float, native: float = 1.0, site: str
     """A response with planted slopes."""
     title = contrasts.plan(name).title
     return replace(response(rotated, raw, native), vector=f"contrast:{name}", title=title, site=site)
+
+
+def read(name: str, suggested: float | None, rotated: float = 1.0, site: str = MIDDLE) -> ReadingShares:
+    """What one reads of a contrast, planted."""
+    arms = (
+        ArmShares("native", (0.5, 0.75), (0.03, 0.41)),
+        ArmShares("rotated", (0.25, rotated), (0.02, 0.38)),
+        ArmShares("raw", (0.0, 0.25), (0.05, 0.5)),
+        ArmShares("random", (0.0, 0.0), (0.01, 0.2)),
+    )
+    title, prompt = contrasts.plan(name).title, contrasts.plan(name).prompt
+    return ReadingShares(f"contrast:{name}", title, site, prompt, (0.98, 0.9), 1 / 12, suggested, (0.3, 0.5), arms)
 
 
 STORED = [
@@ -150,6 +163,51 @@ def test_the_dose_response_of_the_chosen_vector_is_shown_or_measured(page: AppTe
     names = {t["name"] for t in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]}
     assert {"random", "native", "rotated", "raw", "affine", "shuffled"} <= names
     assert len(page.get("plotly_chart")) == 2, "the shares of generations stand beside it"
+
+
+@pytest.fixture
+def reads(assets: Path) -> Iterator[None]:
+    """The study has been read: recipe at an early site, the sea less well, the ship's log not at all."""
+    import streamlit as st
+
+    path = assets / "tales" / "pairs" / "seed0-twin" / "reading.json"
+    write_json(path, [read("log", None), read("sea", 0.5, 0.5), read("recipe", 0.5, site="blocks.1.hook_resid_pre")])
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    path.unlink()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def test_the_page_opens_with_the_suggested_dose_and_site(page: AppTest, reads: None) -> None:
+    page.run()
+    assert not page.exception
+    assert page.multiselect(key="steer_vectors").value == ["contrast:recipe"]
+    assert (page.slider(key="dose").value, page.selectbox(key="site").value) == (0.5, "after 1")
+    options = page.multiselect(key="steer_vectors").options
+    assert options[:2] == ["tale → recipe", "forest → harbour"]
+    assert options[-3].startswith("tale → ship's log (no dose")
+    page.multiselect(key="steer_vectors").set_value(["contrast:sea"]).run()
+    assert (page.slider(key="dose").value, page.selectbox(key="site").value) == (0.5, "after 2")
+    assert "Suggested: dose 0.5 at the site after 2, where twin’s own vector raises the loss by +41 %." in html(page)
+    assert "count as the class: native 9, rotated 6, raw 3, random 0." in html(page)
+    assert "Untouched, 1 of 12 count." in html(page) and "rightly: 98 %, 90 % of the two classes" in html(page)
+    figure = json.loads(page.get("plotly_chart")[1].proto.spec)
+    assert [t["name"] for t in figure["data"]] == ["random", "raw", "native", "rotated"]
+    assert [t["y"] for t in figure["data"]][-1] == pytest.approx([100 / 12, 25, 50])
+    assert figure["layout"]["xaxis"]["ticktext"] == ["0", "0.3<br>+3 %", "0.5<br>+41 %"]
+
+
+@pytest.mark.parametrize(("link", "at"), [({"dose": "0.2"}, (0.2, "after 2")), ({"site": "input"}, (0.3, "input"))])
+def test_a_link_that_names_a_dose_or_a_site_keeps_it(
+    page: AppTest, reads: None, link: dict[str, str], at: tuple[float, str]
+) -> None:
+    page.query_params["vector"] = "contrast:recipe"
+    for key, value in link.items():
+        page.query_params[key] = value
+    page.run()
+    assert not page.exception and (page.slider(key="dose").value, page.selectbox(key="site").value) == at
 
 
 def test_what_cannot_be_measured_is_told_beside_the_button(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from explorer.number_text import minus
+from explorer.number_text import minus, signed
 from explorer.palette import DASHES, Palette
 from explorer.presentation.plots import base_layout
 from explorer.steering import BAND, MAX_LOSS_RISE, DoseResponse
@@ -18,7 +18,7 @@ from explorer.steering import BAND, MAX_LOSS_RISE, DoseResponse
 if TYPE_CHECKING:
     import pandas as pd
 
-    from explorer.steering import ArmCurve, LabelShares
+    from explorer.steering import ArmCurve, ReadingShares
 
 MARKS = {
     "shuffled": ("x", "✕"),
@@ -30,6 +30,7 @@ MARKS = {
 """Shape of each arm (Plotly's name, and as a character), the second channel."""
 ORDER = tuple(MARKS)
 """The last is drawn on top."""
+_RANDOM = ("random",)
 TICKS = (-0.8, -0.4, -0.1, 0.0, 0.1, 0.4, 0.8)
 
 
@@ -189,25 +190,49 @@ def _key(response: DoseResponse, palette: Palette) -> str:
     return "   ".join(marks) + "<br>" + band + "   shaded: loss rises over 10 %"
 
 
-def share_figure(shares: LabelShares, palette: Palette, chosen: str = "") -> go.Figure:
-    """Share of generations that carry the steered label, against dose, for every arm."""
-    figure = base_layout(go.Figure(), palette, 300)
-    x = [0.0, *(_at(c) for c in shares.doses)]
-    for arm, values in shares.arms:
+def share_figure(found: ReadingShares, palette: Palette, chosen: str = "") -> go.Figure:
+    """Share of continuations that count as the class, against dose, for every arm; under each dose B's loss rise."""
+    figure = base_layout(go.Figure(), palette, 320)
+    native = found.arm("native") or found.arms[0]
+    for arm in sorted(found.arms, key=lambda a: (*_RANDOM, *ORDER).index(a.arm)):
         figure.add_trace(
             go.Scatter(
-                x=x, y=[100 * shares.unsteered, *(100 * v for v in values)], mode="lines+markers", name=arm,
-                line={"color": palette.arm(arm), "width": 4 if arm == chosen else 2, "dash": DASHES.get(arm, "dash")},
-                marker={"symbol": MARKS[arm][0] if arm in MARKS else "cross", "size": 8},
-                hovertemplate=f"{arm}: %{{y:.0f}} %<extra></extra>",
+                x=[0.0, *found.doses], y=[100 * found.untouched, *(100 * v for v in arm.shares)],
+                mode="lines+markers", name=arm.arm,
+                line={"color": palette.arm(arm.arm), "width": 4 if arm.arm == chosen else 2,
+                      "dash": DASHES.get(arm.arm, "dash")},
+                marker={"symbol": MARKS[arm.arm][0] if arm.arm in MARKS else "cross", "size": 8},
+                customdata=[0.0, *(100 * r for r in arm.loss_rise)],
+                hovertemplate=f"{arm.arm}: %{{y:.0f}} %, loss %{{customdata:+.0f}} %<extra></extra>",
             )
         )  # fmt: skip
-    figure.update_yaxes(title={"text": f"{shares.key} = {shares.value}, %"}, range=[-4, 104])
+    if found.suggested is not None:
+        figure.add_vline(found.suggested, line={"color": palette.ink, "width": 1, "dash": "dot"})
+    rises = [signed(100 * r, 0) for r in native.loss_rise]
+    ticks = [f"{c:g}<br>{r} %" for c, r in zip(found.doses, rises, strict=True)]
+    figure.update_yaxes(title={"text": "count as the class, %"}, range=[-4, 104])
     figure.update_xaxes(
-        title={"text": "dose c, in median norms"}, tickvals=x, ticktext=["0", *map(_tick, shares.doses)]
-    )
-    figure.update_layout(margin={"l": 68, "r": 12, "t": 12, "b": 48})
+        title={"text": "dose c, and the loss rise of B’s own vector"}, tickvals=[0.0, *found.doses],
+        ticktext=["0", *ticks],
+    )  # fmt: skip
+    figure.update_layout(margin={"l": 68, "r": 12, "t": 12, "b": 64})
     return figure
+
+
+def share_table(found: ReadingShares) -> pd.DataFrame:
+    """Every share, one row for each arm and dose: what the CSV holds."""
+    import pandas as pd
+
+    rows = [
+        {
+            "vector": found.vector, "site": found.site, "arm": arm.arm, "dose": c, "share": share,
+            "loss_rise": rise, "texts": found.texts, "untouched": found.untouched, "suggested": found.suggested,
+            "accuracy_positive": found.accuracy[0], "accuracy_negative": found.accuracy[1],
+        }
+        for arm in found.arms
+        for c, share, rise in zip(found.doses, arm.shares, arm.loss_rise, strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def dose_table(response: DoseResponse) -> pd.DataFrame:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from explorer.number_text import interval, minus
-from explorer.steering import DoseResponse, Regime, TransferVerdict
+from explorer.number_text import interval, minus, signed
+from explorer.steering import LEAST_ACCURACY, DoseResponse, Regime, TransferVerdict
 
 if TYPE_CHECKING:
-    from explorer.steering import LabelShares
+    from explorer.steering import ReadingShares
 
 _WORDS = {
     TransferVerdict.TRANSFERS: "Carried by R, it <b>transfers</b>",
@@ -82,13 +82,31 @@ def _lead(found: DoseResponse) -> float:
     return rotated.area.low - max(raw.area.high, found.band[1])
 
 
-def shares(found: LabelShares, target: str) -> str:
-    """How the shares of generations were read."""
-    return (
-        f"Share of {target}’s continuations of held-out prompts that read as {found.key} = {found.value} "
-        f"({100 * found.unsteered:.0f} % unsteered). The label is read from words, rightly in "
-        f"{100 * found.accuracy:.0f} % of the corpus’ own texts of this length."
+def shares(found: ReadingShares, target: str, site: str) -> str:
+    """What one reads of a vector at a site, and how the texts were read (plain text)."""
+    told = ", ".join(f"{100 * x:.0f} %" for x in found.accuracy)
+    how = (
+        f"Untouched, {found.untouched * found.texts:.0f} of {found.texts} count. Whether a text counts is told from its "
+        f"words by naive Bayes, which reads held-out texts of this length rightly: {told} of the two classes."
     )
+    dose = found.suggested
+    native = found.arm("native")
+    if dose is None or native is None:
+        return f"{_unsuggested(found, target)} {how}"
+    counted = [
+        f"{a.arm} {a.shares[found.doses.index(dose)] * found.texts:.0f}" for a in found.arms if dose in found.doses
+    ]
+    rise = signed(100 * native.loss_rise[found.doses.index(dose)], 0)
+    return (
+        f"Suggested: dose {dose:g} at the site {site}, where {target}’s own vector raises the loss by {rise} %. "
+        f"Of {found.texts} fresh continuations there count as the class: {', '.join(counted)}. {how}"
+    )
+
+
+def _unsuggested(found: ReadingShares, target: str) -> str:
+    if min(found.accuracy) < LEAST_ACCURACY:
+        return "No dose is suggested: the two classes are not told apart in texts of this length."
+    return f"No dose is suggested: below a loss rise of 60 % {target}’s own vector turns too few texts."
 
 
 _TE = {"width": 74, "type_config": {"type": "number", "format": "%.2f"}}

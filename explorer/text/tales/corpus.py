@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import count as from_zero
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from explorer.text.contrast import Contrast, ReadyContrast
-from explorer.text.corpus import HELD_OUT, Corpus, ReadClass, TextDocument
-from explorer.text.label_reader import LabelReader, learn_label
+from explorer.text.corpus import HELD_OUT, Corpus, TextDocument
 from explorer.text.tales import contrasts, stories as tales
 
 _PROMPTS = 64
 """Documents from which prompts are taken."""
-_TAUGHT, _CHECKED = 1200, 200
-"""Documents from which a label is learned, and others on which its reader is checked."""
-
-Latents = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -29,7 +23,6 @@ class Tales(Corpus):
     title: ClassVar[str] = "held-out Tales, this project's own stories"
     """What a check says that it was made on."""
     has_labels: ClassVar[bool] = True
-    reads_labels: ClassVar[bool] = True
 
     def documents(self, count: int | None = None) -> list[TextDocument]:
         """The documents, or the first `count`."""
@@ -53,25 +46,3 @@ class Tales(Corpus):
     @classmethod
     def _contrast(cls, name: str) -> Contrast:
         return contrasts.ready_contrast(name)
-
-    @classmethod
-    def read_class(cls, contrast: str) -> ReadClass:
-        """The label that a contrast changes is read from words."""
-        key, value, fixed = label_of(contrasts.plan(contrast))
-        return ReadClass(label_reader(key, fixed), value)
-
-
-def label_of(contrast: contrasts.ContrastPlan) -> tuple[str, str, Latents]:
-    """The label that a contrast changes, its positive value, and the labels that both classes share."""
-    fixed = tuple(pair for pair in contrast.positive if pair in contrast.negative)
-    key, value = next(pair for pair in contrast.positive if pair not in contrast.negative)
-    return key, value, fixed
-
-
-@cache
-def label_reader(key: str, fixed: Latents = ()) -> LabelReader:
-    """A reader of a label, learned from documents with some other labels fixed: moods of tales, say."""
-    constraints: dict[str, Any] = dict(fixed)
-    documents = tales.documents("label-reader", _TAUGHT + _CHECKED, **constraints)
-    labelled = [(d.latents[key], d.text) for d in documents if key in d.latents]
-    return learn_label(key, labelled[_CHECKED:], labelled[:_CHECKED])

@@ -6,9 +6,9 @@ import streamlit as st
 
 from explorer.steering import AS_RAW, DEFAULT_LANES, LANES, MAX_DOSE, MAX_NEW_TOKENS, Arm, Positions, Request, Sampling
 from explorer.study import Study
-from explorer.ui.frame import KEPT, View
+from explorer.ui.frame import KEPT, View, open_site_next
 from explorer.ui.steering.lanes_panel import MAX_SEED
-from explorer.ui.steering.vector_picker import example_prompt, pick_vectors, weigh
+from explorer.ui.steering.vector_picker import example_prompt, pick_vectors, suggestion, weigh
 
 MAX_PROMPT = 1000
 """Characters of a prompt; `prompt.check_prompt` limits its tokens."""
@@ -19,7 +19,8 @@ _OFFERED = "example prompts of this session"
 def controls(view: View) -> Request:
     """Draw the controls; what they ask for. Raises InputError."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="steer_controls"):
-        chips = pick_vectors(view.study, view.source)
+        chips = pick_vectors(view)
+        _open_at_suggestion(view, chips)
         dose = st.slider(
             "Dose c, in median norms", -MAX_DOSE, MAX_DOSE, 0.3, 0.05, format="%+.2f", key="dose", width=220, **KEPT
         )
@@ -31,6 +32,18 @@ def controls(view: View) -> Request:
     vectors = weigh(chips, view.study)
     text = (prompt or "")[:MAX_PROMPT]
     return Request(view.where, view.source, view.target, sites, vectors, dose, text, lanes, sampling, positions)
+
+
+def _open_at_suggestion(view: View, chips: tuple[str, ...]) -> None:
+    """At the first visit: the dose and the site that are suggested, unless the link names others."""
+    found = suggestion(view, chips)
+    if found is None or "dose" in st.session_state or "dose" in st.query_params:
+        return
+    if found.site != view.site.name and "site" not in st.query_params:
+        open_site_next(view.study.site(found.site).label)
+        st.rerun()
+    if found.site == view.site.name:
+        st.session_state["dose"] = found.suggested
 
 
 def _own_example(study: Study, chips: tuple[str, ...]) -> str:

@@ -12,18 +12,21 @@ from explorer.jobs import MEASURERS, PATIENCE, Job, Progress
 from explorer.presentation.steering import dose as figures_dose, dose_captions as dose_sentences
 from explorer.progress import counted, part
 from explorer.steering import (
-    CARRIED,
     NEW_TOKENS,
     NORM_DOCUMENTS,
     DoseResponse,
-    LabelShares,
     Question,
+    ReadingShares,
     Request,
     Steered,
-    carry,
-    label_shares,
     measure_vector,
+    read_vectors,
+    reading_shares,
+    suggest_dose,
 )
+from explorer.study import contrast_of
+from explorer.text import Contrast, can_be_read, learn_classes
+from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.clicks import consume, note, poll
 from explorer.ui.desk import Desk
@@ -41,8 +44,8 @@ class Measured:
 
     response: DoseResponse | None
     """The dose–response; None where the stored one serves."""
-    shares: LabelShares | None
-    """Shares of generations, for a contrast of the story grammar."""
+    shares: ReadingShares | None
+    """What one reads at this site, for a contrast between two classes of texts."""
 
 
 @st.cache_resource(scope="session", on_release=Desk.cancel, show_spinner=False)
@@ -91,7 +94,7 @@ def _draw(view: View, request: Request, stored: list[DoseResponse], key: object)
             if other:
                 heading(view, *other[0])
                 _figure(view, request, *other, response)
-            _shares(view, found)
+            _shares(view, _read(view, request, found))
             _buttons(view, request, now, True, found)
     return now is not None and now.busy
 
@@ -107,16 +110,28 @@ def _figure(
     chart(figure, key, alt, table=lambda: figures_dose.dose_table(response).assign(source=source, target=target))
 
 
-def _shares(view: View, found: Measured | None) -> None:
+def _read(view: View, request: Request, found: Measured | None) -> ReadingShares | None:
+    """What one reads of the vector at this site: stored with the study, or measured here."""
     if found is not None and found.shares is not None:
-        alt = "Share of generations with the steered label against dose, for every arm."
-        chart(figures_dose.share_figure(found.shares, view.palette, view.arm), "shares", alt)
-        st.html(f"<p class='fact quiet'>{escape(dose_sentences.shares(found.shares, view.target))}</p>")
+        return found.shares
+    name = str(request.vectors[0]) if len(request.vectors) == 1 else ""
+    stored = cache.reading_shares(view.where, view.source, view.target)
+    return next((r for r in stored if (r.vector, r.site) == (name, view.site.name)), None)
+
+
+def _shares(view: View, shares: ReadingShares | None) -> None:
+    if shares is not None:
+        alt = "Share of fresh continuations that count as the class against dose, for every arm."
+        figure = figures_dose.share_figure(shares, view.palette, view.arm)
+        chart(figure, "shares", alt, table=lambda: figures_dose.share_table(shares))
+        words = dose_sentences.shares(shares, view.target, view.site.label)
+        st.html(f"<p class='fact quiet'>{escape(words)}</p>")
 
 
 def _buttons(view: View, request: Request, now: Progress | None, known: bool, found: Measured | None) -> None:
     running = now is not None and now.busy
-    if known and (found is not None or _told(view, request) is None) and not running:
+    counted = _read(view, request, found) is not None or _told(view, request) is None
+    if known and counted and not running:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="dose_buttons"):
         if now is not None and running:
@@ -128,38 +143,37 @@ def _buttons(view: View, request: Request, now: Progress | None, known: bool, fo
             st.button(label, key=_BUTTON, on_click=note, args=(_BUTTON,))
             what = "every arm at ten doses, with 20 random directions"
             said = (now.message if now is not None else "") or (
-                f"{16 * 4 * 5} continuations: how many read as what it steers to?" if known else f"Not stored: {what}."
+                "Fresh continuations of the prompt: how many count as the class?" if known else f"Not stored: {what}."
             )
             st.html(f"<p class='fact quiet'>{escape(said)}</p>")
 
 
-def _told(view: View, request: Request) -> str | None:
-    """The contrast whose label can be read in what is written, if one steers alone."""
-    told = view.study.corpus.reads_labels and len(request.vectors) == 1
-    return request.vectors[0].name.contrast if told else None
+def _told(view: View, request: Request) -> Contrast | None:
+    """The contrast whose classes can be read in what is written, if one steers alone."""
+    found = contrast_of(view.study, request.vectors[0].name) if len(request.vectors) == 1 else None
+    return found if found is not None and can_be_read(found) else None
 
 
 def _measure(view: View, request: Request, known: bool) -> Job[Measured]:
     """Prepare here, where caches are; what the thread does knows nothing of Streamlit."""
     only = replace(request, sites=(view.site.index,), arms=("native",))
     parts, typical, study = ingredients(only)[0], class_tokens(only), view.study
-    chunks, contrast = study.chunks(NORM_DOCUMENTS), _told(view, request)
+    chunks, contrast, name = study.chunks(NORM_DOCUMENTS), _told(view, request), str(request.vectors[0])
 
     def work(job: Job[Measured]) -> Measured:
         steered = Steered(parts.target, view.site, study.corpus, chunks)
         response, half = None, 0.0 if known else 0.6
         if not known:
-            question = Question(str(request.vectors[0]), "v", parts.vector, parts.native, typical)
+            question = Question(name, "v", parts.vector, parts.native, typical)
             response = measure_vector(steered, question, parts.fitted, part(job.report, 0.0, half if contrast else 1.0))
         shares = None
-        if contrast is not None and (said := study.corpus.read_class(contrast)) is not None:
-            written = counted(part(job.report, half, 1.0), "measuring", NEW_TOKENS)
-            arms = {str(arm): carry(parts.vector, arm, parts.fitted) for arm in CARRIED}
-            if parts.native is not None:
-                arms = {"native": parts.native, **arms}
-            shares = label_shares(
-                parts.target, view.site, steered.prompts.prompts, arms, steered.norm, said, lambda: written(1)
-            )  # fmt: skip
+        reader = learn_classes(contrast, request.prompt) if contrast is not None else None
+        if contrast is not None and reader is not None and parts.native is not None:
+            written = counted(part(job.report, half, 1.0), "measuring", 2 * NEW_TOKENS)
+            given, tick = (reader, request.prompt), lambda: written(1)
+            suggested = suggest_dose([steered], [parts.native], *given, tick)
+            vectors = read_vectors(parts.vector, parts.native, parts.fitted)
+            shares = reading_shares((name, contrast.title), suggested, steered, vectors, *given, tick)
         return Measured(response, shares)
 
     failure = "the measurement failed ({error}): try again, or choose another vector"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer.errors import InputError
-from explorer.steering import MAX_VECTORS, MAX_WEIGHT, VectorSpec, Weighted, parse_vector, parse_weighted
+from explorer.steering import MAX_VECTORS, MAX_WEIGHT, ReadingShares, VectorSpec, Weighted, parse_vector, parse_weighted
 from explorer.study import Study
 from explorer.text import Contrast
-from explorer.ui.frame import KEPT
+from explorer.ui import cache
+from explorer.ui.frame import KEPT, View
 from explorer.ui.steering.vector_file import uploaded
 
 _PARAMETER, _KEY, _WRITTEN = "vector", "steer_vectors", "steer_vector_in_link"
@@ -18,8 +19,9 @@ MAX_LIST = 4000
 """Characters of a person's own list of prompts."""
 
 
-def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
+def pick_vectors(view: View) -> tuple[str, ...]:
     """The chips that are chosen. A new value in the link wins over what was chosen before. Raises InputError."""
+    study, source = view.study, view.source
     linked = st.query_params.get(_PARAMETER)
     fresh = bool(linked) and linked != st.session_state.get(_WRITTEN)
     if linked and fresh:
@@ -27,7 +29,7 @@ def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
         st.session_state[_KEY] = [name for _, name in parts]
         for weight, name in parts:
             st.session_state[_weight_key(name)] = weight
-    titles = {f"contrast:{p.name}": p.title for p in study.corpus.contrasts()}
+    titles = _titles(view)
     titles |= {LISTS: "two lists of my own", FILE: "a vector from a file"}
     options = list(titles)
     # Text without labels has no ready contrasts: there a feature shows something at once, empty lists do not.
@@ -42,8 +44,8 @@ def pick_vectors(study: Study, source: str) -> tuple[str, ...]:
     # Streamlit puts a bound box's LABELS into the link, so this one is not bound and writes its own parameter.
     picked = st.multiselect(
         "Vectors v", options, key=_KEY, persist_state="session", accept_new_options=True, max_selections=MAX_VECTORS,
-        width=300, format_func=lambda o: titles.get(o) or _feature_title(o, source), on_change=_follow_prompt,
-        args=(study,), placeholder="choose a contrast",
+        width=300, format_func=lambda o: titles.get(o) or _feature_title(o, source), on_change=_follow,
+        args=(view,), placeholder="choose a contrast",
         help="Ready contrasts, or the number of a feature of A's dictionary at this site: type it and press Enter.",
     )  # fmt: skip
     return tuple(str(p) for p in picked) or (first,)
@@ -111,9 +113,28 @@ def _feature_title(text: str, source: str) -> str:
         return text
 
 
-def _follow_prompt(study: Study) -> None:
-    """Give the newly chosen contrast its own example prompt, unless the person wrote another."""
-    chips = tuple(st.session_state[_KEY])
+def _titles(view: View) -> dict[str, str]:
+    """The ready contrasts by name: as they read best through R, those without a suggested dose last, and said so."""
+    read = {r.vector: r for r in cache.reading_shares(view.where, view.source, view.target)}
+    titles = {f"contrast:{p.name}": p.title for p in view.study.corpus.contrasts()}
+    for name in titles:
+        if name in read and read[name].suggested is None:
+            titles[name] += " (no dose turns what is written)"
+    return dict(sorted(titles.items(), key=lambda item: -read[item[0]].lead if item[0] in read else 0.0))
+
+
+def suggestion(view: View, chips: tuple[str, ...]) -> ReadingShares | None:
+    """What was read of the vector that steers alone, if a dose is suggested for it."""
+    found = cache.reading_shares(view.where, view.source, view.target)
+    return next((r for r in found if chips == (r.vector,) and r.suggested is not None), None)
+
+
+def _follow(view: View) -> None:
+    """Give a newly chosen contrast its suggested dose and site, and its own prompt unless a person wrote another."""
+    study, chips = view.study, tuple(st.session_state[_KEY])
+    if (found := suggestion(view, chips)) is not None:
+        st.session_state["dose"] = found.suggested
+        st.session_state["site"] = study.site(found.site).label
     if chips and st.session_state.get("prompt") in {p.prompt for p in study.corpus.contrasts()}:
         st.session_state["prompt"] = example_prompt(study, chips)
 
