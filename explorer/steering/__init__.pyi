@@ -7,7 +7,6 @@ from .arms import (
     RECORDED as RECORDED,
     Arm as Arm,
 )
-from .continuations import NEW_TOKENS as NEW_TOKENS
 from .decoding import MAX_NEW_TOKENS as MAX_NEW_TOKENS, Positions as Positions, Sampling as Sampling
 from .dose_measure import (
     RANDOM_DIRECTIONS as RANDOM_DIRECTIONS,
@@ -46,14 +45,16 @@ from .lanes import (
 )
 from .reading_measure import (
     ReadingMeasurer as ReadingMeasurer,
+    read_contrast as read_contrast,
     read_vectors as read_vectors,
-    reading_shares as reading_shares,
 )
 from .reading_shares import (
     LEAST_ACCURACY as LEAST_ACCURACY,
+    NEW_TOKENS as NEW_TOKENS,
+    TEMPERATURE as TEMPERATURE,
     ReadingShares as ReadingShares,
-    suggest_dose as suggest_dose,
 )
+from .reading_trials import suggest_dose as suggest_dose
 from .request import Request as Request
 from .token_classes import TokenClasses as TokenClasses, typical_tokens as typical_tokens
 from .vector_file import SUFFIXES as SUFFIXES, load_vector as load_vector, read_vector as read_vector
@@ -66,7 +67,6 @@ from .vector_spec import (
     parse_weighted as parse_weighted,
 )
 from .vectors import (
-    carry as carry,
     contrast_vector as contrast_vector,
     feature_vector as feature_vector,
     median_norm as median_norm,

@@ -10,10 +10,7 @@ from torch import Tensor
 
 from explorer.models import LanguageModel, Site, check_prompt
 from explorer.steering.decoding import Batch, Sampling, choose
-
-NEW_TOKENS = 60
-"""Tokens that are written."""
-TEMPERATURE = 0.8
+from explorer.steering.reading_shares import NEW_TOKENS, TEMPERATURE
 
 
 @torch.inference_mode()

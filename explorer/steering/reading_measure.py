@@ -10,10 +10,11 @@ from torch import Tensor
 
 from explorer.alignment import SiteMaps
 from explorer.models import LanguageModel, Site
-from explorer.progress import Report, silent
+from explorer.progress import Report, part, silent
 from explorer.steering.arms import CARRIED, Arm
 from explorer.steering.dose_measure import Measurer, Steered
-from explorer.steering.reading_shares import ReadingShares, SuggestedDose, read_arms, suggest_dose
+from explorer.steering.reading_shares import ReadingShares
+from explorer.steering.reading_trials import SuggestedDose, read_arms, suggest_dose
 from explorer.steering.vectors import carry
 from explorer.text import ClassReader, Corpus, ReadyContrast, learn_classes
 
@@ -36,7 +37,7 @@ def read_vectors(
     return found | {"random": torch.stack([carry(v, "random", fitted, seed=s) for s in range(RANDOM_DIRECTIONS)])}
 
 
-def reading_shares(
+def read_contrast(
     names: tuple[str, str],
     suggested: SuggestedDose,
     steered: Steered,
@@ -66,14 +67,14 @@ class ReadingMeasurer:
         sites = [s for s in target.sites if s.name in fitted]
         found = []
         for k, (suggested, (i, plan, reader)) in enumerate(
-            zip(self.suggested(target, sites, report), self.readers, strict=True)
+            zip(self.suggested(target, sites, part(report, 0.0, 0.5)), self.readers, strict=True)
         ):
-            report(f"reading {source.name} → {target.name}: {plan.title}", k / len(self.readers))
+            report(f"reading {source.name} → {target.name}: {plan.title}", 0.5 + 0.5 * k / len(self.readers))
             site = suggested.site
             ours, theirs = (self.measurer.contrasts(m, site)[i].vector for m in (target, source))
             vectors = read_vectors(theirs, ours, fitted[site.name])
             steered, names = self.measurer.steered(target, site), (f"contrast:{plan.name}", plan.title)
-            found.append(reading_shares(names, suggested, steered, vectors, reader, plan.prompt))
+            found.append(read_contrast(names, suggested, steered, vectors, reader, plan.prompt))
         return found
 
     def suggested(self, target: LanguageModel, sites: list[Site], report: Report = silent) -> list[SuggestedDose]:

@@ -19,7 +19,7 @@ from explorer.files import write_json
 from explorer.jobs import Cancelled
 from explorer.models.language_model import digest
 from explorer.models.logit_lens import PROMOTED
-from explorer.pipeline import recording as story_record
+from explorer.pipeline import recorded_run, recording as story_record
 from explorer.sae.trainer import SAERecipe
 from explorer.steering import dose_measure, strong_features as dose_features
 from explorer.study.library import open_study
@@ -67,8 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(contrasts, "PROMPTS", 8)
         patch.setattr(contrasts, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
         patch.setattr(tales_study, "ENTROPY_DOCUMENTS", 6)
-        patch.setattr(story_record, "SEEDS", range(1))
-        patch.setattr(story_record, "DOSES", (0.3,))
+        patch.setattr(recorded_run, "SEEDS", range(1))
         patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
         patch.setattr(dose_features, "FEATURES", 1)
         make_models(workshop, stop_after=20)
@@ -99,7 +98,7 @@ def finite(value: Any, where: str = "") -> None:
 def test_every_number_on_disk_is_finite(made: Any) -> None:
     _, _, study = made
     files = [study.folder / "study.json", *study.folder.glob("pairs/*/*.json")]
-    assert len(files) == 1 + 3 * 6  # result, steering and the recording of each pair
+    assert len(files) == 1 + 4 * 6  # result, steering, what one reads and the recording of each pair
     for path in files:
         finite(json.loads(path.read_text()), path.name)
     for path in study.folder.rglob("*.safetensors"):

@@ -15,23 +15,13 @@ from explorer.alignment.site_maps import SiteMaps
 from explorer.files import encode
 from explorer.models.sites import Site
 from explorer.steering.arms import CARRIED, READ
-from explorer.steering.continuations import NEW_TOKENS, TEMPERATURE, continuations
+from explorer.steering.continuations import continuations
 from explorer.steering.decoding import Sampling
 from explorer.steering.dose_measure import Steered
 from explorer.steering.generation import Lane, generate
 from explorer.steering.reading_measure import RANDOM_DIRECTIONS, read_vectors
-from explorer.steering.reading_shares import (
-    DOSES,
-    MOST_LOSS_RISE,
-    TEXTS,
-    ReadingShares,
-    SuggestedDose,
-    _Try,
-    cheapest,
-    loss_rises,
-    read_arms,
-    suggest_dose,
-)
+from explorer.steering.reading_shares import DOSES, MOST_LOSS_RISE, NEW_TOKENS, TEMPERATURE, TEXTS, ReadingShares
+from explorer.steering.reading_trials import SuggestedDose, _Try, cheapest, loss_rises, read_arms, suggest_dose
 from explorer.steering.token_classes import TokenClasses, read_effect
 from explorer.text.class_reader import Accuracy, ClassReader, learn_classes
 from explorer.text.contrast import Contrast

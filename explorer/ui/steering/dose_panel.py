@@ -20,8 +20,8 @@ from explorer.steering import (
     Request,
     Steered,
     measure_vector,
+    read_contrast,
     read_vectors,
-    reading_shares,
     suggest_dose,
 )
 from explorer.study import contrast_of
@@ -173,7 +173,7 @@ def _measure(view: View, request: Request, known: bool) -> Job[Measured]:
             given, tick = (reader, request.prompt), lambda: written(1)
             suggested = suggest_dose([steered], [parts.native], *given, tick)
             vectors = read_vectors(parts.vector, parts.native, parts.fitted)
-            shares = reading_shares((name, contrast.title), suggested, steered, vectors, *given, tick)
+            shares = read_contrast((name, contrast.title), suggested, steered, vectors, *given, tick)
         return Measured(response, shares)
 
     failure = "the measurement failed ({error}): try again, or choose another vector"

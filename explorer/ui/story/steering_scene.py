@@ -14,8 +14,8 @@ from explorer.jobs import JobState
 from explorer.models import tokenised
 from explorer.narrative import Story
 from explorer.palette import Palette
-from explorer.pipeline import NEW_TOKENS, is_word
-from explorer.steering import RECORDED, STEERED, Request, Sampling, VectorSpec, Weighted
+from explorer.pipeline import is_word
+from explorer.steering import NEW_TOKENS, RECORDED, STEERED, Request, Sampling, VectorSpec, Weighted
 from explorer.study import RecordedRun, WrittenToken
 from explorer.ui import cache
 from explorer.ui.clicks import poll
