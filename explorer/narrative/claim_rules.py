@@ -167,9 +167,8 @@ def _random_by_cohort(draws: RotationDraws) -> Finding:
     control.say("The text fixes R in ")
     control.show(*[float(r.identified_rank) for p in draws.of("theorem", "optimiser") for r in p.facts], digits=0)
     control.say(f" of {draws.d_model} directions.")
-    as_theory = draws.uniformity is None or uniform(draws)
-    agrees = min(ks) > HAAR_LEVEL and as_theory and not away
-    return Finding(ours, control, agrees, max(ks) > HAAR_LEVEL and as_theory, link={"ask": "Is R random?"})
+    agrees = min(ks) > HAAR_LEVEL and (draws.uniformity is None or uniform(draws)) and not away
+    return Finding(ours, control, agrees, max(ks) > HAAR_LEVEL, link={"ask": "Is R random?"})
 
 
 def same_features_fire(study: ClaimStudy) -> Finding | None:

@@ -75,7 +75,7 @@ class RotationDraws:
     def uniformity(self) -> float | None:
         """p of a Kolmogorov–Smirnov test: are the joint p uniform where a theorem wants them so? None without any.
 
-        It takes them for independent. Sites of one pair hang together, which makes this p too small, not too large.
+        It takes them for independent, which those of one pair at several sites are not: it is approximate.
         """
         from scipy.stats import kstest
 
