@@ -1,6 +1,8 @@
 """Say which of a contrast's two classes a text belongs to: naive Bayes on words, learned from the contrast's own texts.
 
 What a steered model writes need not be anything that a grammar could write, so that no parser can judge it; words can.
+It may belong to neither class: then the likelier of the two says little (most dialogues are more like letters than like
+tales). So a text counts as the positive class only where its log-odds are as high as those of that class' own texts.
 """
 
 from __future__ import annotations
@@ -10,12 +12,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from explorer.text.contrast import Contrast
 
 WORDS = 40
 """Words of a text that are read: about what 60 tokens of a model say."""
 FOLDS = 4
 """Parts into which each class is split: every part is judged by what the other three teach."""
+MISSED = 0.05
+"""Share of the positive class' own held-out texts that may fall below the log-odds from which a text counts."""
+LEAST = 1e-6
+"""Log-odds that a text needs in any case: one without a telling word has 0."""
 SMOOTHING = 0.5
 """Added to the count of every word in every class."""
 
@@ -33,10 +41,12 @@ class Accuracy(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassReader:
-    """Reads which of two classes a text belongs to, both being equally likely before."""
+    """Reads whether a text belongs to the positive one of two classes, both being equally likely before."""
 
     classifier: Any
     """scikit-learn's pipeline from lists of words to whether the class is the positive one."""
+    least: float
+    """Log-odds from which a text counts: the 5 % quantile of the positive class' held-out texts, but more than 0."""
     accuracy: Accuracy
     """On texts that did not teach it, of which as many words are read as of a continuation, after as many as a prompt
     has.
@@ -44,7 +54,7 @@ class ClassReader:
 
     def read(self, texts: Sequence[str]) -> list[bool]:
         """Whether each text counts as the positive class."""
-        return [bool(x) for x in self.classifier.predict([words(text)[:WORDS] for text in texts])]
+        return [x >= self.least for x in _log_odds(self.classifier, [words(text)[:WORDS] for text in texts])]
 
 
 def words(text: str) -> list[str]:
@@ -66,14 +76,23 @@ def learn_classes(contrast: Contrast, prompt: str) -> ClassReader | None:
         return None
     sides = [[words(t) for t in texts] for texts in (contrast.positive, contrast.negative)]
     begin = len(words(prompt))
-    right = [0, 0]
+    odds: list[list[float]] = [[], []]
     for taught, judged in _folds(sides):
         classifier = _fit(taught)
-        for side, texts in enumerate(judged):
+        for found, texts in zip(odds, judged, strict=True):
             # What a continuation shows of a text; all of one that is no longer than the prompt.
-            said = classifier.predict([t[begin : begin + WORDS] or t[:WORDS] for t in texts])
-            right[side] += int((said == (side == 0)).sum())
-    return ClassReader(_fit(sides), Accuracy(*(r / len(texts) for r, texts in zip(right, sides, strict=True))))
+            found += _log_odds(classifier, [t[begin : begin + WORDS] or t[:WORDS] for t in texts])
+    positive, negative = map(np.array, odds)
+    least = max(LEAST, float(np.quantile(positive, MISSED)))
+    return ClassReader(
+        _fit(sides), least, Accuracy(float((positive >= least).mean()), float((negative < least).mean()))
+    )
+
+
+def _log_odds(classifier: Any, texts: Sequence[Sequence[str]]) -> list[float]:
+    """log P(positive | words) − log P(negative | words)."""
+    found: list[float] = np.diff(classifier.predict_log_proba(texts), axis=1)[:, 0].tolist()
+    return found
 
 
 Sides = list[list[list[str]]]
