@@ -40,7 +40,9 @@ def sites(study: Study) -> str:
         cells += map(number, (s.ladder[ROTATION].value, s.ladder["affine"].value, rho))
         lines.append(f"| {s.label} | " + " | ".join(cells) + " |")
     found = study.pair(*PAIR).sites
-    names = "; ".join(f"{s.label}: {s.dictionary_name}" for s in found if s.dictionary_name)
+    kinds = dict.fromkeys(s.dictionary_name.rpartition(", ")[0] for s in found if s.dictionary_name)
+    marks = ", ".join(s.dictionary_name.rpartition(", ")[2] for s in found if s.dictionary_name)
+    names = f"{', '.join(kinds)}: {marks}" if marks else ""
     rows = min(s.rows_test for s in found)
     whose = f"Dictionaries of {PAIR[0]}, one a site{f' ({names})' if names else ''}, on {rows:,} test rows or more."
     return "\n".join([*lines, "", whose])

@@ -13,7 +13,7 @@ from explorer.models import LanguageModel, Site
 from explorer.progress import Report, part, silent
 from explorer.steering.arms import CARRIED, Arm
 from explorer.steering.dose_measure import Measurer, Steered
-from explorer.steering.reading_shares import ReadingShares
+from explorer.steering.reading_shares import TURNED, ReadingShares
 from explorer.steering.reading_trials import SuggestedDose, read_arms, suggest_dose
 from explorer.steering.vectors import carry
 from explorer.text import ClassReader, Corpus, ReadyContrast, learn_classes
@@ -49,7 +49,9 @@ def read_contrast(
     """What one reads of one vector at one site. names: the vector's as links write it, and its title."""
     untouched, doses, arms = read_arms(steered, vectors, reader, prompt, tick)
     site, accuracy = steered.site.name, reader.accuracy
-    return ReadingShares(*names, site, prompt, accuracy, untouched, suggested.dose, doses, arms)
+    # What a model writes anyway nobody can turn it to.
+    dose = suggested.dose if untouched <= 1 - TURNED else None
+    return ReadingShares(*names, site, prompt, accuracy, untouched, dose, doses, arms)
 
 
 class ReadingMeasurer:

@@ -56,7 +56,8 @@ class ReadingShares:
     """Share of B's continuations without a vector that count as the positive class."""
     suggested: float | None
     """The smallest dose at which B's own vector turned two thirds of other texts with a loss rise below 60 %; None
-    where there is none, or where the classes are not told apart in four of five held-out texts.
+    where there is none, where the classes are not told apart in four of five held-out texts, or where B writes the
+    positive class untouched in more than a third of its texts.
     """
     doses: tuple[float, ...]
     """Doses at which B's own vector raises the loss by less than 60 %, smallest first; the smallest in any case."""

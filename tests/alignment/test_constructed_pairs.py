@@ -79,9 +79,8 @@ def bench(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     told_apart = train(begun, told, TRAINING, 0)
     source, sister = make(told_apart, "A"), make(train(other, told, TRAINING, 1), "sister")
     tuned = make(train(told_apart, letters, TUNING, 5), "tuned")
-    short = [
-        tokenizer.decode(ids[:40]) for ids in tokenizer([d.text for d in tales.documents("held-out", 200)])["input_ids"]
-    ]
+    held_out = [d.text for d in tales.documents("held-out", 200)]
+    short = [tokenizer.decode(ids[:40]) for ids in tokenizer(held_out, add_special_tokens=False)["input_ids"]]
     chunks = read_windows(short, tokenizer, TextReading(constructed.RECIPE.context))
     sites = [source.sites[i] for i in (1, 2, 4)]
     shared = controls(source, sister, chunks, sites, ("", ""), silent, Cache(None))

@@ -103,14 +103,16 @@ def test_the_twin_read_through_its_rotation_highlights_the_same(tokenizer: Any, 
 
 def test_pieces_join_to_the_text_even_where_tokens_share_a_character(tokenizer: Any) -> None:
     text = "One é, “two” 🐟 <b>three</b>\n four"
-    ids = tokenizer(text)["input_ids"]
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     pieces = token_pieces(tokenizer, ids)
     assert len(pieces) == len(ids) and "".join(pieces) == text
 
 
 def test_text_is_never_markup(tokenizer: Any, sae: SAE) -> None:
     a, view = tiny.model("llama", tokenizer), _View()
-    ids = torch.tensor([tokenizer('x <script>alert("1")</script> & <mark> **bold**\nnext')["input_ids"]])
+    ids = torch.tensor(
+        [tokenizer('x <script>alert("1")</script> & <mark> **bold**\nnext', add_special_tokens=False)["input_ids"]]
+    )
     n = ids.shape[1]
     chunks = replace(tiny.chunks(1, 1, n), ids=ids)
     feature = int(sae.encode(residuals(a, ids, [SITE])[SITE])[0, 1:].amax(0).argmax())
@@ -171,7 +173,7 @@ def test_a_text_of_your_own_is_read_as_a_direct_pass_reads_it(tokenizer: Any, sa
     a, b = tiny.model("llama", tokenizer, 0), tiny.model("llama", tokenizer, 1, "B")
     fitted = plain(haar(24, 5).float())
     text = "The ship went to the old harbour, and Anna saw it."
-    ids = torch.tensor([tokenizer(text)["input_ids"]])
+    ids = torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
     firing = read_text(a, b, fitted, sae, SITE, text, 128)
     assert "".join(firing.pieces) == text and firing.left_out == 0
     assert firing.scored == (False, *[True] * (ids.shape[1] - 1))
@@ -210,7 +212,7 @@ def test_special_tokens_are_shown_as_what_they_are(tokenizer: Any, sae: SAE) -> 
 
 def test_the_word_of_a_token(tokenizer: Any) -> None:
     text = 'Near the lighthouse, "Anna" slept.'
-    pieces = token_pieces(tokenizer, tokenizer(text)["input_ids"])
+    pieces = token_pieces(tokenizer, tokenizer(text, add_special_tokens=False)["input_ids"])
     ends = np.cumsum([len(p) for p in pieces])
     for word in ("lighthouse", "Anna", "Near", "slept"):
         inside = text.index(word) + len(word) - 1

@@ -220,7 +220,7 @@ def test_the_recorded_run_shows_the_effect_in_both_models_and_reads_well(story: 
         model = story.study.load_model(name)
         ids = model.tokenizer(run.prompt)["input_ids"]
         text = "".join(token.text for token in run.written[lane])
-        both = torch.tensor([ids + model.tokenizer(text)["input_ids"]])
+        both = torch.tensor([ids + model.tokenizer(text, add_special_tokens=False)["input_ids"]])
         log_p = model.network(input_ids=both).logits[0].log_softmax(-1)
         surprise = [-float(log_p[i - 1, both[0, i]]) for i in range(len(ids), both.shape[1])]
         means.append(sum(surprise) / len(surprise))

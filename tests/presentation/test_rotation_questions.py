@@ -51,9 +51,9 @@ def test_ladder_has_every_rung_the_token_and_the_controls(result: PairResult) ->
         for rung, m in shown(rungs()).items():
             assert named(figure, m.title).x[0] == site.ladder[rung].value
         assert named(figure, "token lookup").x[0] == site.token.lookup.value
-        assert tuple(named(figure, "shuffled pairs").x) == site.nulls.shuffled
-        assert tuple(named(figure, "untrained target").x) == site.nulls.untrained
-        assert tuple(named(figure, "random rotation").x) == site.nulls.haar
+        assert tuple(named(figure, "shuffled pairs").x) == rotation_nulls(site).shuffled
+        assert tuple(named(figure, "untrained target").x) == rotation_nulls(site).untrained
+        assert tuple(named(figure, "random rotation").x) == rotation_nulls(site).haar
 
 
 def test_spectrum_shows_counts_and_the_haar_band(result: PairResult) -> None:
@@ -169,7 +169,9 @@ def test_sentences_say_what_was_measured(results: list[PairResult], result: Pair
     maps = " ".join(rotation_sentences.maps(site))
     assert minus(f"{site.token.lookup.value:.2f}") in maps and f"p = {site.ladder.p:.2g}" in maps
     assert ("less than that" in maps) == (site.ladder[ROTATION].value <= site.token.lookup.value)
-    assert f"R with one scale explains {site.ladder[ROTATION].value:.2f} of the rows" in maps
+    scale = site.rotation.scale
+    told = f" (s = {scale:.2f})" if scale is not None and abs(scale - 1) > 0.05 else ""
+    assert f"R with one scale{told} explains {site.ladder[ROTATION].value:.2f} of the rows" in maps
     matrix = " ".join(rotation_sentences.matrix(result, site))
     assert f"{site.rotation.identified_rank} of {result.d_model} directions" in matrix
     assert ("No deviation from Haar detected" in matrix) == (site.rotation.haar.p > 0.05) and "is Haar" not in matrix
