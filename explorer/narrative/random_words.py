@@ -16,7 +16,7 @@ UNRECORDED = (
 )
 TITLES: dict[Law, str] = {"theorem": "Haar by a theorem", "optimiser": "both trained with AdamW"}
 """What the rows of a law are called; all others are `NOT_COUNTED`."""
-NOT_COUNTED = "no draw of its own: not counted"
+NOT_COUNTED = "not counted, see below"
 WHY: dict[Law, str] = {
     "twin": "one known Q at every site",
     "origin": "the same initial weights, so that the test should find something: its negative control",

@@ -28,7 +28,7 @@ def p_values(draws: RotationDraws, palette: Palette) -> go.Figure:
     """Joint p of the test at every site: uniform between 0 and 1 where R is Haar, near 0 where it deviates."""
     figure = _rows(draws, lambda test: test.p, (0.0, 1.0), palette)
     figure.add_vline(x=HAAR_LEVEL, line={"color": palette.ink, "width": 1, "dash": "dot"})
-    figure.update_xaxes(title="joint p of the test, a mark a site", tickvals=[HAAR_LEVEL, 0.25, 0.5, 0.75, 1])
+    figure.update_xaxes(title="joint p, a mark a site", tickvals=[HAAR_LEVEL, 0.25, 0.5, 0.75, 1])
     return figure
 
 
@@ -38,7 +38,7 @@ def kurtosis(draws: RotationDraws, palette: Palette) -> go.Figure:
     low, high = min(2.5, *counted), BEYOND * max(counted)
     figure = _rows(draws, lambda test: test.kurtosis, (low, high), palette)
     figure.add_vline(x=draws.haar_kurtosis, line={"color": palette.ink, "width": 1, "dash": "dash"})
-    figure.update_xaxes(title=f"kurtosis of √d·R; dashed: Haar, {draws.haar_kurtosis:.2f}")
+    figure.update_xaxes(title=f"kurtosis; dashed: Haar, {draws.haar_kurtosis:.2f}")
     return figure
 
 
@@ -62,7 +62,7 @@ def _rows(
     margin = 0.03 * (high - low)
     figure.update_xaxes(range=[low - margin, high + margin])
     figure.update_yaxes(range=[at - 0.5, -0.5], tickvals=list(ticks), ticktext=list(ticks.values()), showgrid=False)
-    figure.update_layout(margin={"l": 116, "r": 12, "t": 8, "b": 52})
+    figure.update_layout(margin={"l": 128, "r": 12, "t": 8, "b": 52})
     return figure
 
 
