@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from jaxtyping import Integer
+from jaxtyping import Int, Integer
+from torch import Tensor
 
 from explorer.models import LanguageModel
 from explorer.training.llamas import Llamas
@@ -114,13 +115,24 @@ def document_loss(model: LanguageModel, texts: list[str]) -> tuple[float, float]
     """Mean loss in nats per document, and tokens per document with the end-of-text token that closes it.
 
     Comparable with `tales.entropy`: both are −log P of whole documents, and no model can be below it. A document is
-    read after an end-of-text token, as half of the training rows begin.
+    read after an end-of-text token, as half of the training rows begin; one that is longer than the model reads at
+    once in windows that overlap by half.
     """
     end, tokenizer = model.tokenizer.eos_token_id, model.tokenizer
     total, tokens = 0.0, 0
     for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]:
-        row = torch.tensor([end, *ids, end], device=model.device)
-        loss = torch.nn.functional.cross_entropy(model.logits(row[None, :-1])[0], row[1:], reduction="sum")
-        total += float(loss)
+        total += _row_loss(model, torch.tensor([end, *ids, end], device=model.device))
         tokens += len(ids) + 1
     return total / len(texts), tokens / len(texts)
+
+
+def _row_loss(model: LanguageModel, row: Int[Tensor, " n"]) -> float:
+    """−log P of all tokens of a row but the first, nats."""
+    most = model.positions or len(row)
+    total, start, scored = 0.0, 0, 1
+    while scored < len(row):
+        stop = min(len(row), start + most + 1)
+        said = model.logits(row[None, start : stop - 1])[0, scored - 1 - start :]
+        total += float(torch.nn.functional.cross_entropy(said, row[scored:stop], reduction="sum"))
+        scored, start = stop, stop - 1 - most // 2
+    return total
