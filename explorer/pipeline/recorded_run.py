@@ -45,18 +45,21 @@ class _Shown(NamedTuple):
 
 
 def worth_showing(study: Study, source: str, target: str) -> list[_Shown]:
-    """The contrasts with a suggested dose, there. Of a pair without any those that transfer at the middle site, or all
-    that were measured there, at the largest dose that its areas cover.
+    """The contrasts with a suggested dose, there: those that transfer by their areas as well, or all. Of a pair without
+    any those that transfer at the middle site, or all that were measured there, at the largest dose of their areas.
     """
     from explorer.steering import TransferVerdict
 
     read = [r for r in study.reading_shares(source, target) if r.suggested is not None]
+    responses = study.responses(source, target)
+    transfers = {(r.vector, r.site) for r in responses if r.verdict == TransferVerdict.TRANSFERS}
     if read:
+        read = [r for r in read if (r.vector, r.site) in transfers] or read
         return [_Shown(r.vector.removeprefix("contrast:"), r.title, r.site, r.suggested or 0.0) for r in read]
     site = study.sites[len(study.sites) // 2]
     ready = [f"contrast:{c.name}" for c in study.corpus.contrasts()]
-    found = [r for r in study.responses(source, target) if r.site == site.name and r.vector in ready]
-    found = [r for r in found if r.verdict == TransferVerdict.TRANSFERS] or found
+    found = [r for r in responses if r.site == site.name and r.vector in ready]
+    found = [r for r in found if (r.vector, r.site) in transfers] or found
     return [_Shown(r.vector.removeprefix("contrast:"), r.title, r.site, _largest(r)) for r in found]
 
 
