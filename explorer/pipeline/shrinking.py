@@ -20,12 +20,16 @@ DIGITS = 5
 def shrink_study(study: Study) -> None:
     """Shrink the maps, the tables of features and the dose–responses of every pair, and the catalogues.
 
-    The readings of every feature on a control that must fail (an early checkpoint, untrained weights) are left out.
+    Pairs that are small already stay as they are. The readings of every feature on a control that must fail (an early
+    checkpoint, untrained weights) are left out.
     """
+    shrunk = False
     kinds = {m.name: m.kind for m in study.file.models}
     for pair in study.file.pairs:
         folder = study.pair_path(pair.source, pair.target)
-        shrink_maps(folder / "maps.safetensors")
+        if not shrink_maps(folder / "maps.safetensors"):
+            continue
+        shrunk = True
         if kinds[pair.target] in ("early", "untrained"):
             (folder / READINGS).unlink(missing_ok=True)
         for name in (CORRESPONDENCE, READINGS):
@@ -33,7 +37,7 @@ def shrink_study(study: Study) -> None:
                 shrink_table(folder / name)
         if (responses := folder / RESPONSES).exists():
             _shrink_numbers(responses)
-    for catalogue in sorted((study.folder / "features").glob("*.parquet")):
+    for catalogue in sorted((study.folder / "features").glob("*.parquet")) if shrunk else ():
         shrink_table(catalogue)
 
 

@@ -49,17 +49,20 @@ def _short(tensor: Tensor) -> Tensor:
     return half if half.isfinite().all() else tensor
 
 
-def shrink_maps(path: Path) -> None:
+def shrink_maps(path: Path) -> bool:
     """Keep the maps of a file in a third of the space: R in two bytes a number, others in one, with a scale a column.
 
     Those that no page reads are left out; orthogonal ones are made orthogonal again where they are read. What is lost
-    is 2e-8 of the energy of R, 5e-5 of another map's.
+    is 2e-8 of the energy of R, 5e-5 of another map's. False for a file that is small already.
     """
     from safetensors.torch import load_file
 
+    found = load_file(path)
+    if any(tensor.dtype == torch.int8 for tensor in found.values()):
+        return False
     kept: dict[str, Tensor] = {}
     stored = {entry.tensor for entry in MAPS.values()}
-    for name, tensor in _whole(load_file(path)).items():
+    for name, tensor in found.items():
         what = name.rpartition(".")[2]
         if what.removesuffix("_forward") not in stored and tensor.ndim > 1:
             continue
@@ -71,6 +74,7 @@ def shrink_maps(path: Path) -> None:
             scale = tensor.float().abs().amax(0).clamp_min(1e-30) / LARGEST
             kept[name], kept[f"{name}{SCALE}"] = (tensor.float() / scale).round().to(torch.int8), scale
     write_tensors(path, kept)
+    return True
 
 
 def _whole(found: Mapping[str, Tensor]) -> dict[str, Tensor]:

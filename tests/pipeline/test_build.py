@@ -102,7 +102,7 @@ def test_every_number_on_disk_is_finite(made: Any) -> None:
     for path in files:
         finite(json.loads(path.read_text()), path.name)
     for path in study.folder.rglob("*.safetensors"):
-        assert all(torch.isfinite(t).all() for t in load_file(path).values() if t.is_floating_point()), path
+        assert all(torch.isfinite(t.float()).all() for t in load_file(path).values() if t.is_floating_point()), path
 
 
 def test_the_study_describes_itself(made: Any) -> None:
@@ -208,11 +208,11 @@ def test_maps_on_disk_are_those_that_were_fitted(made: Any) -> None:
     stored = study.maps("seed0", "seed1")[study.sites[1].name]
     x = torch.randn(50, 32)
     for arm in arms():
-        tolerance = 0.03 if arm == "affine" else 1e-4
+        # A study that is shipped keeps R in two bytes a number and other fitted maps in one.
+        tolerance = {"affine": 0.06, "shuffled": 0.06, "rotated": 5e-3}.get(arm, 1e-4)
         np.testing.assert_allclose(stored[arm](x), again[arm](x), atol=tolerance)
         np.testing.assert_allclose(stored[arm].direction(x), again[arm].direction(x), atol=tolerance)
-    np.testing.assert_allclose(stored["special"].matrix, again["special"].matrix, atol=1e-4)
-    assert float(torch.linalg.det(stored["special"].matrix)) == pytest.approx(1, abs=1e-3)
+    np.testing.assert_allclose(stored["rotated"].matrix, again["rotated"].matrix, atol=1e-3)
 
 
 def test_the_catalogue_is_complete(made: Any) -> None:

@@ -147,6 +147,9 @@ def test_what_stands_before_a_document_follows_the_tokenizer(tokenizer: Any, tmp
 
     plain = tiny.save("llama", tokenizer, tmp_path / "plain")
     adding = tiny.save("llama", tokenizer, tmp_path / "adding")
+    adds_nothing = load_model(plain).tokenizer
+    adds_nothing._tokenizer.post_processor = None
+    adds_nothing.save_pretrained(plain)
     model = load_model(plain)
     end = model.tokenizer.eos_token_id
     assert model.begin is None and load_model(plain, begin="yes").begin == end

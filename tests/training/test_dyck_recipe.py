@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from explorer.features import umap_layout as twin_layout
 from explorer.models.language_model import load_model
-from explorer.pipeline import recording as story_record
+from explorer.pipeline import recorded_run
 from explorer.sae.trainer import SAERecipe
 from explorer.steering import dose_measure
 from explorer.study.library import open_study
@@ -53,8 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(twin_layout, "umap_layout", lambda directions: directions[:, :2].numpy())
         patch.setattr(dyck_contrasts, "DOCUMENTS", 64)
         patch.setattr(dyck_study, "pairs", lambda _cohorts: PAIRS)
-        patch.setattr(story_record, "SEEDS", range(1))
-        patch.setattr(story_record, "DOSES", (0.3,))
+        patch.setattr(recorded_run, "SEEDS", range(1))
         patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
         make_models(workshop, stop_after=50)
         assert not workshop.model_folder("A0").exists(), "interrupted half-way"

@@ -103,7 +103,7 @@ def test_given_weights_are_taken_over_as_they_are(workshop: Workshop, tmp_path: 
     adopt_dictionaries(workshop, tmp_path / "saes.safetensors", "seed0")
     sae = load_sae(workshop.sae_folder("seed0", load_model(workshop.model_folder("seed0")).sites[1]))
     assert sae.k == 4 and torch.equal(sae.b_dec, torch.ones(16))
-    assert float((sae.W_dec.norm(dim=1) - 1).abs().max()) < 1e-3
+    assert float((sae.W_dec.norm(dim=1) - 1).abs().max()) < 0.05, "of unit rows, in eight bits"
     save_file({"lm_head.weight": torch.zeros(3, 16)}, tmp_path / "wrong.safetensors")
     with pytest.raises(InputError, match="no model of this recipe's shape"):
         adopt_model(workshop, tmp_path / "wrong.safetensors", workshop.model_folder("seed1"))

@@ -62,7 +62,7 @@ def test_rows_follow_the_checkpoints_and_are_made_once(tmp_path: Path, monkeypat
         assert row.rho == pytest.approx(row.orthogonal / row.affine)
         assert row.kl is not None and row.kl > 0
         home, none = replace(row, sae_rotated=row.sae_ceiling), replace(row, sae_rotated=row.sae_shuffled)
-        assert (home.restored, none.restored) == (1, 0)
+        assert (home.restored_paper, none.restored_paper) == (1, 0)
     before = len(log)
     make_training_table(workshop)
     assert log[before:] == ["table over training: already there"]
