@@ -37,7 +37,7 @@ from explorer.study.library import open_study, shipped_studies
 from explorer.study.pair_tensors import load_maps, save_tensors, shrink_maps
 
 CHUNKS = tiny.chunks(70)
-STORED = ["identity", "translation", "permutation", "orthogonal", "orthogonal_scale", "affine"]
+STORED = ["identity", "translation", "identity_scale", "permutation", "orthogonal", "orthogonal_scale", "affine"]
 """Rungs that the shipped studies hold."""
 LEFT_OUT = {"rescaled", "permutation", "orthogonal_scale", "diagonal", "special", "shuffled_special"}
 """Maps that no page reads from disk."""
