@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from explorer.alignment import ROTATION, PairResult, SiteResult, StitchScores, deviates, rotation_seam, rungs, which_is_what
+from explorer.alignment import (
+    ROTATION,
+    PairResult,
+    SiteResult,
+    StitchScores,
+    deviates,
+    rotation_seam,
+    rungs,
+    which_is_what,
+)
 from explorer.narrative import from_identity, paper_test, random_words as words
 from explorer.number_text import interval, minus, sentence_case
 from explorer.presentation.rotation.over_training import came_back
