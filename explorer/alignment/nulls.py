@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explorer.alignment import maps
 from explorer.alignment.moments import CrossMoments, Moments
-from explorer.alignment.orthogonal import NULL_SEED, haar, orthogonal_factor
+from explorer.alignment.orthogonal import NULL_SEED, STACK, haar, orthogonal_factors
 from explorer.alignment.ridge import Ridge
 
 DRAWS = 19
@@ -34,18 +34,28 @@ class NullEvs(NamedTuple):
 def shuffled_evs(shuffled: Sequence[CrossMoments], fit: Moments, ridge: Ridge, test: Moments) -> NullEvs:
     """Each map fitted to each wrong pairing (fit means kept)."""
     # The wrong pairing lacks the rows that met their own document: M is brought to the scale of all rows.
-    crosses = [wrong.cross * (fit.n / wrong.n) for wrong in shuffled if wrong.n]
-    return _null_evs([_evs(m, fit, ridge.best(m), test) for m in crosses])
+    wrongs = [wrong for wrong in shuffled if wrong.n]
+    # Of a wide pair all cross moments in float64 would not fit: they are made as they are used.
+    size = max(1, STACK // fit.cross.numel())
+    found = []
+    for i in range(0, len(wrongs), size):
+        crosses = [wrong.cross * (fit.n / wrong.n) for wrong in wrongs[i : i + size]]
+        factors = zip(crosses, orthogonal_factors(crosses), strict=True)
+        found += [_evs(r, m, fit, ridge.best(m), test) for m, r in factors]
+    return _null_evs(found)
 
 
 def untrained_evs(found: Sequence[tuple[Moments, Moments, Moments]]) -> NullEvs:
     """Each map fitted to fresh initialisations: (fit, validation, test) moments of each."""
-    return _null_evs([_evs(f.cross, f, Ridge(f, v).best(), t) for f, v, t in found])
+    crosses = [f.cross for f, _, _ in found]
+    factors = zip(crosses, orthogonal_factors(crosses), found, strict=True)
+    return _null_evs([_evs(r, m, f, Ridge(f, v).best(), t) for m, r, (f, v, t) in factors])
 
 
-def _evs(cross: Float[Tensor, "d d"], fit: Moments, affine: Float[Tensor, "d d"], test: Moments) -> list[float]:
+def _evs(
+    r: Float[Tensor, "d d"], cross: Float[Tensor, "d d"], fit: Moments, affine: Float[Tensor, "d d"], test: Moments
+) -> list[float]:
     """EV of the R of a cross moment, of that R with one scale, and of a given affine map."""
-    r = orthogonal_factor(cross)
     scaled = maps.best_scale(r, cross, fit) * r
     return [maps.linear_ev(matrix, fit, test) for matrix in (r, scaled, affine)]
 
@@ -79,7 +89,7 @@ def pca_sign_evs(fit: Moments, test: Moments) -> tuple[float, ...]:
 def identified(fit: Moments, halves: tuple[Moments, Moments]) -> int:
     """k*: left singular directions uᵢ of M with |uᵢᵀ R₁ R₂ᵀ uᵢ| ≥ 0.9, R₁ and R₂ fitted on the halves."""
     u = torch.linalg.svd(fit.cross).U
-    first, second = (orthogonal_factor(h.cross) for h in halves)
+    first, second = orthogonal_factors([h.cross for h in halves])
     return int((((u.T @ first) * (u.T @ second)).sum(1).abs() >= SAME).sum())
 
 
