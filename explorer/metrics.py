@@ -36,13 +36,18 @@ def explained_variance(x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"]) -> 
 class ExplainedVariance:
     """Streaming EV: keeps, per document, n, Σx, Σ‖x‖² and the squared error, which is all that the bootstrap needs."""
 
-    def __init__(self, n_documents: int, d: int, like: ExplainedVariance | None = None) -> None:
-        """With `like`, the sums of the rows are that score's: it must be given the same rows, first."""
+    def __init__(
+        self, n_documents: int, d: int, like: ExplainedVariance | None = None, device: torch.device | None = None
+    ) -> None:
+        """With `like`, the sums of the rows are that score's: it must be given the same rows, first. Else they are
+        summed on `device`, where the rows are.
+        """
         self.own = like is None
-        self.n: Tensor = torch.zeros(n_documents, dtype=torch.float64) if like is None else like.n
-        self.total: Tensor = torch.zeros(n_documents, d, dtype=torch.float64) if like is None else like.total
-        self.square: Tensor = torch.zeros(n_documents, dtype=torch.float64) if like is None else like.square
-        self.error = torch.zeros(n_documents, dtype=torch.float64)
+        zero = torch.zeros(n_documents, dtype=torch.float64, device=device if like is None else like.n.device)
+        self.n: Tensor = zero.clone() if like is None else like.n
+        self.total: Tensor = zero[:, None].repeat(1, d) if like is None else like.total
+        self.square: Tensor = zero.clone() if like is None else like.square
+        self.error = zero
 
     def add(self, x: Float[Tensor, "n d"], x_hat: Float[Tensor, "n d"], document: Int[Tensor, " n"]) -> None:
         """Score rows against their prediction; `document` says which document each row is from."""
@@ -51,16 +56,18 @@ class ExplainedVariance:
             return
         # Sums within a batch are small: float32 there, float64 across batches.
         present, row = document.unique(return_inverse=True)
-        per_row = torch.stack([torch.ones(len(x)), (x * x).sum(1)], dim=1)
-        sums = torch.zeros(len(present), 2).index_add_(0, row, per_row.float()).double()
+        square = (x * x).sum(1)
+        per_row = torch.stack([torch.ones_like(square), square], dim=1)
+        sums = torch.zeros(len(present), 2, device=x.device).index_add_(0, row, per_row.float()).double()
         self.n[present] += sums[:, 0]
         self.square[present] += sums[:, 1]
-        self.total[present] += torch.zeros(len(present), x.shape[1]).index_add_(0, row, x.float()).double()
+        total = torch.zeros(len(present), x.shape[1], device=x.device)
+        self.total[present] += total.index_add_(0, row, x.float()).double()
 
     def draws(self, draws: int = 400, seed: int = 0) -> Float[np.ndarray, " {draws}+1"]:
         """EV on all documents, then on every bootstrap draw of them; the same seed draws the same documents."""
         present = self.n > 0
-        n, total, square, error = self.n[present], self.total[present], self.square[present], self.error[present]
+        n, total, square, error = (t[present].cpu() for t in (self.n, self.total, self.square, self.error))
         weights = bootstrap_weights(int(present.sum()), draws, seed)
         spread = weights @ square - ((weights @ total) ** 2).sum(1) / (weights @ n)
         return np.asarray((1 - (weights @ error) / spread).numpy())
@@ -101,14 +108,16 @@ def restored(
 class FiringCorrelation:
     """Streaming Pearson r between two sets of activations on the same tokens, feature by feature or all against all."""
 
-    def __init__(self, n_left: int, n_right: int, pairwise: bool = False) -> None:
+    def __init__(self, n_left: int, n_right: int, pairwise: bool = False, device: torch.device | None = None) -> None:
+        """Everything is summed on `device`, where the activations are."""
         self.n = 0
-        self.left = torch.zeros(2, n_left, dtype=torch.float64)
-        self.right = torch.zeros(2, n_right, dtype=torch.float64)
-        self.fired_left = torch.zeros(n_left, dtype=torch.long)
-        self.fired_right = torch.zeros(n_right, dtype=torch.long)
+        self.left = torch.zeros(2, n_left, dtype=torch.float64, device=device)
+        self.right = torch.zeros(2, n_right, dtype=torch.float64, device=device)
+        self.fired_left = torch.zeros(n_left, dtype=torch.long, device=device)
+        self.fired_right = torch.zeros(n_right, dtype=torch.long, device=device)
         self.pairwise = pairwise
-        self.cross = torch.zeros((n_left, n_right) if pairwise else (n_left,), dtype=torch.float64)
+        shape = (n_left, n_right) if pairwise else (n_left,)
+        self.cross = torch.zeros(shape, dtype=torch.float64, device=device)
 
     def add(self, left: Float[Tensor, "n f"], right: Float[Tensor, "n g"]) -> None:
         """Add the activations of the same tokens under two readings."""

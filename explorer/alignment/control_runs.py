@@ -83,7 +83,7 @@ def controls(
                 massive,
             )
             return {
-                f"{site.name}|{split}|{part}": torch.as_tensor(getattr(moments, part))
+                f"{site.name}|{split}|{part}": torch.as_tensor(getattr(moments, part)).cpu()
                 for site, splits in found.items()
                 for split, moments in enumerate(splits)
                 for part in _PARTS
@@ -91,7 +91,9 @@ def controls(
 
         tensors = cache.tensors("untrained", {**key, "number": number}, make)
         for site in sites:
-            loaded = [[tensors[f"{site.name}|{split}|{part}"] for part in _PARTS] for split in range(3)]
+            loaded = [
+                [tensors[f"{site.name}|{split}|{part}"].to(source.device) for part in _PARTS] for split in range(3)
+            ]
             a, b, c = (Moments(int(n), *sums) for n, *sums in loaded)
             untrained[site.name].append((a, b, c))
     positive = cache.value(
@@ -120,9 +122,9 @@ def positive_control(
     fit, test = sample(chunks.split("fit"), least), sample(chunks.split("test"), least // 4)
     exact = source.network.config.model_type in FAMILIES
     other = make_twin(source, 0) if exact else source
-    q = haar(d, 0, special=True).float()
+    q = haar(d, 0, special=True).float().to(source.device)
     limits = NormLimits(factor=massive)
-    found = {site: (Moments.zero(d), Moments.zero(d)) for site in sites}
+    found = {site: (Moments.zero(d, source.device), Moments.zero(d, source.device)) for site in sites}
     for number, part in enumerate((fit, test)):
         report("positive control", (number + 1) / 2)
         for rows in paired_rows(source, other, part, sites, limits):

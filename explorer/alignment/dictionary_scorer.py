@@ -57,16 +57,19 @@ class DictionaryScorer:
 
     def __init__(self, sae: SAE, fitted: SiteMaps, n_documents: int, own: metrics.ExplainedVariance) -> None:
         """`own` has been given the source's rows of a batch before the batch comes here: their sums are shared."""
-        self.sae, self.fitted = sae, fitted
+        device = own.total.device
+        self.sae, self.fitted = sae.to(device), fitted
         flipped = [name for name in TURNED if torch.linalg.det(fitted[_base(name)].matrix) < 0]
         d = own.total.shape[1]
         self.tallies = {
             arm: _DictionaryTally(
-                metrics.ExplainedVariance(n_documents, d), metrics.ExplainedVariance(n_documents, d, own)
+                metrics.ExplainedVariance(n_documents, d, device=device), metrics.ExplainedVariance(n_documents, d, own)
             )
             for arm in ("ceiling", *arms(), *flipped)
         }
-        self.correlations = {arm: metrics.FiringCorrelation(sae.n_features, sae.n_features) for arm in arms()}
+        self.correlations = {
+            arm: metrics.FiringCorrelation(sae.n_features, sae.n_features, device=device) for arm in arms()
+        }
 
     def add(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], document: Int[Tensor, " n"]) -> None:
         """Score one batch of the source's rows and the target's."""
@@ -98,9 +101,9 @@ class DictionaryScorer:
         return {arm: score(arm) for arm in ("ceiling", *arms())}
 
     def features(self) -> dict[str, FeatureFiring]:
-        """Firing of every feature under every map."""
+        """Firing of every feature under every map, on the CPU."""
         return {
-            arm: FeatureFiring(tally.correlation(), (tally.fired_right / tally.n).float())
+            arm: FeatureFiring(tally.correlation().cpu(), (tally.fired_right / tally.n).float().cpu())
             for arm, tally in self.correlations.items()
         }
 

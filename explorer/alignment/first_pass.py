@@ -24,14 +24,14 @@ NULL_ROWS: tuple[tuple[Split, int], ...] = (("fit", 100), ("validation", 20), ("
 class SiteMoments:
     """What pass 1 accumulates at one site: moments of the true pairs by half and split, of wrong pairs, by token."""
 
-    def __init__(self, d: int, fit: Chunks, shuffles: int = SHUFFLES) -> None:
-        self.halves = (Moments.zero(d), Moments.zero(d))
+    def __init__(self, d: int, fit: Chunks, shuffles: int = SHUFFLES, device: torch.device | None = None) -> None:
+        self.halves = (Moments.zero(d, device), Moments.zero(d, device))
         """True pairs of the fit split, documents of even and of odd number."""
-        self.validation = Moments.zero(d)
+        self.validation = Moments.zero(d, device)
         """True pairs of the validation split."""
-        self.shuffled = [CrossMoments.zero(d) for _ in range(shuffles)]
+        self.shuffled = [CrossMoments.zero(d, device) for _ in range(shuffles)]
         """Deranged pairs of the fit split, one for each cyclic shift."""
-        self.tokens = TokenMeans(fit if shuffles else fit[:0], d)
+        self.tokens = TokenMeans(fit if shuffles else fit[:0], d, device)
         """Means by token id."""
         self.curve: list[tuple[int, Tensor, Tensor]] = []
         """Rows, R and affine W after 2d, 4d, 8d, … rows of the fit split."""
@@ -66,7 +66,8 @@ class SiteMoments:
             start = part.stop
             if self.halves[0].n + self.halves[1].n == upto:
                 fit = self.fit
-                affine = Ridge(fit, self.validation).best().float() if self.validation.n else torch.zeros(d, d)
+                none = torch.zeros(d, d, device=a.device)
+                affine = Ridge(fit, self.validation).best().float() if self.validation.n else none
                 self.curve.append((upto, orthogonal_factor(fit.cross).float(), affine))
         self._add_shuffled(pair)
 
@@ -101,7 +102,7 @@ def collect_moments(
 ) -> dict[Site, SiteMoments]:
     """Pass 1 over validation and fit text. Chunks come in random order, so that a batch holds many documents."""
     fit, validation = number_by_content(shuffle(chunks.split("fit"))), chunks.split("validation")
-    found = {site: SiteMoments(source.d_model, fit, shuffles) for site in sites}
+    found = {site: SiteMoments(source.d_model, fit, shuffles, source.device) for site in sites}
     read = counted(report, "reading validation text", len(validation))
     for rows in paired_rows(source, target, validation, sites, limits):
         read(BATCH)
@@ -133,7 +134,8 @@ def plain_moments(
     d = source.d_model
     parts = [sample(chunks.split(s), rows * d) for s, rows in NULL_ROWS]
     read = counted(report, step, sum(len(p) for p in parts))
-    found = {site: (Moments.zero(d), Moments.zero(d), Moments.zero(d)) for site in sites}
+    at = source.device
+    found = {site: (Moments.zero(d, at), Moments.zero(d, at), Moments.zero(d, at)) for site in sites}
     for number, part in enumerate(parts):
         for rows in paired_rows(source, target, part, sites, limits):
             for site, pair in rows.items():

@@ -28,7 +28,7 @@ def fresh_model(like: LanguageModel, seed: int) -> LanguageModel:
         # Only the residual stream is read: a second embedding would take memory, and random numbers, for nothing.
         config.tie_word_embeddings = True
         network = type(like.network)(config)
-    network.float().eval().requires_grad_(False).to(like.device)
+    network.eval().requires_grad_(False).to(like.device, next(like.network.parameters()).dtype)
     return LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network), like.begin)
 
 
@@ -78,5 +78,5 @@ def weights_digest(model: LanguageModel) -> str:
     """SHA-256 of a model's settings and weights: what stands for the digest of its files where it has none."""
     total = hashlib.sha256(model.network.config.to_json_string().encode())
     for name, weight in model.network.named_parameters():
-        total.update(name.encode() + b"\0" + weight.detach().cpu().contiguous().numpy().tobytes())
+        total.update(name.encode() + b"\0" + weight.detach().float().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()

@@ -29,8 +29,8 @@ class Dial:
     def rotation(self, t: float) -> Float[Tensor, "d d"]:
         """exp(t log R)."""
         d = len(self.basis)
-        turn = torch.eye(d, dtype=torch.float64)
-        i = torch.arange(len(self.angles)) * 2
+        turn = torch.eye(d, dtype=torch.float64, device=self.basis.device)
+        i = torch.arange(len(self.angles), device=turn.device) * 2
         cos, sin = torch.cos(t * self.angles), torch.sin(t * self.angles)
         turn[i, i], turn[i + 1, i + 1], turn[i, i + 1], turn[i + 1, i] = cos, cos, sin, -sin
         return self.basis @ turn @ self.basis.T
@@ -49,7 +49,7 @@ def dial(rotation: ResidualMap) -> Dial:
     """
     from scipy.linalg import schur
 
-    r = rotation.matrix.double()
+    r, device = rotation.matrix.double().cpu(), rotation.matrix.device
     d = len(r)
     if float((r @ r.T - torch.eye(d, dtype=torch.float64)).abs().max()) > 1e-4 or torch.linalg.det(r) < 0:
         raise InputError("the dial needs an orthogonal map of determinant +1: fit it with special=True")
@@ -68,8 +68,8 @@ def dial(rotation: ResidualMap) -> Dial:
     planes += [(flipped[j], flipped[j + 1], float(np.pi)) for j in range(0, len(flipped) - 1, 2)]
     columns = [column for plane in planes for column in plane[:2]] + fixed
     return Dial(
-        torch.from_numpy(np.stack(columns, axis=1)),
-        torch.tensor([p[2] for p in planes], dtype=torch.float64),
+        torch.from_numpy(np.stack(columns, axis=1)).to(device),
+        torch.tensor([p[2] for p in planes], dtype=torch.float64, device=device),
         rotation.mean_source,
         rotation.mean_target,
     )

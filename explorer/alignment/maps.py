@@ -34,6 +34,11 @@ class ResidualMap:
         """Rows of the target, read in the source's coordinates."""
         return (x - self.mean_target) @ self.matrix + self.mean_source
 
+    def to(self, device: torch.device | str) -> ResidualMap:
+        """The same map on a device."""
+        parts = (t.to(device) for t in (self.matrix, self.mean_source, self.mean_target, self.forward))
+        return ResidualMap(*parts)
+
     def direction(self, v: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
         """Directions of the source, carried to the target and scaled back to their own norm."""
         carried = v @ self.forward
@@ -49,13 +54,14 @@ def with_means(moments: Moments, matrix: Float[Tensor, "d d"], forward: Float[Te
 
 def identity(moments: Moments) -> ResidualMap:
     """f(x) = x: the target's rows as they are."""
-    eye, zero = torch.eye(len(moments.sum_source)), torch.zeros(len(moments.sum_source))
+    zero = torch.zeros_like(moments.sum_source, dtype=torch.float32)
+    eye = torch.eye(len(zero), device=zero.device)
     return ResidualMap(eye, zero, zero, eye)
 
 
 def translation(moments: Moments) -> ResidualMap:
     """f(x) = x − μ_B + μ_A: moves the mean, turns nothing."""
-    eye = torch.eye(len(moments.sum_source), dtype=torch.float64)
+    eye = torch.eye(len(moments.sum_source), dtype=torch.float64, device=moments.sum_source.device)
     return with_means(moments, eye, eye)
 
 
@@ -64,7 +70,7 @@ def signed_permutation(moments: Moments) -> ResidualMap:
     from scipy.optimize import linear_sum_assignment
 
     m = moments.cross
-    rows, columns = linear_sum_assignment(-m.abs().numpy())
+    rows, columns = linear_sum_assignment(-m.abs().cpu().numpy())
     matrix = torch.zeros_like(m)
     matrix[rows, columns] = torch.sign(m[rows, columns])
     return with_means(moments, matrix, matrix.T)
@@ -98,7 +104,7 @@ def orthogonal_scale(moments: Moments) -> ResidualMap:
 
 def identity_scale(moments: Moments) -> ResidualMap:
     """f(x) = s (x − μ_B) + μ_A: moves the mean and stretches all directions alike, turns nothing."""
-    return with_scale(moments, torch.eye(len(moments.sum_source), dtype=torch.float64))
+    return with_scale(moments, torch.eye(len(moments.sum_source)).to(moments.sum_source))
 
 
 def _squared_error(matrix: Tensor, fitted: Moments, scored: Moments) -> float:
@@ -124,5 +130,5 @@ def affine(moments: Moments, validation: Moments) -> ResidualMap:
 
 def random_rotation(moments: Moments, seed: int) -> ResidualMap:
     """A Haar-random R with the true means: what any rotation would do."""
-    q = haar(len(moments.sum_source), seed)
+    q = haar(len(moments.sum_source), seed).to(moments.sum_source.device)
     return with_means(moments, q, q.T)

@@ -23,9 +23,14 @@ Found = dict[Site, SiteMoments]
 
 
 def kept_moments(
-    cache: Cache, key: Mapping[str, Any], sites: Sequence[Site], limits: NormLimits, make: Callable[[], Found]
+    cache: Cache,
+    key: Mapping[str, Any],
+    sites: Sequence[Site],
+    limits: NormLimits,
+    make: Callable[[], Found],
+    device: torch.device,
 ) -> Found:
-    """Pass 1 from the cache, or made and kept; `limits` are filled as pass 1 fills them."""
+    """Pass 1 from the cache, on `device`, or made and kept; `limits` are filled as pass 1 fills them."""
     fresh: list[Found] = []
 
     def made() -> dict[str, Tensor]:
@@ -50,7 +55,7 @@ def kept_moments(
             _, model, site = name.split("|")
             limits.limits[model, site] = value.item()
     return {
-        site: _unpack({n.partition("|")[2]: t for n, t in tensors.items() if n.startswith(f"{site.name}|")})
+        site: _unpack({n.partition("|")[2]: t.to(device) for n, t in tensors.items() if n.startswith(f"{site.name}|")})
         for site in sites
     }
 
@@ -74,7 +79,7 @@ def _pack(found: SiteMoments) -> dict[str, Tensor]:
         out |= {f"curve{i}.rows": torch.tensor(rows), f"curve{i}.orthogonal": orthogonal, f"curve{i}.affine": affine}
     out["dropped"] = torch.tensor(found.dropped)
     # Two names of one storage cannot be saved.
-    return {name: t.clone() for name, t in out.items()}
+    return {name: t.to("cpu", copy=True) for name, t in out.items()}
 
 
 def _unpack(tensors: Mapping[str, Tensor]) -> SiteMoments:

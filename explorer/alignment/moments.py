@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass
 class Moments:
-    """Sums over paired rows of a source A and a target B, float64. `a + b` merges two of them."""
+    """Sums over paired rows of a source A and a target B, float64, on the rows' device. `a + b` merges two of them."""
 
     n: int
     """Rows."""
@@ -27,9 +27,9 @@ class Moments:
     """Σ x_Bᵀ x_A."""
 
     @classmethod
-    def zero(cls, d: int) -> Moments:
+    def zero(cls, d: int, device: torch.device | None = None) -> Moments:
         """No rows yet."""
-        zero = torch.zeros(d, d, dtype=torch.float64)
+        zero = torch.zeros(d, d, dtype=torch.float64, device=device)
         return cls(0, zero[0].clone(), zero[0].clone(), zero.clone(), zero.clone(), zero.clone())
 
     def add(self, source: Float[Tensor, "n d"], target: Float[Tensor, "n d"]) -> None:
@@ -100,7 +100,7 @@ class Moments:
 
     def copy(self) -> Moments:
         """The same sums, apart from these."""
-        return self + Moments.zero(len(self.sum_source))
+        return self + Moments.zero(len(self.sum_source), self.sum_source.device)
 
 
 @dataclass
@@ -117,9 +117,10 @@ class CrossMoments:
     """Σ (x_B − c_B)ᵀ (x_A − c_A)."""
 
     @classmethod
-    def zero(cls, d: int) -> CrossMoments:
+    def zero(cls, d: int, device: torch.device | None = None) -> CrossMoments:
         """No rows yet."""
-        return cls(0, torch.zeros(d), torch.zeros(d), torch.zeros(d, d))
+        zero = torch.zeros(d, d, device=device)
+        return cls(0, zero[0].clone(), zero[0].clone(), zero)
 
     def add(self, source: Float[Tensor, "n d"], target: Float[Tensor, "n d"], n: int) -> None:
         """Add centred rows, `n` of them; rows that are no pair are zero in one of the two."""

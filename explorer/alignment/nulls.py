@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explorer.alignment import maps
 from explorer.alignment.moments import CrossMoments, Moments
-from explorer.alignment.orthogonal import NULL_SEED, STACK, haar, orthogonal_factors
+from explorer.alignment.orthogonal import NULL_SEED, STACK, haar, left_directions, orthogonal_factors
 from explorer.alignment.ridge import Ridge
 
 DRAWS = 19
@@ -66,7 +66,7 @@ def _null_evs(refits: Sequence[Sequence[float]]) -> NullEvs:
 
 def haar_evs(fit: Moments, test: Moments) -> tuple[float, ...]:
     """EV of Haar-random rotations with the true means."""
-    return tuple(maps.linear_ev(q, fit, test) for q in _haar_draws(len(fit.sum_source)))
+    return tuple(maps.linear_ev(q.to(fit.sum_source.device), fit, test) for q in _haar_draws(len(fit.sum_source)))
 
 
 @lru_cache(maxsize=1)
@@ -82,13 +82,14 @@ def pca_sign_evs(fit: Moments, test: Moments) -> tuple[float, ...]:
     out = []
     for _ in range(DRAWS):
         signs = torch.randint(0, 2, (len(axes_source),), generator=generator).double() * 2 - 1
+        signs = signs.to(axes_source.device)
         out.append(maps.linear_ev(axes_target * signs @ axes_source.T, fit, test))
     return tuple(out)
 
 
 def identified(fit: Moments, halves: tuple[Moments, Moments]) -> int:
     """k*: left singular directions uᵢ of M with |uᵢᵀ R₁ R₂ᵀ uᵢ| ≥ 0.9, R₁ and R₂ fitted on the halves."""
-    u = torch.linalg.svd(fit.cross).U
+    u = left_directions(fit.cross)
     first, second = orthogonal_factors([h.cross for h in halves])
     return int((((u.T @ first) * (u.T @ second)).sum(1).abs() >= SAME).sum())
 

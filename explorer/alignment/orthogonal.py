@@ -47,6 +47,14 @@ def orthogonal_factors(matrices: Sequence[Float[Tensor, "d d"]]) -> Iterator[Flo
         yield from polar_factors(torch.stack(list(matrices[i : i + size])).double())
 
 
+def left_directions(m: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
+    """U of M = U S Vᵀ, float64, its columns in some order and of some sign: on a GPU from M Rᵀ = U S Uᵀ."""
+    m = m.double()
+    if m.device.type == "cpu":
+        return torch.linalg.svd(m).U
+    return torch.linalg.eigh(m @ orthogonal_factor(m).T).eigenvectors
+
+
 def haar(d: int, seed: int, special: bool = False) -> Float[Tensor, "d d"]:
     """A Haar-distributed orthogonal matrix, float64 (QR of a Gaussian, signs fixed; Mezzadri 2007)."""
     gaussian = np.random.default_rng([seed, d]).standard_normal((d, d))

@@ -67,8 +67,9 @@ def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunk
     for batch in part.batches(size):
         compared(len(batch))
         predicted = batch.predicted
-        a, b = (m.logits(batch.ids)[:, :-1, :shared][predicted] for m in (source, target))
-        truth = batch.ids[:, 1:][predicted]
+        here = batch.to(source.device)
+        a, b = (m.logits(batch.ids)[:, :-1, :shared][here.predicted] for m in (source, target))
+        truth = here.ids[:, 1:][here.predicted]
         cross = torch.nn.functional.cross_entropy
         values = (
             cross(a, truth, reduction="none"),
@@ -129,7 +130,7 @@ def measure_pair(
     limits = NormLimits(factor=massive)
     key = {"massive": massive, "models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
     moments = kept_moments(
-        cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report)
+        cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report), source.device
     )
     fitted = _fitted(moments, sites, report)
     test, unit = bootstrap_units(chunks.split("test"))
@@ -160,7 +161,7 @@ def measure_pair(
     )
     return Pair(
         result,
-        {site.name: fitted[site] for site in sites},
+        {site.name: fitted[site].to("cpu") for site in sites},
         {site.name: scorers[site].cloud() for site in sites},
         {site.name: scorers[site].features() for site in sites},
     )

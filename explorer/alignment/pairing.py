@@ -14,12 +14,14 @@ from explorer.models import BATCH, LanguageModel, NormLimits, Site, residuals
 from explorer.text import Chunks
 
 FORWARD = 16
-"""Windows of a batch that go through a model together: the blocks' inner rows then stay in the processor's caches."""
+"""Windows of a batch that go through a model together on a CPU: the blocks' inner rows then stay in its caches."""
 
 
 @dataclass
 class PairedRows:
-    """One batch at one site: the rows of both models at the same tokens, and which of them are scored."""
+    """One batch at one site: the rows of both models at the same tokens, and which of them are scored; everything on the
+    source's device.
+    """
 
     source: Float[Tensor, "b t d"]
     target: Float[Tensor, "b t d"]
@@ -38,9 +40,10 @@ def paired_rows(
     """
     for batch in chunks.batches(BATCH):
         a, b = _read(source, batch, sites), _read(target, batch, sites)
+        here = batch.to(source.device)
         out = {}
         for site in sites:
-            scored = batch.scored
+            scored = here.scored
             keep = scored
             for label, model, rows in (("A", source, a[site]), ("B", target, b[site])):
                 norms = rows.norm(dim=-1)
@@ -48,8 +51,8 @@ def paired_rows(
                 if not torch.isfinite(norms).all() and not torch.isfinite(rows).all():
                     raise InputError(f"{model.name} has non-finite activations at {site.name}: it cannot be assessed")
                 keep = keep & limits.below(label, site, norms, scored)
-            documents = batch.document[:, None].expand_as(keep)
-            out[site] = PairedRows(a[site], b[site], keep, documents, int((scored & ~keep).sum()), batch.ids)
+            documents = here.document[:, None].expand_as(keep)
+            out[site] = PairedRows(a[site], b[site], keep, documents, int((scored & ~keep).sum()), here.ids)
         del a, b, rows, norms
         yield out
         # Two batches at once would be a third of all memory.
@@ -59,7 +62,8 @@ def paired_rows(
 def _read(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
     """Rows of a batch, windows of like length together; 0 where all of these are padding."""
     found: dict[Site, Tensor] = {}
-    for rows in batch.valid.sum(1).argsort(stable=True).split(FORWARD):
+    together = FORWARD if model.device.type == "cpu" else len(batch)
+    for rows in batch.valid.sum(1).argsort(stable=True).split(together):
         part = batch[rows].trimmed()
         for site, read in residuals(model, part.ids, sites).items():
             whole = found.setdefault(site, read.new_zeros(*batch.ids.shape, read.shape[-1]))

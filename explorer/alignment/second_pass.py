@@ -49,17 +49,18 @@ class SiteScorer:
         self.fitted, self.moments, self.rows, self.dropped = fitted, moments, 0, moments.dropped
         self.fit = moments.fit
         # All rungs score the same rows: one keeps their sums, the others only their own errors.
-        own = metrics.ExplainedVariance(n_documents, d)
+        device = self.fit.sum_source.device
+        own = metrics.ExplainedVariance(n_documents, d, device=device)
         self.rungs = {
             rung: (fitted[m.name], own if rung == "identity" else metrics.ExplainedVariance(n_documents, d, own))
             for rung, m in rungs().items()
         }
         self.lookup = metrics.ExplainedVariance(n_documents, d, own)
-        self.residual = metrics.ExplainedVariance(n_documents, d)
+        self.residual = metrics.ExplainedVariance(n_documents, d, device=device)
         self.means = moments.tokens.means()
         self.residual_matrix = orthogonal_factor(moments.tokens.residual_cross()).float()
         self.known = 0
-        self.test = Moments.zero(d)
+        self.test = Moments.zero(d, device)
         self.sample: list[tuple[Tensor, Tensor]] = []
         self.dictionary = None if sae is None else DictionaryScorer(sae, fitted, n_documents, own)
 
@@ -141,10 +142,10 @@ class SiteScorer:
 
     def _rotation(self, special_cost: float) -> RotationFacts:
         r = self.fitted["rotated"].matrix
-        haar, spectrum = haar_test(r)
+        haar, spectrum = haar_test(r.cpu())
         return RotationFacts(
             determinant=float(torch.linalg.det(r.double())),
-            frobenius_from_identity=metrics.frobenius_from_identity(r),
+            frobenius_from_identity=metrics.frobenius_from_identity(r.cpu()),
             special_cost=special_cost,
             identified_rank=nulls.identified(self.fit, self.moments.halves),
             identity_share=nulls.identity_share(self.fit, r),
@@ -179,13 +180,13 @@ class SiteScorer:
     def cloud(self) -> Cloud:
         """A sample of both models' rows along the dial, in the plane of the source's first two principal directions."""
         a, b = self._rows_sample()
-        chosen = torch.randperm(len(a), generator=torch.Generator().manual_seed(0))[:CLOUD_POINTS]
+        chosen = torch.randperm(len(a), generator=torch.Generator().manual_seed(0))[:CLOUD_POINTS].to(a.device)
         centre = a.mean(0)
         _, _, directions = torch.linalg.svd(a - centre, full_matrices=False)
         frame = directions[:2].T
         turn = dial(self.fitted["special"])
         steps = [(turn(b[chosen], i / (DIAL_STEPS - 1)) - centre) @ frame for i in range(DIAL_STEPS)]
-        return Cloud((a[chosen] - centre) @ frame, torch.stack(steps))
+        return Cloud(((a[chosen] - centre) @ frame).cpu(), torch.stack(steps).cpu())
 
 
 def _median(r: Tensor) -> float | None:

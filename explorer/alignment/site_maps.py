@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+
 from explorer.alignment.first_pass import SiteMoments
 from explorer.alignment.map_registry import MAPS, FitMoments
 from explorer.alignment.maps import ResidualMap
@@ -25,6 +27,10 @@ class SiteMaps:
         if name not in self.by_name:
             raise InputError(f"no map '{name}' here: there are {', '.join(self.by_name)}")
         return self.by_name[name]
+
+    def to(self, device: torch.device | str) -> SiteMaps:
+        """The same maps on a device."""
+        return SiteMaps({name: found.to(device) for name, found in self.by_name.items()})
 
 
 def fit_maps(moments: SiteMoments) -> SiteMaps:

@@ -133,13 +133,13 @@ class Stitcher:
         def edit(hidden: Tensor) -> Tensor | None:
             if rows is None:
                 return None
-            return torch.where(keep[..., None].to(hidden.device), rows.to(hidden), hidden)
+            return torch.where(keep[..., None], rows.to(hidden), hidden)
 
         with edit_residual(receiver, site, edit):
             logits = receiver.logits(batch.ids)[:, :-1, : self.shared]
-        predicted = batch.predicted
-        truth = batch.ids[:, 1:][predicted]
-        return torch.nn.functional.cross_entropy(logits[predicted.to(logits.device)].cpu(), truth, reduction="none")
+        here = batch.to(logits.device)
+        truth = here.ids[:, 1:][here.predicted]
+        return torch.nn.functional.cross_entropy(logits[here.predicted], truth, reduction="none").cpu()
 
 
 def carried(fitted: ResidualMap, rows: Float[Tensor, "*b d"], to_target: bool) -> Float[Tensor, "*b d"]:

@@ -17,17 +17,18 @@ class TokenMeans:
     Memory grows with the number of different tokens, not with the length of the text.
     """
 
-    def __init__(self, fit: Chunks, d: int) -> None:
+    def __init__(self, fit: Chunks, d: int, device: torch.device | None = None) -> None:
         seen = torch.bincount(fit.ids[fit.scored])
         known = torch.nonzero(seen >= LEAST_SEEN).squeeze(1)
         self.slot = torch.full((len(seen),), -1)
         self.slot[known] = torch.arange(len(known))
-        self.count = torch.zeros(len(known), dtype=torch.float64)
-        self.source = torch.zeros(len(known), d)
-        self.target = torch.zeros(len(known), d)
+        self.slot = self.slot.to(device)
+        self.count = torch.zeros(len(known), dtype=torch.float64, device=device)
+        self.source = torch.zeros(len(known), d, device=device)
+        self.target = torch.zeros(len(known), d, device=device)
         self.n = 0
         """Rows added whose token is known."""
-        self.target_source = torch.zeros(d, d, dtype=torch.float64)
+        self.target_source = torch.zeros(d, d, dtype=torch.float64, device=device)
         """Σ x_Bᵀ x_A of these, around the centre."""
         self.centre: tuple[Tensor, Tensor] | None = None
 

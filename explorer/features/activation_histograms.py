@@ -32,18 +32,20 @@ STRONGEST = 6
 class ActivationTally:
     """What accumulates of all features under one map. Activations are sparse: only those above 0 are counted."""
 
-    def __init__(self, n_features: int) -> None:
-        self.counts = torch.zeros(n_features, BINS + 1, dtype=torch.long)
-        self.hits = torch.zeros(n_features, dtype=torch.long)
-        self.fired = torch.zeros(n_features, dtype=torch.long)
-        self.top = torch.zeros(n_features, STRONGEST)
-        self.top_chunk = torch.full((n_features, STRONGEST), -1)
+    def __init__(self, n_features: int, device: torch.device | None = None) -> None:
+        """Everything is kept on `device`, where the activations are."""
+        self.counts = torch.zeros(n_features, BINS + 1, dtype=torch.long, device=device)
+        self.hits = torch.zeros(n_features, dtype=torch.long, device=device)
+        self.fired = torch.zeros(n_features, dtype=torch.long, device=device)
+        self.top = torch.zeros(n_features, STRONGEST, device=device)
+        self.top_chunk = torch.full((n_features, STRONGEST), -1, device=device)
 
     def add_contexts(self, activations: Float[Tensor, "b t f"], chunk: Int[Tensor, " b"]) -> None:
         """Keep the chunks in which each feature is largest."""
         value = activations.amax(1).T
         self.top, best = torch.cat([self.top, value], 1).topk(STRONGEST, 1)
-        self.top_chunk = torch.cat([self.top_chunk, chunk.expand(len(value), -1)], 1).gather(1, best)
+        numbers = chunk.to(value.device).expand(len(value), -1)
+        self.top_chunk = torch.cat([self.top_chunk, numbers], 1).gather(1, best)
 
     def add_tokens(
         self, activations: Float[Tensor, "n f"], largest: Float[Tensor, " f"], least: Tensor, has: Tensor | None
@@ -92,29 +94,33 @@ def readings(
         least = largest * torch.from_numpy(own["threshold"].fillna(0).to_numpy(np.float32).copy())
         column = {name: i for i, name in enumerate(labels.names)} if labels and labels.names else {}
         label = torch.tensor([column.get(name, 0) for name in own["label"]])
-        held = {arm: ActivationTally(sae.n_features) for arm in ("source", *arms())}
+        device = source.device
+        largest, least, sae = largest.to(device), least.to(device), sae.to(device)
+        here = fitted[site.name].to(device)
+        held = {arm: ActivationTally(sae.n_features, device) for arm in ("source", *arms())}
         labelled = torch.zeros(sae.n_features, dtype=torch.long)
         for batch, place in sparse_batches(chunks, sae.n_features):
-            scored = batch.scored
+            scored = batch.scored.to(device)
             own_rows, other = residuals(source, batch.ids, [site])[site], residuals(target, batch.ids, [site])[site]
             has = labels.of(place, batch)[:, label] if labels is not None and column else None
             if has is not None:
                 labelled += has.sum(0)
+                has = has.to(device)
             number = torch.arange(place.start, place.stop)
             for arm, reading in held.items():
-                read = own_rows if arm == "source" else fitted[site.name][arm](other)
+                read = own_rows if arm == "source" else here[arm](other)
                 activations = sae.encode(read) * scored[..., None]
                 reading.add_tokens(activations[scored], largest, least, has)
                 reading.add_contexts(activations, number)
         columns: dict[str, object] = {
             "site": np.full(sae.n_features, site.index, np.int16),
             "feature": np.arange(sae.n_features, dtype=np.int32),
-            "histogram_source": list(held["source"].counts.int().numpy()),
+            "histogram_source": list(held["source"].counts.int().cpu().numpy()),
         }
         for arm in arms():
-            columns[f"histogram_{arm}"] = list(held[arm].counts.int().numpy())
-            columns[f"contexts_{arm}"] = list(held[arm].contexts.int().numpy())
+            columns[f"histogram_{arm}"] = list(held[arm].counts.int().cpu().numpy())
+            columns[f"contexts_{arm}"] = list(held[arm].contexts.int().cpu().numpy())
             if column:
-                columns[f"f1_{arm}"] = metrics.f1(held[arm].hits, held[arm].fired, labelled).numpy()
+                columns[f"f1_{arm}"] = metrics.f1(held[arm].hits.cpu(), held[arm].fired.cpu(), labelled).numpy()
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)

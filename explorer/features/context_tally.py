@@ -20,16 +20,17 @@ PER_QUARTER = 3
 class ContextTally:
     """Of each feature: its density, its largest activation, its strongest chunks, and a fair sample of its chunks."""
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, device: torch.device | None = None) -> None:
+        """Everything is kept on `device`, where the activations are."""
         self.rows = 0
-        self.fired = torch.zeros(n_features, dtype=torch.long)
-        self.largest = torch.zeros(n_features)
-        self.top = torch.zeros(n_features, STRONGEST)
-        self.top_chunk = torch.full((n_features, STRONGEST), -1)
-        self.top_position = torch.full((n_features, STRONGEST), -1)
-        self.key = torch.full((n_features, SAMPLE), -1.0)
-        self.sampled = torch.zeros(n_features, SAMPLE)
-        self.sampled_chunk = torch.full((n_features, SAMPLE), -1)
+        self.fired = torch.zeros(n_features, dtype=torch.long, device=device)
+        self.largest = torch.zeros(n_features, device=device)
+        self.top = torch.zeros(n_features, STRONGEST, device=device)
+        self.top_chunk = torch.full((n_features, STRONGEST), -1, device=device)
+        self.top_position = torch.full((n_features, STRONGEST), -1, device=device)
+        self.key = torch.full((n_features, SAMPLE), -1.0, device=device)
+        self.sampled = torch.zeros(n_features, SAMPLE, device=device)
+        self.sampled_chunk = torch.full((n_features, SAMPLE), -1, device=device)
         self._chance = torch.Generator().manual_seed(0)
 
     def add(self, activations: Float[Tensor, "b t f"], chunk: Int[Tensor, " b"], rows: int) -> None:
@@ -39,12 +40,12 @@ class ContextTally:
         value, position = activations.max(1)
         self.largest = torch.maximum(self.largest, value.amax(0))
         value, position = value.T, position.T
-        numbers = chunk.expand(len(value), -1)
+        numbers = chunk.to(value.device).expand(len(value), -1)
         self.top, best = torch.cat([self.top, value], 1).topk(self.top.shape[1], 1)
         self.top_chunk = torch.cat([self.top_chunk, numbers], 1).gather(1, best)
         self.top_position = torch.cat([self.top_position, position], 1).gather(1, best)
         # The largest of random keys: each chunk in which the feature fires stays with equal chance.
-        drawn = torch.rand(value.shape, generator=self._chance).where(value > 0, -1.0)
+        drawn = torch.rand(value.shape, generator=self._chance).to(value.device).where(value > 0, -1.0)
         self.key, kept = torch.cat([self.key, drawn], 1).topk(self.key.shape[1], 1)
         self.sampled = torch.cat([self.sampled, value], 1).gather(1, kept)
         self.sampled_chunk = torch.cat([self.sampled_chunk, numbers], 1).gather(1, kept)

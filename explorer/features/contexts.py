@@ -76,8 +76,8 @@ def top_contexts(
     chunks: Chunks,
 ) -> list[Context]:
     """A feature's activations on some chunks in both models, in their order; chunks silent in both are left out."""
-    own = one_feature(sae, residuals(source, chunks.ids, [site])[site], feature)
-    read = one_feature(sae, fitted(residuals(target, chunks.ids, [site])[site]), feature)
+    own = one_feature(sae, residuals(source, chunks.ids, [site])[site].cpu(), feature)
+    read = one_feature(sae, fitted(residuals(target, chunks.ids, [site])[site].cpu()), feature)
     out = []
     for row in range(len(chunks)):
         valid, scored = chunks.valid[row], chunks.scored[row]

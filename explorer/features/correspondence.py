@@ -164,7 +164,7 @@ def correspond(
             alive = torch.zeros(other.n_features, dtype=torch.bool)
             for batch, _ in sparse_batches(chunks, other.n_features):
                 rows = residuals(target, batch.ids, [site])[site][batch.scored]
-                alive |= (other.encode(rows) > 0).any(0)
+                alive |= (other.to(target.device).encode(rows) > 0).any(0).cpu()
             columns |= _partner_columns(
                 source, target, chunks, site, sae, other, partners(sae, other, alive, fitted[site.name])
             )
@@ -177,9 +177,11 @@ def _partner_columns(
 ) -> dict[str, object]:
     near = found.nearest["rotated"]
     matched = found.matched.clamp_min(0)
+    device = source.device
+    sae, other = sae.to(device), other.to(device)
     every = sae.n_features * other.n_features <= PAIRS
-    firing = metrics.FiringCorrelation(sae.n_features, other.n_features, pairwise=True) if every else None
-    listed = [metrics.FiringCorrelation(sae.n_features, sae.n_features) for _ in range(2)]
+    firing = metrics.FiringCorrelation(sae.n_features, other.n_features, True, device) if every else None
+    listed = [metrics.FiringCorrelation(sae.n_features, sae.n_features, device=device) for _ in range(2)]
     limits = NormLimits()
     for batch, _ in sparse_batches(chunks, max(sae.n_features, other.n_features)):
         for rows in paired_rows(source, target, batch, [site], limits):
@@ -188,16 +190,16 @@ def _partner_columns(
             if firing is not None:
                 firing.add(a, b)
             else:
-                listed[0].add(a, b[:, near.partner])
-                listed[1].add(a, b[:, matched])
+                listed[0].add(a, b[:, near.partner.to(device)])
+                listed[1].add(a, b[:, matched.to(device)])
     best = np.full(sae.n_features, -1, np.int32), np.full(sae.n_features, np.nan, np.float32)
     if firing is not None:
-        r = firing.correlation(LEAST_FIRINGS)
+        r = firing.correlation(LEAST_FIRINGS).cpu()
         r_near, r_matched = r.gather(1, near.partner[:, None])[:, 0], r.gather(1, matched[:, None])[:, 0]
         value, index = r.nan_to_num(-2.0).max(1)
         best = index.int().numpy(), value.masked_fill(value < -1.5, torch.nan).numpy()
     else:
-        r_near, r_matched = (tally.correlation(LEAST_FIRINGS) for tally in listed)
+        r_near, r_matched = (tally.correlation(LEAST_FIRINGS).cpu() for tally in listed)
     return {f"cosine_{arm}": n.cosine.numpy() for arm, n in found.nearest.items()} | {
         "partner": near.partner.int().numpy(),
         "mutual": near.mutual.numpy(),

@@ -52,9 +52,11 @@ def catalogue(
     frames = []
     for i, (site, sae) in enumerate(dictionaries.items()):
         report(f"catalogue of features of {model.name}", i / len(dictionaries))
-        tally = ContextTally(sae.n_features)
+        sae = sae.to(model.device)
+        tally = ContextTally(sae.n_features, model.device)
         for batch, place in sparse_batches(chunks, sae.n_features):
-            activations = sae.encode(residuals(model, batch.ids, [site])[site]) * batch.scored[..., None]
+            scored = batch.scored.to(model.device)
+            activations = sae.encode(residuals(model, batch.ids, [site])[site]) * scored[..., None]
             tally.add(activations, torch.arange(place.start, place.stop), int(batch.scored.sum()))
         names, f1, share = _best_labels(model, chunks, site, sae, labels, tally.largest)
         contexts, peaks = tally.strongest()
@@ -63,17 +65,17 @@ def catalogue(
                 {
                     "site": np.int16(site.index),
                     "feature": np.arange(sae.n_features, dtype=np.int32),
-                    "density": tally.density.numpy(),
-                    "largest": tally.largest.numpy(),
+                    "density": tally.density.cpu().numpy(),
+                    "largest": tally.largest.cpu().numpy(),
                     "label": names,
                     "f1": f1.numpy(),
                     "threshold": share.numpy(),
                     "promoted": promoted_tokens(model, sae.W_dec),
                     "suppressed": promoted_tokens(model, -sae.W_dec),
                     "fires_on": _peak_words(model, chunks, contexts.tolist(), peaks.tolist()),
-                    "contexts": list(contexts.int().numpy()),
-                    "peaks": list(peaks.int().numpy()),
-                    "quarters": list(tally.quarters().flatten(1).int().numpy()),
+                    "contexts": list(contexts.int().cpu().numpy()),
+                    "peaks": list(peaks.int().cpu().numpy()),
+                    "quarters": list(tally.quarters().flatten(1).int().cpu().numpy()),
                 }
             )
         )
@@ -88,7 +90,7 @@ def _best_labels(
     tally = LabelTally(largest, len(labels.names))
     for batch, place in sparse_batches(chunks, sae.n_features):
         activations = sae.encode(residuals(model, batch.ids, [site])[site])
-        tally.add(activations[batch.scored], labels.of(place, batch))
+        tally.add(activations[batch.scored], labels.of(place, batch).to(model.device))
     return tally.best(labels.names)
 
 

@@ -66,8 +66,11 @@ def read_text(
     ids, begin = chunks.ids[:1, chunks.valid[0]], int(chunks.first[0])
     scored = chunks.scored[0, begin : ids.shape[1]]
     own, read = (
-        sae.encode(rows[site][0, begin:]) * scored[:, None]
-        for rows in (residuals(source, ids, [site]), {site: fitted(residuals(target, ids, [site])[site])})
+        sae.encode(rows[0, begin:]) * scored[:, None]
+        for rows in (
+            residuals(source, ids, [site])[site].cpu(),
+            fitted(residuals(target, ids, [site])[site].cpu()),
+        )
     )
     pieces = token_pieces(source.tokenizer, ids[0, begin:].tolist())
     known = special_tokens(source.tokenizer)

@@ -1,5 +1,5 @@
 from . import polypythias as polypythias
-from .device import bfloat16_pays as bfloat16_pays, choose_device as choose_device
+from .device import bfloat16_pays as bfloat16_pays, choose_device as choose_device, moved as moved
 from .hooks import edit_residual as edit_residual, residuals as residuals, start_at as start_at
 from .hub import (
     HUB_ID as HUB_ID,

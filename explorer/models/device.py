@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import torch
+from torch import Tensor
 
 from explorer.errors import InputError
 
@@ -20,6 +21,13 @@ def choose_device(name: str) -> str:
     if not there[name]:
         raise InputError(f"--device '{name}': this machine has none; use cpu or auto")
     return name
+
+
+def moved(t: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device. From the CPU to a GPU it goes through pinned memory, while the GPU computes something else."""
+    if device.type == "cuda" and t.device.type == "cpu":
+        return t.pin_memory().to(device, non_blocking=True)
+    return t.to(device)
 
 
 def bfloat16_pays() -> bool:

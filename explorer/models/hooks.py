@@ -23,7 +23,8 @@ Edit = Callable[[Float[Tensor, "b t d"]], Float[Tensor, "b t d"] | None]
 
 @contextmanager
 def edit_residual(model: LanguageModel, site: Site, edit: Edit) -> Iterator[None]:
-    """While open, `edit` sees the residual stream at a site and may return another in its place (None keeps it).
+    """While open, `edit` sees the residual stream at a site and may return another in its place (None keeps it), which
+    is brought to the stream's device and precision.
 
     Other threads that want to run the model wait until it is closed: a thread must not wait for another within it.
     """
@@ -36,6 +37,7 @@ def edit_residual(model: LanguageModel, site: Site, edit: Edit) -> Iterator[None
         changed = edit(hidden)
         if changed is None:
             return None
+        changed = changed.to(hidden)
         return ((changed, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": changed})
 
     def after(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
@@ -44,6 +46,7 @@ def edit_residual(model: LanguageModel, site: Site, edit: Edit) -> Iterator[None
         changed = edit(hidden)
         if changed is None:
             return None
+        changed = changed.to(hidden)
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
     with model.forward_lock:
@@ -100,13 +103,16 @@ def _returns_tuples(model: LanguageModel) -> bool:
 def residuals(
     model: LanguageModel, ids: Int[Tensor, "b t"], sites: Sequence[Site]
 ) -> dict[Site, Float[Tensor, "b t d"]]:
-    """Residual-stream rows of a batch at each site. The blocks after the last site and the unembedding do not run."""
+    """Residual-stream rows of a batch at each site, float32 on the model's device.
+
+    The blocks after the last site and the unembedding do not run.
+    """
     found: dict[Site, Tensor] = {}
     last = max(sites)
 
     def reader(site: Site) -> Edit:
         def read(hidden: Tensor) -> None:
-            found[site] = hidden.detach().clone()
+            found[site] = hidden.detach().to(torch.float32, copy=True)
             if site == last:
                 raise _ForwardDone
 

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from explorer.errors import InputError, out_of_memory
+from explorer.models.device import moved
 from explorer.models.hub import model_folder
 from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
@@ -40,7 +41,7 @@ class LanguageModel:
     name: str
     """What the study or the user calls it."""
     network: PreTrainedModel
-    """The transformers model, float32, in evaluation mode."""
+    """The transformers model in evaluation mode; what is read of it is float32, whatever its own precision."""
     tokenizer: PreTrainedTokenizerBase
     """Its tokenizer."""
     blocks: nn.ModuleList
@@ -83,7 +84,7 @@ class LanguageModel:
     @property
     def unembedding(self) -> Float[Tensor, "v d"]:
         """The weights that turn a normalised row into logits, a row for each token."""
-        return self.network.get_output_embeddings().weight.detach()
+        return self.network.get_output_embeddings().weight.detach().float()
 
     @property
     def vocabulary(self) -> int:
@@ -94,7 +95,7 @@ class LanguageModel:
     def logits(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t v"]:
         """The logits at every position."""
         with self.forward_lock:
-            return self.network(input_ids=self._input(ids), use_cache=False).logits
+            return self.network(input_ids=self._input(ids), use_cache=False).logits.float()
 
     @torch.inference_mode()
     def next_logits(self, ids: Int[Tensor, "b t"], cache: DynamicCache) -> Float[Tensor, "b v"]:
@@ -102,7 +103,7 @@ class LanguageModel:
         with self.forward_lock:
             given = self._input(ids, cache.get_seq_length())
             out = self.network(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return out.logits[:, -1]
+        return out.logits[:, -1].float()
 
     @torch.inference_mode()
     def run_blocks(self, ids: Int[Tensor, "b t"]) -> None:
@@ -129,7 +130,7 @@ class LanguageModel:
 
     def _input(self, ids: Int[Tensor, "b t"], before: int = 0) -> Int[Tensor, "b t"]:
         self.check_ids(ids, before)
-        return ids.to(self.device)
+        return moved(ids, self.device)
 
     def copy_network(self) -> PreTrainedModel:
         """A copy of the network, without the hooks of other threads."""
@@ -167,9 +168,13 @@ def find_blocks(network: PreTrainedModel) -> nn.ModuleList:
 
 
 def load_model(
-    source: str | Path, name: str | None = None, device: str = "cpu", begin: Begin = "auto"
+    source: str | Path,
+    name: str | None = None,
+    device: str = "cpu",
+    begin: Begin = "auto",
+    dtype: torch.dtype = torch.float32,
 ) -> LanguageModel:
-    """A model in float32 from a folder or a hub id. Only safetensors; no remote code.
+    """A model that computes in `dtype`, from a folder or a hub id. Only safetensors; no remote code.
 
     Raises InputError for a missing, incomplete, unreadable or non-finite model, for an architecture without a residual
     stream, and for a hub that cannot be reached.
@@ -185,7 +190,7 @@ def load_model(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network, loading = AutoModelForCausalLM.from_pretrained(
-                place, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+                place, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
             )
     except Exception as error:  # each architecture raises what it likes at settings that it cannot use
         if out_of_memory(error):

@@ -16,20 +16,21 @@ ROWS = 4096
 @torch.inference_mode()
 def norm_gain(model: LanguageModel) -> Float[Tensor, " d"]:
     """What the final norm multiplies a normalised row by: the g that it stores (Llama), 1 + it (Gemma), or 1 (OLMo)."""
-    probe = torch.tensor([1.0, -1.0]).repeat(model.d_model // 2 + 1)[: model.d_model].to(model.device)
+    probe = torch.tensor([1.0, -1.0]).repeat(model.d_model // 2 + 1)[: model.d_model].to(model.unembedding)
     if model.d_model % 2:
         probe[-3:] = torch.tensor([1.0, 1.0, -2.0])
     # Of mean 0, so that a LayerNorm only scales it; the odd part leaves a bias out.
     doubled = model.final_norm(probe) - model.final_norm(-probe)
-    return doubled / 2 / probe * probe.pow(2).mean().sqrt()
+    return doubled.float() / 2 / probe * probe.pow(2).mean().sqrt()
 
 
 def logit_effect(model: LanguageModel, directions: Float[Tensor, "n d"]) -> Float[Tensor, "n v"]:
-    """What a direction adds to each token's logit through the final norm's gain and the unembedding, mean removed.
+    """What a direction adds to each token's logit through the final norm's gain and the unembedding, mean removed; on
+    the model's device.
 
     Direct path only, before the norm's data-dependent scale. Rows of padding, which are no token, are left out.
     """
-    effect = (directions * norm_gain(model)) @ model.unembedding[: len(model.tokenizer)].T
+    effect = (directions.to(model.device) * norm_gain(model)) @ model.unembedding[: len(model.tokenizer)].T
     return effect - effect.mean(1, keepdim=True)
 
 

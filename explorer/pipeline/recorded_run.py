@@ -190,7 +190,7 @@ def _surprise(model: LanguageModel, prompt: str, written: list[int]) -> float:
 
     before = check_prompt(model, prompt)
     ids = torch.cat([before, torch.tensor(written)])[None]
-    log_p = model.logits(ids)[0, len(before) - 1 : -1].log_softmax(-1)
+    log_p = model.logits(ids)[0, len(before) - 1 : -1].log_softmax(-1).cpu()
     return -float(log_p.gather(1, ids[0, len(before) :, None]).mean())
 
 

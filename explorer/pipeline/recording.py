@@ -111,7 +111,7 @@ def _beginning(chunks: Chunks, model: LanguageModel) -> int:
 
 
 def _log_p(model: LanguageModel, chunks: Chunks) -> list[float]:
-    log_p = model.logits(chunks.ids)[:, :-1].log_softmax(-1).gather(2, chunks.ids[:, 1:, None])[..., 0]
+    log_p = model.logits(chunks.ids)[:, :-1].log_softmax(-1).cpu().gather(2, chunks.ids[:, 1:, None])[..., 0]
     return [round(x, 3) for x in log_p[chunks.predicted][:TOKENS].tolist()]
 
 
@@ -122,7 +122,7 @@ def _correlations(
 
     read = [residuals(model, chunks.ids, study.sites) for model in (source, target)]
     return {
-        s.name: _correlation(*(x[s][chunks.scored][:, :COORDINATES].double().numpy() for x in read))
+        s.name: _correlation(*(x[s][chunks.scored][:, :COORDINATES].double().cpu().numpy() for x in read))
         for s in study.sites
     }
 

@@ -208,6 +208,7 @@ class _Builder:
         sae = self.study.load_dictionary(entry.model, site, entry.architecture)
         assert sae is not None
         rows = torch.cat([residuals(model, b.ids, [site])[site][b.scored] for b in self.test.batches(64)])
+        sae = sae.to(model.device)
         activations = sae.encode(rows)
         fires = activations > 0
         ev, alive = metrics.explained_variance(rows, sae.decode(activations)), float(fires.any(0).float().mean())

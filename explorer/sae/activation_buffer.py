@@ -43,7 +43,8 @@ def read_rows(
     count = 0
     for ids, wanted in text:
         for site, rows in residuals(model, ids, sites).items():
-            kept = wanted if limits is None else wanted & limits.within("A", site, rows, wanted).to(wanted.device)
+            here = wanted.to(rows.device)
+            kept = here if limits is None else here & limits.within("A", site, rows, here)
             parts[site].append(rows[kept])
         count += int(wanted.sum())
         if enough is not None and count >= enough:

@@ -56,7 +56,7 @@ def fit_dictionary(
         if done % 10 == 0:
             report(step, done / trainer.batches)
         if (done + 1) % max(1, count // CHECKS) == 0 and trainer.batches == count and done + 1 < 0.7 * count:
-            ev = metrics.explained_variance(truth, trainer.finish()(truth))
+            ev = metrics.explained_variance(truth, trainer.finish().to(truth.device)(truth))
             if ev - last < GAIN:
                 # The schedule's last 30 % bring the learning rate down: let them begin now.
                 trainer.batches = min(count, int((done + 1) / 0.7) + 1)
@@ -68,7 +68,7 @@ def fit_dictionary(
 
 def _rows(model: LanguageModel, site: Site, chunks: Chunks, limits: NormLimits) -> Float[Tensor, "n d"]:
     parts = (Part(batch.ids, batch.scored) for batch in chunks.batches(BATCH))
-    return read_rows(model, parts, [site], limits=limits)[site].cpu()
+    return read_rows(model, parts, [site], limits=limits)[site]
 
 
 def _batches(
@@ -90,7 +90,7 @@ def _batches(
         # With one pool the rows come round again in a new order; with several, each is used for its share.
         uses = count if pools == 1 else max(1, -(-count * batch // (pools * len(pool))))
         for _ in range(uses):
-            for part in torch.randperm(len(pool), generator=generator).split(batch):
+            for part in torch.randperm(len(pool), generator=generator).to(pool.device).split(batch):
                 if len(part) < batch or made >= count:
                     break
                 yield pool[part]

@@ -63,6 +63,14 @@ class SAE:
         if (self.architecture == "jumprelu") != (self.threshold is not None):
             raise InputError(f"a {self.architecture} dictionary: a threshold belongs to jumprelu, and only to it")
 
+    def to(self, device: torch.device | str) -> SAE:
+        """The same dictionary on a device."""
+        if self.W_enc.device == torch.device(device):
+            return self
+        names = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+        found = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: None if t is None else t.to(device) for name, t in found.items()})
+
     @property
     def d_in(self) -> int:
         """Width of the residual stream that it reads."""

@@ -55,8 +55,8 @@ class SAETrainer:
     """Trains one dictionary batch by batch; `finish` gives it back in the scale of the raw rows.
 
     Gradients are written out by hand, into memory that is kept: the same as autograd's (a test compares), but without
-    its temporary n × f matrices, each of which costs a fresh page fault for every 4 KiB. Where this CPU has units for
-    bfloat16 the dense products use them; weights, optimiser, errors and losses stay float32.
+    its temporary n × f matrices, each of which costs a fresh page fault for every 4 KiB. On a GPU, and on a CPU that
+    has units for bfloat16, the dense products of wide dictionaries use them; weights, optimiser, errors and losses stay float32.
     """
 
     def __init__(
@@ -78,8 +78,9 @@ class SAETrainer:
             p.grad = torch.zeros_like(p)
         self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
         self.silent = torch.zeros(recipe.width, dtype=torch.long, device=device)
-        large = recipe.batch * d * recipe.width >= LARGE and device.type == "cpu"
-        self.dtype = torch.bfloat16 if large and _bfloat16_pays() else torch.float32
+        large = recipe.batch * d * recipe.width >= LARGE
+        pays = large and (device.type == "cuda" or device.type == "cpu" and _bfloat16_pays())
+        self.dtype = torch.bfloat16 if pays else torch.float32
         self._kept: dict[tuple[str, tuple[int, ...], torch.dtype], Tensor] = {}
 
     def _rate(self) -> float:
@@ -219,7 +220,7 @@ class SAETrainer:
         for name, p in zip(("W_enc", "b_enc", "W_dec", "b_dec"), self.parameters, strict=True):
             p.copy_(state[name])
             kept = {key: state[f"{name}.{key}"].clone() for key in ("step", "exp_avg", "exp_avg_sq")}
-            self.optimiser.state[p] = {"step": kept.pop("step"), **{k: v.to(p.device) for k, v in kept.items()}}
+            self.optimiser.state[p] = {k: v.to(p.device) for k, v in kept.items()}
 
     def finish(self) -> SAE:
         """The trained dictionary, for rows in their own units, on the CPU."""

@@ -85,7 +85,11 @@ class Batch:
         self.model, self.sites, self.positions = model, tuple(sites), positions
         self.cache = DynamicCache(config=model.network.config)
         self.input = ids
-        self.vectors = [v[:, None, :] for v, used in zip(vectors, vectors.abs().amax((1, 2)), strict=True) if used > 0]
+        self.vectors = [
+            v[:, None, :].to(model.device)
+            for v, used in zip(vectors, vectors.abs().amax((1, 2)), strict=True)
+            if used > 0
+        ]
         self.steered = [s for s, used in zip(self.sites, vectors.abs().amax((1, 2)), strict=True) if used > 0]
         self.prompt = ids.shape[1] if prompt is None else prompt
         self.seen = 0
@@ -95,11 +99,13 @@ class Batch:
         if self.positions == Positions.ALL:
             return vector
         here = self.positions.mask(torch.arange(self.seen, self.seen + self.input.shape[1]), self.prompt)
-        return vector * here[None, :, None] if bool(here.any()) else None
+        return vector * here.to(vector.device)[None, :, None] if bool(here.any()) else None
 
     @torch.inference_mode()
     def logits(self) -> Float[Tensor, "rows v"]:
-        """Run what the rows were given last; the logits after it. Other threads may run the model between two calls."""
+        """Run what the rows were given last; the logits after it, float32 on the model's device. Other threads may run the
+        model between two calls.
+        """
         with ExitStack() as stack:
             for site, vector in zip(self.steered, self.vectors, strict=True):
                 if (added := self._added(vector)) is not None:
@@ -107,7 +113,7 @@ class Batch:
                     stack.enter_context(edit_residual(self.model, site, edit))
             logits = self.model.next_logits(self.input, self.cache)
         self.seen += self.input.shape[1]
-        return logits.float()
+        return logits
 
     @property
     def full(self) -> bool:
@@ -124,7 +130,8 @@ def choose(logits: Float[Tensor, "rows v"], sampling: Sampling, step: int) -> In
     if sampling.temperature == 0:
         return logits.argmax(-1)
     generator = torch.Generator().manual_seed(sampling.seed * 100_003 + step)
-    uniform = torch.rand(logits.shape[-1], generator=generator).clamp(1e-9, 1 - 1e-9)
+    # Drawn on the CPU, so that a seed means the same text on every machine.
+    uniform = torch.rand(logits.shape[-1], generator=generator).clamp(1e-9, 1 - 1e-9).to(logits.device)
     logits = logits / sampling.temperature
     if sampling.top_p < 1:
         ranked, order = logits.softmax(-1).sort(-1, descending=True)

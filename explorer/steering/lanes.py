@@ -80,7 +80,7 @@ def _stacked(lanes: Sequence[Lane]) -> Lane:
 
 def feature_tokens(model: LanguageModel, vector: Float[Tensor, " d"]) -> TokenClasses:
     """The tokens whose logits a vector raises most and lowers most by the direct path: a feature's two classes."""
-    effect = logit_effect(model, vector[None])[0]
+    effect = logit_effect(model, vector[None])[0].cpu()
     return TokenClasses(effect.topk(FEATURE_TOKENS).indices, (-effect).topk(FEATURE_TOKENS).indices)
 
 

@@ -42,15 +42,18 @@ class SteeredPrompts:
         self.model, self.site, self.prompts, self.heads = model, site, prompts, tuple(heads)
         self.on_batch: Callable[[int], None] = lambda _vectors: None
         self._start = residuals(model, prompts.ids, [site])[site]
+        self._here = prompts.to(model.device)
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     @torch.inference_mode()
     def logits(self, vectors: Float[Tensor, "k d"]) -> Float[Tensor, "k n t v"]:
-        """Logits at every position of every prompt, with each vector (already scaled) added everywhere."""
+        """Logits at every position of every prompt, with each vector (already scaled) added everywhere; on the model's
+        device.
+        """
         k, (n, t) = len(vectors), self.prompts.ids.shape
-        hidden = (self._start[None] + vectors[:, None, None]).reshape(k * n, t, -1)
+        hidden = (self._start[None] + vectors.to(self._start)[:, None, None]).reshape(k * n, t, -1)
         ids = torch.zeros(k * n, t, dtype=torch.long)
         with start_at(self.model, self.site, hidden):
             return self.model.logits(ids).reshape(k, n, t, -1)
@@ -65,9 +68,9 @@ class SteeredPrompts:
 
     @torch.inference_mode()
     def read(self, vectors: Float[Tensor, "k d"], classes: Sequence[TokenClasses]) -> SteeredScores:
-        """m by each pair of classes, and the loss, under every vector."""
+        """m by each pair of classes, and the loss, under every vector; on the CPU."""
         parts = [self._score(logits, classes) for logits in self.batches(vectors)]
-        return SteeredScores(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        return SteeredScores(*(torch.cat(part).cpu() for part in zip(*parts, strict=True)))
 
     @staticmethod
     def _members(classes: Sequence[TokenClasses], vocabulary: int) -> Float[Tensor, "v sides"]:
@@ -81,20 +84,20 @@ class SteeredPrompts:
     def _score(
         self, logits: Float[Tensor, "k n t v"], classes: Sequence[TokenClasses]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ids, valid = self.prompts.ids, self.prompts.predicted.float()
+        ids, valid = self._here.ids, self._here.predicted.float()
         count = valid.sum(1).clamp_min(1)
         said = logits[:, :, :-1]
         # One exponential serves the loss and every class: the sums over classes are a matrix product.
         most = said.amax(-1, keepdim=True)
         mass = (said - most).exp()
-        sums = (mass @ self._members(classes, mass.shape[-1])).clamp_min(torch.finfo(mass.dtype).tiny).log()
+        sums = (mass @ self._members(classes, mass.shape[-1]).to(mass)).clamp_min(torch.finfo(mass.dtype).tiny).log()
         chosen = said.gather(-1, ids[None, :, 1:, None].expand(len(logits), -1, -1, -1)) - most
         loss = ((mass.sum(-1).log() - chosen[..., 0]) * valid).sum(-1) / count
         change = (sums[..., : len(classes)] - sums[..., len(classes) :]) * valid[:, :, None]
         m = (change.sum(2) / count[:, None]).transpose(1, 2)
         right = [
-            ((logits[..., h.first : h.last].argmax(-1) + h.first == h.ids).flatten(1).sum(1) / (h.ids >= 0).sum())
-            for h in self.heads
+            ((logits[..., h.first : h.last].argmax(-1) + h.first == said).flatten(1).sum(1) / (said >= 0).sum())
+            for h, said in ((h, h.ids.to(logits.device)) for h in self.heads)
         ]
-        accuracy = torch.stack(right, dim=1) if right else torch.zeros(len(logits), 0)
+        accuracy = torch.stack(right, dim=1) if right else valid.new_zeros(len(logits), 0)
         return m, loss, accuracy

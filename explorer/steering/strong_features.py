@@ -46,8 +46,9 @@ def moved_tokens(prompts: SteeredPrompts, vector: Float[Tensor, " d"], count: in
     """
     plain, steered = (prompts.logits(v[None])[0, :, :-1].log_softmax(-1) for v in (torch.zeros_like(vector), vector))
     valid = prompts.prompts.predicted
-    change = (steered - plain)[valid].mean(0)
-    weight = ((plain[valid].exp() + steered[valid].exp()) / 2).mean(0).sqrt()
+    plain, steered = plain[valid], steered[valid]
+    change = (steered - plain).mean(0).cpu()
+    weight = ((plain.exp() + steered.exp()) / 2).mean(0).sqrt().cpu()
     order = (change * weight).argsort()
     return TokenClasses(order[-count:].flip(0), order[:count])
 
@@ -59,7 +60,7 @@ def strength(prompts: SteeredPrompts, vectors: Float[Tensor, "k d"]) -> Float[Te
     for logits in prompts.batches(vectors):
         log_p = logits.log_softmax(-1)
         found.append((log_p.exp() * (log_p - plain)).sum(-1).flatten(1).mean(1))
-    return torch.cat(found)
+    return torch.cat(found).cpu()
 
 
 @torch.inference_mode()
@@ -75,7 +76,7 @@ def strongest(
 def firing(model: LanguageModel, site: Site, sae: SAE, chunks: Chunks) -> Int[Tensor, " k"]:
     """Features that fire on at least `LEAST_DENSITY` of the rows."""
     rows = residuals(model, chunks.ids, [site])[site][chunks.scored]
-    density = (sae.encode(rows) > 0).float().mean(0)
+    density = (sae.to(model.device).encode(rows) > 0).float().mean(0).cpu()
     return torch.nonzero(density >= LEAST_DENSITY).squeeze(1)
 
 

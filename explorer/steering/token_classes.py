@@ -72,11 +72,11 @@ def read_effect(
         if vector is not None:
             pairs = [(site, vector)] if isinstance(site, Site) else list(zip(site, vector, strict=True))
             for where, added in pairs:
-                stack.enter_context(edit_residual(model, where, lambda x, a=added: x + a))  # type: ignore[misc]
+                stack.enter_context(edit_residual(model, where, lambda x, a=added: x + a.to(x))  # type: ignore[misc]
         logits = model.logits(prompts.ids)[:, :-1]
     valid = prompts.predicted
     log_p = logits[valid].log_softmax(-1)
     typical = typical.below(log_p.shape[-1])
     m = log_p[:, typical.positive].logsumexp(-1) - log_p[:, typical.negative].logsumexp(-1)
-    loss = -log_p.gather(1, prompts.ids[:, 1:][valid][:, None]).mean()
+    loss = -log_p.gather(1, prompts.ids[:, 1:][valid][:, None].to(log_p.device)).mean()
     return LogitDifference(float(m.mean()), float(loss))

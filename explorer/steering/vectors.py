@@ -66,7 +66,7 @@ def mean_activation(
                 chosen[row, positions[(positions >= 0) & (positions < counted.shape[1])]] = True
             counted = counted & chosen
         rows = residuals(model, batch.ids, [site])[site][counted]
-        total, n = total + rows.sum(0), n + len(rows)
+        total, n = total + rows.sum(0).cpu(), n + len(rows)
     if n == 0:
         raise InputError("the prompts hold no token after their first: give longer prompts")
     return total / n
@@ -116,14 +116,14 @@ def native_vectors(
     None for a feature that never fires on these chunks.
     """
     weighted, total, n = torch.zeros(len(features), target.d_model), torch.zeros(target.d_model), 0
-    weight = torch.zeros(len(features))
+    weight, sae = torch.zeros(len(features)), sae.to(source.device)
     for batch in chunks.batches(64):
         a = residuals(source, batch.ids, [site])[site][batch.scored]
         b = residuals(target, batch.ids, [site])[site][batch.scored]
         activation = sae.encode(a)[:, list(features)]
-        weighted += activation.T @ b
-        weight += activation.sum(0)
-        total, n = total + b.sum(0), n + len(b)
+        weighted += (activation.T @ b).cpu()
+        weight += activation.sum(0).cpu()
+        total, n = total + b.sum(0).cpu(), n + len(b)
     return [unit(row / w - total / n) if float(w) > 0 else None for row, w in zip(weighted, weight, strict=True)]
 
 

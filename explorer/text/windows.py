@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.models import token_pieces
+from explorer.models import moved, token_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -78,7 +78,8 @@ class Chunks:
     @property
     def own(self) -> Bool[Tensor, "n t"]:
         """The text's tokens, each marked in exactly one window."""
-        return self.valid & (torch.arange(self.ids.shape[1]) >= self.first[:, None])
+        position = torch.arange(self.ids.shape[1], device=self.ids.device)
+        return self.valid & (position >= self.first[:, None])
 
     @property
     def scored(self) -> Bool[Tensor, "n t"]:
@@ -110,6 +111,11 @@ class Chunks:
     def by_length(self) -> Chunks:
         """The same windows, shortest first: batches of them hold little padding."""
         return self[self.valid.sum(1).argsort(stable=True)]
+
+    def to(self, device: torch.device) -> Chunks:
+        """The same windows on a device."""
+        parts = (moved(t, device) for t in (self.ids, self.valid, self.document, self.offset, self.first))
+        return Chunks(*parts, self.in_blocks)
 
     def __getitem__(self, rows: slice | Int[Tensor, " m"]) -> Chunks:
         ids, valid, document, offset, first = (
