@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +32,16 @@ class Elsewhere(torch.Tensor):
 
     @staticmethod
     def __new__(cls, real: Tensor) -> Elsewhere:
-        made = torch.Tensor._make_wrapper_subclass(
-            cls,
-            real.size(),
-            strides=real.stride(),
-            storage_offset=real.storage_offset(),
-            dtype=real.dtype,
-            device=PLACE,
-        )
+        # Made as any tensor, in inference too: autograd would not have views of the one among the other.
+        with torch.inference_mode(False):
+            made = torch.Tensor._make_wrapper_subclass(
+                cls,
+                real.size(),
+                strides=real.stride(),
+                storage_offset=real.storage_offset(),
+                dtype=real.dtype,
+                device=PLACE,
+            )
         made.inner = real.detach()
         return made
 
@@ -70,6 +73,8 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         raise RuntimeError("only the CPU's memory can be pinned")
     args_inside, kwargs_inside = tree_map(_inside, (args, kwargs))
     found = func(*args_inside, **kwargs_inside)
+    if not func._schema.returns:
+        return None
     if name.endswith("_") and not name.endswith("__"):
         return args[0]
     if kwargs.get("out") is not None:
@@ -105,19 +110,31 @@ class _Operations(TorchDispatchMode):
 
 
 class _Literals(TorchFunctionMode):
-    """torch.tensor is no operation: on "meta" it makes a tensor without numbers."""
+    """Numbers that Python gives, to torch.tensor or as an index, get lost on "meta": they are made on the CPU first."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is torch.tensor and kwargs.get("device") is not None and torch.device(kwargs["device"]) == PLACE:
             return Elsewhere(func(*args, **{**kwargs, "device": "cpu"}))
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[0], Elsewhere):
+            args = (args[0], _listed(args[1]), *args[2:])
+        if func in (torch.matmul, Tensor.matmul, Tensor.__matmul__) and (args[0].ndim, args[1].ndim) == (1, 2):
+            # torch would drop the added axis in place, of which a wrapper does not hear.
+            return func(args[0][None], args[1])[0]
         return func(*args, **kwargs)
+
+
+def _listed(index: Any) -> Any:
+    if isinstance(index, tuple):
+        return tuple(_listed(i) for i in index)
+    return torch.tensor(index, dtype=torch.long) if isinstance(index, list) else index
 
 
 @contextmanager
 def other_device() -> Iterator[None]:
     """While open, `device="meta"` means the other device."""
-    with _Literals(), _Operations():
+    fused = "torch.optim.optimizer._get_fused_kernels_supported_devices"
+    with _Literals(), _Operations(), patch(fused, lambda: ["meta", "cpu"]):
         yield
 
 

@@ -14,12 +14,12 @@ from explorer.models import BATCH, LanguageModel, NormLimits, Site, residuals
 from explorer.text import Chunks
 
 FORWARD = 16
-"""Windows of a batch that go through a model together on a CPU: the blocks' inner rows then stay in its caches."""
+"""Windows that go through a model together on a CPU: the blocks' inner rows then stay in its caches."""
 
 
 @dataclass
 class PairedRows:
-    """One batch at one site: the rows of both models at the same tokens, and which of them are scored; everything on the
+"""Windows that go through a model together on a CPU: the inner rows of its blocks then stay in the caches."""
     source's device.
     """
 

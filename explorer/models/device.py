@@ -24,7 +24,7 @@ def choose_device(name: str) -> str:
 
 
 def moved(t: Tensor, device: torch.device) -> Tensor:
-    """A tensor on a device. From the CPU to a GPU it goes through pinned memory, while the GPU computes something else."""
+    """A tensor on a device; to a GPU through pinned memory, while the GPU computes something else."""
     if device.type == "cuda" and t.device.type == "cpu":
         return t.pin_memory().to(device, non_blocking=True)
     return t.to(device)

@@ -56,7 +56,8 @@ class SAETrainer:
 
     Gradients are written out by hand, into memory that is kept: the same as autograd's (a test compares), but without
     its temporary n × f matrices, each of which costs a fresh page fault for every 4 KiB. On a GPU, and on a CPU that
-    has units for bfloat16, the dense products of wide dictionaries use them; weights, optimiser, errors and losses stay float32.
+    has units for it, the dense products of wide dictionaries are in bfloat16; weights, optimiser, errors and losses
+    stay float32.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class SAETrainer:
         self.optimiser = torch.optim.Adam(self.parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
         self.silent = torch.zeros(recipe.width, dtype=torch.long, device=device)
         large = recipe.batch * d * recipe.width >= LARGE
-        pays = large and (device.type == "cuda" or device.type == "cpu" and _bfloat16_pays())
+        pays = large and (device.type == "cuda" or (device.type == "cpu" and _bfloat16_pays()))
         self.dtype = torch.bfloat16 if pays else torch.float32
         self._kept: dict[tuple[str, tuple[int, ...], torch.dtype], Tensor] = {}
 

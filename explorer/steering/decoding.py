@@ -103,8 +103,9 @@ class Batch:
 
     @torch.inference_mode()
     def logits(self) -> Float[Tensor, "rows v"]:
-        """Run what the rows were given last; the logits after it, float32 on the model's device. Other threads may run the
-        model between two calls.
+        """Run what the rows were given last; the logits after it, float32 on the model's device.
+
+        Other threads may run the model between two calls.
         """
         with ExitStack() as stack:
             for site, vector in zip(self.steered, self.vectors, strict=True):

@@ -72,7 +72,7 @@ def read_effect(
         if vector is not None:
             pairs = [(site, vector)] if isinstance(site, Site) else list(zip(site, vector, strict=True))
             for where, added in pairs:
-                stack.enter_context(edit_residual(model, where, lambda x, a=added: x + a.to(x))  # type: ignore[misc]
+                stack.enter_context(edit_residual(model, where, lambda x, a=added: x + a.to(x)))  # type: ignore[misc]
         logits = model.logits(prompts.ids)[:, :-1]
     valid = prompts.predicted
     log_p = logits[valid].log_softmax(-1)
