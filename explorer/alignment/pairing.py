@@ -19,7 +19,9 @@ FORWARD = 16
 
 @dataclass
 class PairedRows:
-"""Windows that go through a model together on a CPU: the inner rows of its blocks then stay in the caches."""
+    """One batch at one site: the rows of both models at the same tokens, and which of them are scored.
+
+    Everything is on the source's device.
     source's device.
     """
 
