@@ -22,7 +22,6 @@ class PairedRows:
     """One batch at one site: the rows of both models at the same tokens, and which of them are scored.
 
     Everything is on the source's device.
-    source's device.
     """
 
     source: Float[Tensor, "b t d"]
