@@ -37,7 +37,7 @@ def paired_rows(
     Raises InputError for non-finite activations.
     """
     for batch in chunks.batches(BATCH):
-        a, b = _read(source, batch, sites), _read(target, batch, sites)
+        a, b = read_rows(source, batch, sites), read_rows(target, batch, sites)
         out = {}
         for site in sites:
             scored = batch.scored
@@ -56,7 +56,7 @@ def paired_rows(
         out.clear()
 
 
-def _read(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
+def read_rows(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
     """Rows of a batch, windows of like length together; 0 where all of these are padding."""
     found: dict[Site, Tensor] = {}
     for rows in batch.valid.sum(1).argsort(stable=True).split(FORWARD):
