@@ -59,7 +59,7 @@ from .results import (
     SiteResult as SiteResult,
     VerdictName as VerdictName,
 )
-from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates
+from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates, other_length as other_length
 from .rotation_results import (
     HaarTest as HaarTest,
     RotationFacts as RotationFacts,
