@@ -27,6 +27,8 @@ broken.
 """
 LEAST_SURPRISE = 0.05
 """Nats a token below which untouched text is as good as certain: multiples are taken of no less."""
+CONTRASTS = 3
+"""Contrasts that are tried, where their readings say which show most: each takes a generation for every seed."""
 LETTERS = 3
 """Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
 
@@ -42,11 +44,14 @@ class _Shown(NamedTuple):
     """Name of the site."""
     dose: float
     """c."""
+    lead: float = 0.0
+    """Share of fresh texts that count as the class, carried by R less raw; 0 where it was not measured."""
 
 
 def worth_showing(study: Study, source: str, target: str) -> list[_Shown]:
-    """The contrasts with a suggested dose, there: those that transfer by their areas as well, or all. Of a pair without
-    any those that transfer at the middle site, or all that were measured there, at the largest dose of their areas.
+    """The contrasts with a suggested dose, there: of those that transfer by their areas as well, or of all, the few that
+    R carries furthest beyond raw. Of a pair without any those that transfer at the middle site, or all that were measured
+    there, at the largest dose of their areas.
     """
     from explorer.steering import TransferVerdict
 
@@ -55,7 +60,8 @@ def worth_showing(study: Study, source: str, target: str) -> list[_Shown]:
     transfers = {(r.vector, r.site) for r in responses if r.verdict == TransferVerdict.TRANSFERS}
     if read:
         read = [r for r in read if (r.vector, r.site) in transfers] or read
-        return [_Shown(r.vector.removeprefix("contrast:"), r.title, r.site, r.suggested or 0.0) for r in read]
+        read = sorted(read, key=lambda r: -r.lead)[:CONTRASTS]
+        return [_Shown(r.vector.removeprefix("contrast:"), r.title, r.site, r.suggested or 0.0, r.lead) for r in read]
     site = study.sites[len(study.sites) // 2]
     ready = [f"contrast:{c.name}" for c in study.corpus.contrasts()]
     found = [r for r in responses if r.site == site.name and r.vector in ready]
@@ -114,16 +120,18 @@ class RecordingTrial:
     """Mean −log P of what a steered lane wrote, by its own model without the vector, as a multiple of that of what the
     same model wrote untouched: the worse of both models.
     """
+    lead: float = 0.0
+    """How much more of the contrast's fresh texts R turns than raw does."""
 
 
 def plainest(tried: Sequence[RecordingTrial]) -> RecordingTrial:
-    """Of those that read well the one with most lanes right, and of these the least surprising; the least broken if
-    none reads well.
+    """Of those that read well the one with most lanes right, of these one of the contrast that R carries furthest, and of
+    these the least surprising; the least broken if none reads well.
     """
     readable = [t for t in tried if t.surprise <= READABLE]
     if not readable:
         return min(tried, key=lambda t: t.surprise)
-    return max(readable, key=lambda t: (t.right, -t.surprise))
+    return max(readable, key=lambda t: (t.right, t.lead, -t.surprise))
 
 
 def _runs(
@@ -163,7 +171,7 @@ def _runs(
         run = RecordedRun(
             shown.contrast, shown.title, site.name, shown.dose, TEMPERATURE, seed, prompt, written
         )  # fmt: skip
-        yield RecordingTrial(run, right, max(surprises))
+        yield RecordingTrial(run, right, max(surprises), shown.lead)
 
 
 def _write(
