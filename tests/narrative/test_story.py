@@ -280,14 +280,12 @@ def test_words_add_the_surprises_of_their_tokens() -> None:
 
 
 def test_the_run_to_record_has_its_lanes_right_and_reads_well() -> None:
-    def trial(right: int, surprise: float = READABLE / 2, lead: float = 0.0) -> RecordingTrial:
-        return RecordingTrial(RecordedRun("", "", "", 0.5, 0.8, 0, "", {}), right, surprise, lead)
+    def trial(right: int, surprise: float = READABLE / 2) -> RecordingTrial:
+        return RecordingTrial(RecordedRun("", "", "", 0.5, 0.8, 0, "", {}), right, surprise)
 
     broken, partly, whole, quiet = trial(6, 2 * READABLE), trial(4, 1.0), trial(6), trial(6, READABLE / 4)
     assert plainest([broken, partly, whole]) is whole
     assert plainest([whole, quiet, partly]) is quiet, "of equals the one that reads best"
-    plain = trial(6, lead=0.5)
-    assert plainest([whole, quiet, plain]) is plain, "a contrast that R carries further shows more"
     assert plainest([broken, trial(0, 3 * READABLE)]) is broken
 
 
