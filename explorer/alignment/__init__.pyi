@@ -59,12 +59,18 @@ from .results import (
     SiteResult as SiteResult,
     VerdictName as VerdictName,
 )
-from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates
-from .rotation_results import HaarTest as HaarTest, RotationFacts as RotationFacts, Spectrum as Spectrum
+from .rotation_facts import HAAR_LEVEL as HAAR_LEVEL, deviates as deviates, other_length as other_length
+from .rotation_results import (
+    HaarTest as HaarTest,
+    RotationFacts as RotationFacts,
+    RotationTest as RotationTest,
+    Spectrum as Spectrum,
+)
 from .second_pass import Cloud as Cloud
 from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, SiteMaps as SiteMaps
 from .stitching import LOGITS as LOGITS, TOKENS as TOKENS
 from .token_means import LEAST_SEEN as LEAST_SEEN
+from .turned_cohort import TURNS as TURNS, fit_rotations as fit_rotations, uniformity as uniformity
 from .twin import make_twin as make_twin, twin_rotation as twin_rotation
 from .verdict import (
     CE_LEAST as CE_LEAST,

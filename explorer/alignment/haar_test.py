@@ -111,9 +111,8 @@ def haar_test(rotation: Float[Tensor, "d d"]) -> tuple[HaarTest, Spectrum]:
     from scipy.stats import ks_2samp
 
     known = reference(len(rotation))
-    n = known.shape.shape[1]
     found = shape(rotation.float())
-    p = _p_values(torch.tensor([[v] for v in astuple(found)], dtype=torch.float64), known.shape)[:, 0]
+    p, joint = _tested(found, known)
     own = angles(rotation.double())
     ks = float(ks_2samp(own.numpy(), known.angles.flatten().numpy()).pvalue)
     test = HaarTest(
@@ -123,11 +122,23 @@ def haar_test(rotation: Float[Tensor, "d d"]) -> tuple[HaarTest, Spectrum]:
         kurtosis_p=float(p[1]),
         largest=found.largest,
         largest_p=float(p[2]),
-        p=(1 + int(torch.searchsorted(known.smallest, p.min(), right=True))) / (1 + n),
+        p=joint,
         ks_p_paper=ks,
-        draws=n,
+        draws=known.shape.shape[1],
     )
     return test, _spectrum(own, known.angles)
+
+
+def joint_p(rotation: Float[Tensor, "d d"]) -> float:
+    """The joint p of `haar_test` alone."""
+    return _tested(shape(rotation.float()), reference(len(rotation)))[1]
+
+
+def _tested(found: Shape, known: HaarReference) -> tuple[Float[Tensor, " 3"], float]:
+    """The three p of a matrix, and their joint p."""
+    p = _p_values(torch.tensor([[v] for v in astuple(found)], dtype=torch.float64), known.shape)[:, 0]
+    below = int(torch.searchsorted(known.smallest, p.min(), right=True))
+    return p, (1 + below) / (1 + known.shape.shape[1])
 
 
 def _spectrum(own: Float[Tensor, " d"], drawn: Float[Tensor, "m d"]) -> Spectrum:

@@ -40,7 +40,7 @@ def paired_rows(
     Raises InputError for non-finite activations.
     """
     for batch in chunks.batches(BATCH):
-        a, b = _read(source, batch, sites), _read(target, batch, sites)
+        a, b = read_rows(source, batch, sites), read_rows(target, batch, sites)
         here = batch.to(source.device)
         out = {}
         for site in sites:
@@ -60,7 +60,7 @@ def paired_rows(
         out.clear()
 
 
-def _read(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
+def read_rows(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
     """Rows of a batch, windows of like length together; 0 where all of these are padding."""
     found: dict[Site, Tensor] = {}
     together = FORWARD if model.device.type == "cpu" else len(batch)

@@ -1,13 +1,28 @@
-"""When R deviates from a Haar-random matrix."""
+"""What R's numbers mean: whether it deviates from a Haar-random matrix, and how much longer the target's rows are."""
 
 from __future__ import annotations
 
+from explorer.alignment.results import SiteResult
 from explorer.alignment.rotation_results import RotationFacts
 
 HAAR_LEVEL = 0.05
 """Below it a test has found that R deviates from a random rotation."""
+SAME_LENGTH = 1.5
+"""Rows of one model that are so many times as long as the other's are told: R alone keeps their length."""
 
 
 def deviates(r: RotationFacts) -> bool:
     """Whether the test with power finds that R is no random rotation."""
     return r.haar.p < HAAR_LEVEL
+
+
+def length_ratio(site: SiteResult) -> float | None:
+    """‖X̃_B‖ / ‖X̃_A‖ of the centred rows, from R with one scale: its EV is (s ‖X̃_B‖ / ‖X̃_A‖)². None without s."""
+    explained, scale = site.ladder["orthogonal_scale"].value, site.rotation.scale
+    return None if scale is None or scale <= 0 or explained <= 0 else float(explained**0.5 / scale)
+
+
+def other_length(site: SiteResult) -> float | None:
+    """`length_ratio` where it is far enough from 1 that R without a scale fits badly; else None."""
+    ratio = length_ratio(site)
+    return ratio if ratio is not None and not 1 / SAME_LENGTH < ratio < SAME_LENGTH else None

@@ -68,3 +68,13 @@ class RotationFacts:
     scale: float | None = None
     """s = ΣS / ‖X̃_B‖², by which the turned rows are multiplied to fit the source's best; below 1 also where the fit is
     poor. None in studies measured before it was kept."""
+
+
+@dataclass(frozen=True)
+class RotationTest:
+    """R of a pair at one site as a draw: what is tested, and in how many directions it is known."""
+
+    haar: HaarTest
+    """Whether R deviates from a Haar-random matrix."""
+    identified_rank: int
+    """k*, as in `RotationFacts`."""

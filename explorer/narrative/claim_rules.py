@@ -151,10 +151,11 @@ def _random_by_cohort(draws: RotationDraws) -> Finding:
     away = deviating(optimiser)
     ours = Text().say("p = ").show(*ks, digits=3).say(" by the same test. By one with power:")
     control = Text()
-    if (level := draws.uniformity) is not None:
+    if theorem:
         ours.say(" p = ").show(*[test.p for test in theorem], digits=digits)
-        ours.say(f", {'' if uniform(draws) else 'not '}uniform (Kolmogorov–Smirnov p = ").show(level)
-        ours.say("), where a theorem says that R is Haar;")
+        if draws.uniformity is not None:
+            ours.say(f", {'' if uniform(draws) else 'not '}uniform (p = ").show(draws.uniformity.p).say(")")
+        ours.say(", where a theorem says that R is Haar;")
         control.say(f"{CONDITIONS} There no deviation may be found. ")
     if optimiser:
         ours.say(" between AdamW seeds R deviates from random at ").show(float(away), digits=0).say(" of ")
@@ -165,7 +166,7 @@ def _random_by_cohort(draws: RotationDraws) -> Finding:
         control.say("AdamW singles out coordinates, and the paper's test cannot see it: ")
         control.say("it finds nothing in nearly every orthogonal matrix. ")
     control.say("The text fixes R in ")
-    control.show(*[float(r.identified_rank) for p in draws.of("theorem", "optimiser") for r in p.facts], digits=0)
+    control.show(*[float(r.identified_rank) for p in draws.of("theorem", "optimiser") for r in p.found], digits=0)
     control.say(f" of {draws.d_model} directions.")
     agrees = min(ks) > HAAR_LEVEL and (draws.uniformity is None or uniform(draws)) and not away
     return Finding(ours, control, agrees, max(ks) > HAAR_LEVEL, link={"ask": "Is R random?"})

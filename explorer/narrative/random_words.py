@@ -44,13 +44,7 @@ def deviating(tests: Sequence[HaarTest]) -> int:
 
 def uniform(draws: RotationDraws) -> bool:
     """Whether no deviation from uniform is found where the theorem holds."""
-    return draws.uniformity is not None and draws.uniformity >= HAAR_LEVEL
-
-
-def uniformity_told(draws: RotationDraws) -> str:
-    """p of the test of uniformity; there is one where there are pairs with a theorem."""
-    p = draws.uniformity
-    return "p < 0.001" if p is not None and p < 0.001 else f"p = {p:.2g}"
+    return draws.uniformity is not None and draws.uniformity.p >= HAAR_LEVEL
 
 
 def theorem_told(draws: RotationDraws) -> str:
@@ -58,12 +52,17 @@ def theorem_told(draws: RotationDraws) -> str:
     pairs, tests = draws.of("theorem"), draws.tests("theorem")
     if not tests:
         return ""
+    text = (
+        f"{len(tests)} p-values of {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'} ({_names(pairs)}) lie at {p_of(tests)}; "
+        f"{deviating(tests) or 'none'} below {HAAR_LEVEL}, where chance puts {HAAR_LEVEL * len(tests):.2g}."
+    )
+    if (together := draws.uniformity) is None:
+        return text
     found = "no deviation from uniform detected" if uniform(draws) else "they deviate from uniform"
     return (
-        f"{len(tests)} p-values of {len(pairs)} {'pair' if len(pairs) == 1 else 'pairs'} ({_names(pairs)}) lie at {p_of(tests)}; "
-        f"{deviating(tests) or 'none'} below {HAAR_LEVEL}, where chance puts {HAAR_LEVEL * len(tests):.2g}. "
-        f"Kolmogorov–Smirnov against uniform: {uniformity_told(draws)}, {found}. Sites of one pair are not independent of "
-        "each other, so that this p is approximate."
+        f"{text} Are they uniform together? By Kolmogorov–Smirnov's distance p = {together.p:.2g}, {found}: compared with "
+        f"{together.turns} draws in which every seed that the theorem speaks of is turned at random, so that it holds "
+        "although sites of one pair depend on each other."
     )
 
 
@@ -99,7 +98,7 @@ def not_counted(draws: RotationDraws) -> list[str]:
 
 def known_told(draws: RotationDraws) -> str:
     """In how many directions the text fixes the R that are counted."""
-    ranks = [float(r.identified_rank) for pair in draws.of("theorem", "optimiser") for r in pair.facts]
+    ranks = [float(r.identified_rank) for pair in draws.of("theorem", "optimiser") for r in pair.found]
     return f"The text fixes these R in {spread(ranks, '.0f')} of {draws.d_model} directions."
 
 
@@ -113,12 +112,12 @@ def told(draws: RotationDraws) -> str:
 def headline(draws: RotationDraws) -> str:
     """The finding in at most 20 words."""
     tests, away = draws.tests("optimiser"), deviating(draws.tests("optimiser"))
-    if draws.uniformity is None:
+    if not draws.of("theorem"):
         found = f"deviates from random at {away} of {len(tests)} sites" if away else "shows no deviation from random"
         return f"Between seeds trained with AdamW, R {found}."
     text = "Where training prefers no coordinate, R is random by a theorem; tests agree"
-    if not uniform(draws):
-        text = f"Where training prefers no coordinate, theory says random; uniformity has {uniformity_told(draws)}"
+    if draws.uniformity is not None and not uniform(draws):
+        text = f"Where training prefers no coordinate, theory says random; uniformity has p = {draws.uniformity.p:.2g}"
     if not tests:
         return f"{text}."
     if not away:

@@ -17,6 +17,7 @@ from .check_options import (
 from .check_queue import CHECKS as CHECKS, CheckJob as CheckJob, Work as Work
 from .estimate import CheckEstimate as CheckEstimate, needed as needed, planned_fit as planned_fit
 from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts
+from .further_rotations import measure_further_rotations as measure_further_rotations
 from .progress import CheckProgress as CheckProgress
 from .recorded_run import is_word as is_word
 from .recording import (

@@ -27,6 +27,8 @@ broken.
 """
 LEAST_SURPRISE = 0.05
 """Nats a token below which untouched text is as good as certain: multiples are taken of no less."""
+CONTRASTS = 3
+"""Contrasts that are tried, where their readings say which show most: each takes a generation for every seed."""
 LETTERS = 3
 """Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
 
@@ -45,8 +47,9 @@ class _Shown(NamedTuple):
 
 
 def worth_showing(study: Study, source: str, target: str) -> list[_Shown]:
-    """The contrasts with a suggested dose, there: those that transfer by their areas as well, or all. Of a pair without
-    any those that transfer at the middle site, or all that were measured there, at the largest dose of their areas.
+    """The contrasts with a suggested dose, there: of those that transfer by their areas as well, or of all, the few that
+    R carries furthest beyond raw. Of a pair without any those that transfer at the middle site, or all that were measured
+    there, at the largest dose of their areas.
     """
     from explorer.steering import TransferVerdict
 
@@ -55,6 +58,7 @@ def worth_showing(study: Study, source: str, target: str) -> list[_Shown]:
     transfers = {(r.vector, r.site) for r in responses if r.verdict == TransferVerdict.TRANSFERS}
     if read:
         read = [r for r in read if (r.vector, r.site) in transfers] or read
+        read = sorted(read, key=lambda r: -r.lead)[:CONTRASTS]
         return [_Shown(r.vector.removeprefix("contrast:"), r.title, r.site, r.suggested or 0.0) for r in read]
     site = study.sites[len(study.sites) // 2]
     ready = [f"contrast:{c.name}" for c in study.corpus.contrasts()]
@@ -111,8 +115,9 @@ class RecordingTrial:
     right: int
     """Lanes that read as they should: the source's steered one and the rotated one count as the class, others do not."""
     surprise: float
-    """Mean −log P of what a steered lane wrote, by its own model without the vector, as a multiple of that of what the
-    same model wrote untouched: the worse of both models.
+    """Mean −log P of the second half of what a steered lane wrote, by its own model without the vector, as a multiple of
+    that of what the same model wrote untouched: the worse of both models. Once a text has turned, its own model knows how
+    it goes on, where it is no broken text.
     """
 
 
@@ -189,9 +194,9 @@ def _surprise(model: LanguageModel, prompt: str, written: list[int]) -> float:
     from explorer.models import check_prompt
 
     before = check_prompt(model, prompt)
-    ids = torch.cat([before, torch.tensor(written)])[None]
-    log_p = model.logits(ids)[0, len(before) - 1 : -1].log_softmax(-1).cpu()
-    return -float(log_p.gather(1, ids[0, len(before) :, None]).mean())
+    ids, half = torch.cat([before, torch.tensor(written)])[None], len(before) + len(written) // 2
+    log_p = model.logits(ids)[0, half - 1 : -1].log_softmax(-1).cpu()
+    return -float(log_p.gather(1, ids[0, half:, None]).mean())
 
 
 def is_word(text: str) -> bool:

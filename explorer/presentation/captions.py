@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from explorer.alignment import ROTATION, PairResult, Reading, SiteResult, restored
+from explorer.alignment import ROTATION, PairResult, Reading, SiteResult, other_length, restored
 from explorer.narrative import READ_AS, came_back, evs, on_rows
 from explorer.number_text import interval, minus, number
 
@@ -34,7 +34,10 @@ def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
             text += f"Read through the {arm} map it is {_ev(chosen.value)}. "
     share, affine = site.ladder[ROTATION].value, site.ladder["affine"].value
     more = "" if share > 0.98 * affine else f" where an affine map explains {_ev(affine)}"
-    return text + f"As a fit of {a}'s own rows, the rotation with one scale explains {_ev(share)}{more}."
+    text += f"As a fit of {a}'s own rows, the rotation with one scale explains {_ev(share)}{more}."
+    if (ratio := other_length(site)) is not None:
+        text += f" {b}'s rows are {_ev(ratio)} times as long: R alone keeps that, so that what comes back through it is little."
+    return text
 
 
 def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:

@@ -44,7 +44,7 @@ def base_layout(figure: go.Figure, palette: Palette, height: int) -> go.Figure:
 
 
 def text_at(
-    figure: go.Figure, text: str, x: float, y: float, colour: str | None = None, size: int = 14, **place: Any
+    figure: go.Figure, text: str, x: float, y: float | str, colour: str | None = None, size: int = 14, **place: Any
 ) -> None:
     """Add text at a place, in ink unless a colour is given; `place` is Plotly's: anchors, shifts, axes."""
     figure.add_annotation(text=text, x=x, y=y, showarrow=False, font={"size": size, "color": colour}, **place)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from explorer import PROJECT
 from explorer.alignment import ROTATION, Reading, Scores, restored
+from explorer.narrative import random_words
 from explorer.number_text import interval, number, signed
 from explorer.steering import DoseResponse
-from explorer.study import Study, open_study
+from explorer.study import Study, open_study, read_training_table, rotation_draws
 from explorer.text import DEFAULT
 
 README = PROJECT / "README.md"
@@ -77,7 +78,54 @@ def _area(response: DoseResponse, arm: str) -> float:
     return curve.area.value
 
 
-TABLES = {"losses": losses, "sites": sites, "contrasts": contrasts}
+def readings(study: Study) -> str:
+    """What one reads: of the continuations that each arm wrote at the suggested dose, how many count as the class."""
+    site = {s.name: s.label for s in study.sites}
+    lines = [
+        "| contrast | site, dose, loss | B's own | rotated | raw | random | untouched |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for r in sorted(study.reading_shares(*PAIR), key=lambda r: -r.lead):
+        own = r.arm("native")
+        if r.suggested is None or own is None:
+            continue
+        rise = own.loss_rise[r.doses.index(r.suggested)]
+        shares = [r.share(arm) for arm in ("native", "rotated", "raw", "random")]
+        counts = ["" if share is None else f"{share * r.texts:.0f}" for share in (*shares, r.untouched)]
+        lines.append(
+            f"| {r.title} | {site[r.site]}, {r.suggested:g}, {signed(100 * rise, 0)}% | " + " | ".join(counts) + " |"
+        )
+    return "\n".join(lines)
+
+
+def training(study: Study) -> str:
+    """The table over training: loss, KL between the seeds, the maps, what comes back, and steering, at the middle site."""
+    lines = [
+        "| tokens | loss | KL | R | affine | restored, paper-style | restored, faithful | steering: R / own |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in read_training_table(study.folder):
+        numbers = (row.orthogonal, row.affine, row.restored_paper, row.restored, row.steering_share)
+        seen = f"{row.tokens / 1e6:.0f} M | {row.loss_source:.3f}, {row.loss_target:.3f} | {number(row.kl, 3)}"
+        lines.append(f"| {seen} | " + " | ".join(map(number, numbers)) + " |")
+    return "\n".join(lines)
+
+
+def randomness(study: Study) -> str:
+    """What the test of R finds over all pairs of seeds."""
+    draws = rotation_draws(study)
+    assert draws is not None, "its cohorts are recorded"
+    return random_words.told(draws)
+
+
+TABLES = {
+    "losses": losses,
+    "sites": sites,
+    "contrasts": contrasts,
+    "readings": readings,
+    "randomness": randomness,
+    "training": training,
+}
 
 
 def render(text: str, study: Study) -> str:

@@ -1,9 +1,14 @@
 from . import library as library
 from .archive import archive_size as archive_size, export_study as export_study, import_study as import_study
 from .cohort_draws import (
+    EQUIVARIANT as EQUIVARIANT,
+    ROTATIONS as ROTATIONS,
+    FurtherRotations as FurtherRotations,
     Law as Law,
     PairDraw as PairDraw,
     RotationDraws as RotationDraws,
+    Uniformity as Uniformity,
+    lawful_pairs as lawful_pairs,
     rotation_draws as rotation_draws,
 )
 from .cohorts import NOT_A_SEED as NOT_A_SEED, SHARED as SHARED, share_weights as share_weights

@@ -23,7 +23,7 @@ from explorer.palette import DARK
 from explorer.pipeline.recorded_run import READABLE, RecordingTrial, plainest
 from explorer.presentation.story import stage as figures_stage
 from explorer.steering.dose_response import Regime, TransferVerdict
-from explorer.study.cohort_draws import Law, PairDraw, RotationDraws
+from explorer.study.cohort_draws import Law, PairDraw, RotationDraws, Uniformity
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.recordings import RecordedRun, Recording, spoken
 from explorer.study.study import Study
@@ -143,7 +143,7 @@ def test_words_follow_the_numbers(story: Story) -> None:
     up = scene("sister").sentence(replace(story, sister=dialled(story.sister, -0.5, 0.99)))
     assert "from −0.50 to 0.99, all that the dictionary does at home" in up
     none = scene("sister").sentence(replace(story, sister=dialled(story.sister, -0.5, 0.02)))
-    assert "from −0.50 to 0.02, no more than shuffled pairs" in none
+    assert "from −0.50 to 0.02, no more than shuffled pairs (0)" in none
     part = scene("sister").sentence(replace(story, sister=dialled(story.sister, -0.5, 0.4)))
     assert "from −0.50 to 0.40, where shuffled pairs give 0 and the dictionary at home 1" in part
     assert story.twin is not None
@@ -305,10 +305,11 @@ def retested(draws: RotationDraws, law: Law, p: float) -> RotationDraws:
     """The draws with one p at every site of a law."""
 
     def pair(old: PairDraw) -> PairDraw:
-        facts = tuple(replace(r, haar=replace(r.haar, p=p)) for r in old.facts)
-        return replace(old, facts=facts) if old.law == law else old
+        found = tuple(replace(r, haar=replace(r.haar, p=p)) for r in old.found)
+        return replace(old, found=found) if old.law == law else old
 
-    return replace(draws, pairs=tuple(pair(old) for old in draws.pairs))
+    together = Uniformity(p, 199) if law == "theorem" else draws.uniformity
+    return replace(draws, pairs=tuple(pair(old) for old in draws.pairs), uniformity=together)
 
 
 def test_what_is_said_of_randomness_follows_the_tests(tmp_path: Path) -> None:
@@ -317,7 +318,7 @@ def test_what_is_said_of_randomness_follows_the_tests(tmp_path: Path) -> None:
     cases = [
         (draws, "tests agree. AdamW's deviates at 5 of 5"),
         (retested(draws, "optimiser", 0.4), "Between AdamW seeds no deviation is detected"),
-        (retested(draws, "theorem", 0.001), "uniformity has p < 0.001. AdamW's deviates at 5 of 5"),
+        (retested(draws, "theorem", 0.001), "uniformity has p = 0.001. AdamW's deviates at 5 of 5"),
         (replace(draws, pairs=draws.of("theorem")), "tests agree."),
         (replace(draws, pairs=draws.of("optimiser")), "trained with AdamW, R deviates from random at 5 of 5"),
     ]

@@ -1,15 +1,34 @@
 """Which R are draws by theory, and whether p-values look uniform: in constructed pairs, and in drawn matrices."""
 
 from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
 
 import pytest
 import torch
 from cohorts import PLANTED, cohort_study
 from scipy.stats import kstest
 
+from explorer.alignment.first_pass import collect_moments
 from explorer.alignment.haar_test import haar_test, reference
 from explorer.alignment.orthogonal import haar, orthogonal_factor
-from explorer.study.cohort_draws import Law, RotationDraws, law, rotation_draws
+from explorer.alignment.turned_cohort import fit_rotations, uniformity
+from explorer.alignment.twin import twin_rotation
+from explorer.errors import InputError
+from explorer.files import write_json
+from explorer.models.massive import NormLimits
+from explorer.narrative.random_words import theorem_told
+from explorer.progress import silent
+from explorer.study.cohort_draws import (
+    ROTATIONS,
+    FurtherRotations,
+    Law,
+    RotationDraws,
+    Uniformity,
+    law,
+    lawful_pairs,
+    rotation_draws,
+)
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.schema import ModelEntry, ModelKind
 from explorer.study.study import Study
@@ -64,10 +83,23 @@ def test_every_pair_is_gathered_and_only_draws_are_counted(study: Study, draws: 
     assert [(p.source, p.target) for p in draws.pairs] == list(PLANTED)
     counted = [*PLANTED["seed0", "seed1"][0], *PLANTED["seed0", "seed2"][0]]
     assert [t.p for t in draws.tests("theorem")] == counted
-    assert draws.uniformity == pytest.approx(kstest(counted, "uniform").pvalue) and draws.uniformity > 0.5
-    low = replace(draws, pairs=tuple(replace(p, law="theorem") for p in draws.of("optimiser")))
-    assert low.uniformity is not None and low.uniformity < 1e-6
-    assert replace(draws, pairs=draws.of("optimiser")).uniformity is None
+    assert draws.uniformity is None, "the study keeps no rotations.json"
+
+
+def test_pairs_that_are_not_measured_in_full_are_read_from_the_study(tmp_path: Path, draws: RotationDraws) -> None:
+    study = cohort_study(tmp_path / "study")
+    measured, further = lawful_pairs(study)
+    assert set(measured) == {("seed0", "seed1"), ("seed0", "seed2"), ("adam0", "adam1")}
+    seeds = ("seed0", "seed1", "seed2")
+    assert further == {("seed1", "seed2"): "theorem", **{(s, a): "theorem" for s in seeds for a in ("adam0", "adam1")}}
+    kept = replace(draws.pairs[0], source="seed1", target="seed2")
+    write_json(study.folder / ROTATIONS, FurtherRotations((kept,), Uniformity(0.4, 199)))
+    found = rotation_draws(study)
+    assert found is not None and found.pairs == (*draws.pairs, kept) and found.uniformity == Uniformity(0.4, 199)
+    assert "p = 0.4, no deviation" in theorem_told(found) and "15 p-values of 3 pairs" in theorem_told(found)
+    (study.folder / ROTATIONS).write_text('{"pairs": [')
+    with pytest.raises(InputError, match=r"rotations\.json' is damaged"):
+        rotation_draws(study)
 
 
 @pytest.mark.parametrize("name", shipped_studies())
@@ -95,3 +127,31 @@ def test_drawn_rotations_look_uniform_and_shared_coordinates_do_not() -> None:
         found, _ = haar_test(shared_coordinates(d, seed))
         assert found.p == pytest.approx(1 / (1 + found.draws)) and found.kurtosis > 1.3 * kurtosis
         assert found.ks_p_paper > 0.05, "the paper's test sees nothing of it"
+
+
+def test_p_values_of_turned_seeds_are_uniform_together_and_those_of_shared_coordinates_are_not() -> None:
+    d, names = 32, ("a", "b", "c")
+    # What models of one text have in common: their R are near products, and sites nearly equal.
+    turns = [haar(d, 50_000 + i) for i in range(3)]
+    alike = [haar(d, 60_000 + i) for i in range(5)]
+    pairs = list(combinations(range(3), 2))
+    by_theorem = {(names[i], names[j]): [turns[j].T @ s @ turns[i] for s in alike] for i, j in pairs}
+    assert 0.05 < uniformity(by_theorem, names, turns=99) <= 1
+    shared = {(names[i], names[j]): [shared_coordinates(d, 9 * i + j + k) for k in range(5)] for i, j in pairs}
+    assert uniformity(shared, names, turns=99) == pytest.approx(0.01)
+    with pytest.raises(ValueError, match="may turn"):
+        uniformity(by_theorem, ("a",))
+
+
+def test_one_reading_gives_the_rotations_that_each_pair_has_alone() -> None:
+    study = open_study(shipped_studies()[0])
+    models = {name: study.load_model(name) for name in ("seed0", "seed1", "twin")}
+    chunks, site = study.chunks(120), study.sites[2]
+    pairs = [("seed0", "twin"), ("seed0", "seed1")]
+    rotations, tests = fit_rotations(models, pairs, chunks, [site], silent)
+    known = twin_rotation(study.file.d_model, study.model_entry("twin").seed)
+    assert torch.allclose(rotations["seed0", "twin"][0], known.T.double(), atol=1e-3)
+    assert tests["seed0", "twin"][0].identified_rank == study.file.d_model
+    moments = collect_moments(models["seed0"], models["seed1"], chunks, [site], NormLimits(), silent, 0)[site].fit
+    assert torch.allclose(rotations["seed0", "seed1"][0], orthogonal_factor(moments.cross), atol=1e-4)
+    assert tests["seed0", "seed1"][0].haar.p == haar_test(rotations["seed0", "seed1"][0])[0].p

@@ -10,6 +10,7 @@ from explorer.alignment import (
     SiteResult,
     StitchScores,
     deviates,
+    other_length,
     rotation_seam,
     rungs,
     which_is_what,
@@ -69,10 +70,10 @@ def maps(site: SiteResult) -> list[str]:
     )
     more = turned > site.token.lookup.value
     text = (
-        f"<b>Knowing the token alone</b> explains {site.token.lookup.value:.2f}; the rotation explains "
-        f"{ladder['orthogonal'].value:.2f}{', more than that' if more else ', less than that'}."
+        f"<b>Knowing the token alone</b> explains {site.token.lookup.value:.2f}; R with one scale explains "
+        f"{turned:.2f}{', more than that' if more else ', less than that'}."
     )
-    if site.token.residual is not None:
+    if site.token.residual is not None and other_length(site) is None:
         text += (
             f" With the token's mean taken away on both sides, R explains {site.token.residual.value:.2f} of the rest."
         )

@@ -108,5 +108,5 @@ def draws_frame(draws: RotationDraws) -> pd.DataFrame:
             "d": draws.d_model,
         }
         for pair in draws.pairs
-        for site, r in zip(pair.sites, pair.facts, strict=True)
+        for site, r in zip(pair.sites, pair.found, strict=True)
     )

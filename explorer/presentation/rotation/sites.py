@@ -7,12 +7,13 @@ import plotly.graph_objects as go
 from explorer.alignment import SiteResult, rotation_nulls, rungs, shown
 from explorer.number_text import number
 from explorer.palette import Palette
-from explorer.presentation.plots import base_layout, whiskers
+from explorer.presentation.plots import base_layout, text_at, whiskers
+from explorer.presentation.rotation.dictionary_bars import LOWEST
 
 
 def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     """The ladder of maps at one site: how well each predicts the source's rows; below it what the token alone does, and
-    the maps that had no true pairing to learn from.
+    the maps that had no true pairing to learn from. What lies beyond the axis is told at its edge.
     """
     figure = go.Figure()
     beside = [("token lookup", site.token.lookup), ("R beyond the token", site.token.residual)]
@@ -52,7 +53,12 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     figure.add_vline(x=0, line={"color": palette.ink, "width": 1})
     base_layout(figure, palette, 60 + 31 * len(names))
     worst = min(e.low for _, e, *_ in dots)
-    left = max(-3.0, min(worst, *(v for _, values in controls(site) for v in values)) - 0.15)
+    left = max(LOWEST, min(worst, *(v for _, values in controls(site) for v in values)) - 0.15)
+    beyond = [(title, e.value) for title, e, *_ in dots]
+    beyond += [(title, sum(values) / len(values)) for title, values in controls(site)]
+    for title, value in beyond:
+        if value < left:
+            text_at(figure, f"◂ {number(value)}", left, title, palette.ink, 14, xanchor="left")
     figure.update_xaxes(title="explained variance of the source's rows", range=[left, 1.18], showgrid=True)
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False)
     figure.update_layout(margin={"l": 170, "r": 24, "t": 10, "b": 48})

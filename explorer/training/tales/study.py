@@ -10,7 +10,14 @@ from pathlib import Path
 import msgspec
 
 from explorer.models import digest
-from explorer.pipeline import Yardstick, library_versions, measure_study, shrink_study, write_layouts
+from explorer.pipeline import (
+    Yardstick,
+    library_versions,
+    measure_further_rotations,
+    measure_study,
+    shrink_study,
+    write_layouts,
+)
 from explorer.study import SCHEMA, DictionaryEntry, ModelEntry, ModelKind, PairEntry, Study, StudyFile, open_study
 from explorer.text import HELD_OUT, TextEntry
 from explorer.text.tales import Tales, stories as tales
@@ -23,6 +30,7 @@ ENTROPY_DOCUMENTS = 240
 def build_study(workshop: Workshop) -> None:
     """Measure the Tales study in a workshop's folder."""
     measure_study(workshop.out, tales_file(workshop), tales_yardstick, workshop.log)
+    measure_further_rotations(open_study(workshop.out), workshop.log)
     write_layouts(open_study(workshop.out), workshop.log)
     shrink_study(open_study(workshop.out))
 
