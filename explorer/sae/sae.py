@@ -67,9 +67,9 @@ class SAE:
         """The same dictionary on a device."""
         if self.W_enc.device == torch.device(device):
             return self
-        names = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
-        found = {name: getattr(self, name) for name in names}
-        return replace(self, **{name: None if t is None else t.to(device) for name, t in found.items()})
+        threshold = None if self.threshold is None else self.threshold.to(device)
+        w_enc, b_enc, w_dec, b_dec = (t.to(device) for t in (self.W_enc, self.b_enc, self.W_dec, self.b_dec))
+        return replace(self, W_enc=w_enc, b_enc=b_enc, W_dec=w_dec, b_dec=b_dec, threshold=threshold)
 
     @property
     def d_in(self) -> int:

@@ -114,8 +114,10 @@ class Chunks:
 
     def to(self, device: torch.device) -> Chunks:
         """The same windows on a device."""
-        parts = (moved(t, device) for t in (self.ids, self.valid, self.document, self.offset, self.first))
-        return Chunks(*parts, self.in_blocks)
+        ids, valid, document, offset, first = (
+            moved(t, device) for t in (self.ids, self.valid, self.document, self.offset, self.first)
+        )
+        return Chunks(ids, valid, document, offset, first, self.in_blocks)
 
     def __getitem__(self, rows: slice | Int[Tensor, " m"]) -> Chunks:
         ids, valid, document, offset, first = (
