@@ -218,8 +218,11 @@ def _axes(
 ) -> None:
     for column in (1, 2):
         axis = "x" if column == 1 else f"x{column}"
-        figure.update_xaxes(row=1, col=column, visible=False, range=list(ranges[0]))
-        figure.update_yaxes(row=1, col=column, visible=False, range=list(ranges[1]), scaleanchor=axis)
+        # Constrained by domain: a constrained range would be widened again by every frame.
+        figure.update_xaxes(row=1, col=column, visible=False, range=list(ranges[0]), constrain="domain")
+        figure.update_yaxes(
+            row=1, col=column, visible=False, range=list(ranges[1]), scaleanchor=axis, constrain="domain"
+        )
     spans = [turned(c) for c in (chapter, *others) if dials(c)]
     low = min(0.0, *(value for span in spans for value in (*span.true, *span.shuffled)))
     figure.update_xaxes(row=1, col=3, visible=False, range=[0, 1.6])
