@@ -32,6 +32,8 @@ from explorer.number_text import number, percent
 from explorer.steering import Regime, TransferVerdict
 
 MOST_WORDS = 20
+COUNTS = ("none", "one", "two", "three", "four", "five")
+"""How few words are counted aloud."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def _answer(story: Story) -> str:
     assert found is not None and found.answer is not None
     same, of = expected_alike(found.answer), len(found.answer.source)
     if not alike(f):
-        return f"{made}; as good, not identical. Of {of} next words they share {same}."
-    shared = f"both give the same {of}" if same == of else f"they share {same} of {of}"
+        return f"{made}; as good, not identical. Of {COUNTS[of]} next words they share {COUNTS[same]}."
+    shared = f"both give the same {COUNTS[of]}" if same == of else f"they share {COUNTS[same]} of {COUNTS[of]}"
     return f"{made}. Asked for the next word, {shared}."
 
 

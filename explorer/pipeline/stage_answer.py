@@ -81,7 +81,7 @@ def next_words(model: LanguageModel, prompt: Int[Tensor, " t"], count: int = WOR
             found.append(NextWord(model.tokenizer.decode(list(tokens)).strip() or "¶", round(-less, 4)))
             continue
         after = torch.cat([prompt, torch.tensor(tokens, dtype=prompt.dtype)])[None]
-        probability = -less * model.logits(after)[0, -1].softmax(-1)
+        probability = -less * model.logits(after)[0, -1].softmax(-1).cpu()
         order = probability.topk(min(len(probability), 200))
         pieces = {k: model.tokenizer.decode([k]) for k in order.indices.tolist()}
         follows = [k for k in pieces if not tokens or pieces[k][:1].isalnum()][:BRANCHES]

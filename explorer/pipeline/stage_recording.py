@@ -87,7 +87,7 @@ def _rows(model: LanguageModel, ids: Int[Tensor, "n t"], sites: list[Site]) -> d
     from explorer.models import residuals
 
     parts = [residuals(model, part, sites) for part in ids.split(16)]
-    return {site: torch.cat([part[site] for part in parts]) for site in sites}
+    return {site: torch.cat([part[site] for part in parts]).cpu() for site in sites}
 
 
 def _inside(read: _Read, prompt: Prompt) -> tuple[dict[str, InsideSite], dict[str, NDArray[np.float16]]]:

@@ -42,7 +42,6 @@ from .recordings import (
     WrittenToken as WrittenToken,
     read_correlation as read_correlation,
     read_recording as read_recording,
-    spoken as spoken,
 )
 from .schema import (
     SCHEMA as SCHEMA,

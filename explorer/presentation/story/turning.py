@@ -23,8 +23,8 @@ WIDTHS, PIXELS = (0.5, 0.29, 0.21), (620, 440)
 """Shares of the three pictures, and the size of the first on a 1280 × 720 screen, for which its names are placed."""
 PLACES = ("middle right", "middle left", "top center", "bottom center", "top right", "top left", "bottom right",
           "bottom left")  # fmt: skip
-LETTER, LINE = 10.5, 26
-"""Pixels of a letter and of a line of a name."""
+LETTER, LINE, INWARD = 11.5, 26, 400
+"""Pixels of a letter and of a line of a name, and how many of overlap a name into the crowd is as bad as."""
 
 
 class _Side(NamedTuple):
@@ -110,10 +110,14 @@ def _still(figure: go.Figure, side: _Side, own: NDArray[np.float64], palette: Pa
         x=x, y=y, mode="lines", hoverinfo="skip", opacity=0.55, name="paths",
         line={"color": side.colours[-1], "width": 1.5, "dash": "dot"},
     )  # fmt: skip
-    marker = {"color": palette.source, "size": 17, "symbol": "circle-open", "line": {"width": 3.5}}
-    rings = go.Scatter(x=own[:, 0], y=own[:, 1], mode="markers", hoverinfo="skip", name="groups", marker=marker)
-    for trace in (trail, rings):
-        figure.add_trace(trace, row=1, col=side.column)
+    figure.add_trace(trail, row=1, col=side.column)
+    rings = go.Scatter(x=own[:, 0], y=own[:, 1], mode="markers", hoverinfo="skip", name="groups", marker=_ring(palette))
+    if side.column > 1:
+        figure.add_trace(rings, row=1, col=side.column)
+
+
+def _ring(palette: Palette) -> dict[str, object]:
+    return {"color": palette.source, "size": 17, "symbol": "circle-open", "line": {"width": 3.5}}
 
 
 def _moving(
@@ -143,12 +147,12 @@ def _names(
     ranges: tuple[tuple[float, float], ...],
     palette: Palette,
 ) -> None:
-    """Names at the source's groups, each on the side where it hides least."""
+    """The source's groups with their names, each on the side where it hides least."""
     low, size = np.array([r[0] for r in ranges]), np.array([r[1] - r[0] for r in ranges])
     at = (own - low) / size * PIXELS
     figure.add_trace(
         go.Scatter(
-            x=own[:, 0], y=own[:, 1], mode="text", text=[f"<b>{n}</b>" for n in names], hoverinfo="skip", name="names",
+            x=own[:, 0], y=own[:, 1], mode="markers+text", marker=_ring(palette), text=[f"<b>{n}</b>" for n in names], hoverinfo="skip", name="names",
             textposition=placed(at, names), textfont={"size": SMALLEST, "color": palette.ink}, cliponaxis=False,
         ),
         row=1, col=1,
@@ -159,16 +163,13 @@ def placed(at: NDArray[np.float64], names: list[str]) -> list[str]:
     """Where each name stands beside its point, given in pixels: overlaps with names before it, points and edges are few."""
     taken = [(x - 10, y - 10, x + 10, y + 10) for x, y in at]
     found = [""] * len(names)
+    away = at - at.mean(0)
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
     for i in np.argsort([-len(n) for n in names], kind="stable"):
-        boxes = {place: _box(*at[i], names[i], place) for place in PLACES}
         others = [box for j, box in enumerate(taken) if j != i]
-
-        def hidden(place: str, boxes: dict[str, _Box] = boxes, others: list[_Box] = others) -> float:
-            x0, y0, x1, y1 = boxes[place]
-            outside = max(0.0, -x0) + max(0.0, x1 - PIXELS[0]) + max(0.0, -y0) + max(0.0, y1 - PIXELS[1])
-            return sum(_overlap(boxes[place], other) for other in others) + 50 * outside
-
-        found[i] = min(PLACES, key=hidden)
+        boxes = {place: _box(*at[i], names[i], place) for place in PLACES}
+        hidden = {place: _hidden(box, others) + INWARD * _inward(place, away[i]) for place, box in boxes.items()}
+        found[i] = min(hidden, key=hidden.__getitem__)
         taken.append(boxes[found[i]])
     return found
 
@@ -179,9 +180,22 @@ _Box = tuple[float, float, float, float]
 def _box(x: float, y: float, name: str, place: str) -> _Box:
     """The pixels of a name at a point; up is more."""
     wide, (up, side) = LETTER * len(name), place.split()
-    left = {"right": x + 8, "left": x - 8 - wide, "center": x - wide / 2}[side]
-    low = {"top": y + 6, "bottom": y - 6 - LINE, "middle": y - LINE / 2}[up]
+    left = {"right": x + 12, "left": x - 12 - wide, "center": x - wide / 2}[side]
+    low = {"top": y + 10, "bottom": y - 10 - LINE, "middle": y - LINE / 2}[up]
     return left, low, left + wide, low + LINE
+
+
+def _hidden(box: _Box, others: Sequence[_Box]) -> float:
+    """Square pixels of a name that lie on others, and much more for what lies outside the picture."""
+    outside = max(0.0, -box[0]) + max(0.0, box[2] - PIXELS[0]) + max(0.0, -box[1]) + max(0.0, box[3] - PIXELS[1])
+    return sum(_overlap(box, other) for other in others) + 50 * outside
+
+
+def _inward(place: str, away: NDArray[np.float64]) -> float:
+    """How far a name stands on the side of its point where the others are."""
+    up, side = place.split()
+    to = {"right": 1, "left": -1, "center": 0}[side], {"top": 1, "bottom": -1, "middle": 0}[up]
+    return max(0.0, -float(away @ to))
 
 
 def _overlap(a: _Box, b: _Box) -> float:
