@@ -25,11 +25,13 @@ from explorer.narrative.story_facts import (
     lit,
     matched,
     of_native,
+    piece,
     shown_response,
     turned,
 )
 from explorer.number_text import number, percent
 from explorer.steering import Regime, TransferVerdict
+from explorer.study import Detector
 
 MOST_WORDS = 20
 COUNTS = ("none", "one", "two", "three", "four", "five")
@@ -59,16 +61,16 @@ def _answer(story: Story) -> str:
     assert found is not None and found.answer is not None
     same, of = expected_alike(found.answer), len(found.answer.source)
     if not alike(f):
-        return f"{made}; as good, not identical. Of {COUNTS[of]} next words they share {COUNTS[same]}."
+        return f"{made}; as good, not identical. Of {COUNTS[of]} next {piece(story.sister)}s they share {COUNTS[same]}."
     shared = f"both give the same {COUNTS[of]}" if same == of else f"they share {COUNTS[same]} of {COUNTS[of]}"
-    return f"{made}. Asked for the next word, {shared}."
+    return f"{made}. Asked for the next {piece(story.sister)}, {shared}."
 
 
 def _inside(story: Story) -> str:
     found = story.sister.alike_inside
     assert found is not None
     d = story.sister.pair.d_model
-    text = f"The word “{last_word(story.sister)}” inside both models: {d} numbers each"
+    text = f"The {piece(story.sister)} “{last_word(story.sister)}” inside both models: {d} numbers each"
     if abs(found.here) <= by_chance(d):
         return f"{text}, nothing in common. Correlation {number(found.here)}."
     return f"{text}, correlation {number(found.here)}. Chance seldom gives more than {number(by_chance(d))}."
@@ -77,23 +79,31 @@ def _inside(story: Story) -> str:
 def _names(story: Story) -> str:
     found, a, b = story.sister.detector, story.sister.source, story.sister.target
     assert found is not None
-    raw = lit(found, found.raw)
-    other = f", and {raw.others} other words" if raw.others else ""
-    return f"One detector inside {a} finds {found.group}. On {b}, as it is, it finds {raw.members} of {raw.of}{other}."
+    return f"One detector in {a} finds {_group(found)}. On {b}, as it is: {_counted(story, found.raw)}."
 
 
 def read_through(story: Story) -> str:
     """What the scene of the detector says once the target is read through R."""
     found, b = story.sister.detector, story.sister.target
     assert found is not None
-    through = lit(found, found.rotated)
-    count = f"{through.members} of {through.of}"
     if (found.r_rotated or 0.0) < (found.r_shuffled or 0.0) + CLEAR:
-        return (
-            f"Read through one rotation, R, the detector finds {found.group} in {b} no better than through a wrong one."
-        )
-    other = f", and {through.others} other words" if through.others else ""
-    return f"Read {b} through one rotation, R, and the same detector finds {found.group}: {count}{other}."
+        return f"Read through one rotation, R, the detector finds {_group(found)} in {b} no better than through a wrong one."
+    through = _counted(story, found.rotated)
+    return f"Read {b} through one rotation, R, and the same detector finds {_group(found)}: {through}."
+
+
+def _group(found: Detector) -> str:
+    """The group in a sentence; a bracket in quotes."""
+    return found.group if found.group[0].isalpha() else f"“{found.group}”"
+
+
+def _counted(story: Story, activation: list[float]) -> str:
+    """How many words of its group a detector finds, and how many others."""
+    found = story.sister.detector
+    assert found is not None
+    there, one = lit(found, activation), piece(story.sister)
+    others = f", and {there.others} other {one}{'s' if there.others > 1 else ''}" if there.others else ""
+    return f"{there.members} of {there.of}{others}"
 
 
 def _cosine(story: Story) -> str:
@@ -133,7 +143,7 @@ def _sister(story: Story) -> str:
     if rotated >= 1 - AT_HOME:
         return f"{reached}, all that the dictionary does at home. Shuffled pairs give 0."
     if rotated <= CLEAR:
-        return f"{reached}, no more than shuffled pairs, which give 0; the dictionary at home gives 1."
+        return f"{reached}, no more than shuffled pairs, which give 0; at home, 1."
     return f"{reached}, where shuffled pairs give 0 and the dictionary at home 1."
 
 

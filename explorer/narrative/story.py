@@ -73,17 +73,17 @@ class Chapter:
     @property
     def turned(self) -> TurnedSite | None:
         """What is said of the groups that turn."""
-        return self.material and self.material.turned.get(self.here.site)
+        return None if self.material is None else self.material.turned.get(self.here.site)
 
     @property
     def detector(self) -> Detector | None:
         """The source's detector of a named group."""
-        return self.material and self.material.detectors.get(self.here.site)
+        return None if self.material is None else self.material.detectors.get(self.here.site)
 
     @property
     def alike_inside(self) -> InsideSite | None:
         """How alike the numbers are that the two models hold."""
-        return self.material and self.material.inside.get(self.here.site)
+        return None if self.material is None else self.material.inside.get(self.here.site)
 
 
 @dataclass(frozen=True)

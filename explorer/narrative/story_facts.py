@@ -109,11 +109,17 @@ def expected_alike(answer: Answer) -> int:
     return len({w.text for w in answer.source} & {w.text for w in answer.target})
 
 
+def piece(chapter: Chapter) -> str:
+    """What the recorded text is made of: words, or tokens where it has no spaces."""
+    assert chapter.material is not None and chapter.material.answer is not None
+    return "word" if " " in chapter.material.answer.prompt else "token"
+
+
 def last_word(chapter: Chapter) -> str:
     """The word whose numbers are shown: the last of the prompt; a bracket where it has no words."""
     assert chapter.material is not None and chapter.material.answer is not None
     prompt = chapter.material.answer.prompt
-    return prompt.split()[-1] if " " in prompt else prompt[-1]
+    return prompt.split()[-1] if piece(chapter) == "word" else prompt[-1]
 
 
 def by_chance(d: int) -> float:
@@ -122,7 +128,7 @@ def by_chance(d: int) -> float:
 
 
 @dataclass(frozen=True)
-class Lit:
+class LitWords:
     """At how many words of a sentence a detector lights up."""
 
     members: int
@@ -133,8 +139,8 @@ class Lit:
     """Other words at which it does."""
 
 
-def lit(found: Detector, activation: Sequence[float]) -> Lit:
+def lit(found: Detector, activation: Sequence[float]) -> LitWords:
     """Where a detector lights up: at words with at least `LIGHTS` of its strongest activation in the source."""
     on = [a >= LIGHTS for a in activation]
     inside = sum(here and member for here, member in zip(on, found.member, strict=True))
-    return Lit(inside, sum(found.member), sum(on) - inside)
+    return LitWords(inside, sum(found.member), sum(on) - inside)

@@ -65,7 +65,7 @@ def detector(rows: DetectorRows, names: list[str], sae: SAE, fitted: SiteMaps, m
         laid[scored] = values
         return [round(float(laid[row, word].max()) / strongest, 3) for word in words]
 
-    read_as = {name: read(name) for name in ("raw", "rotated", "shuffled")}
+    raw, rotated, shuffled = (read(name) for name in ("raw", "rotated", "shuffled"))
     return Detector(
         feature=feature,
         group=names[group],
@@ -73,8 +73,12 @@ def detector(rows: DetectorRows, names: list[str], sae: SAE, fitted: SiteMaps, m
         words=[model.tokenizer.decode(rows.chunks.ids[row, word].tolist()).strip() for word in words],
         member=[bool(member[row, word].any()) for word in words],
         own=by_word(own[:, feature]),
-        **{name: by_word(values) for name, values in read_as.items()},
-        **{f"r_{name}": _pearson(own[:, feature], values) for name, values in read_as.items()},
+        raw=by_word(raw),
+        rotated=by_word(rotated),
+        shuffled=by_word(shuffled),
+        r_raw=_pearson(own[:, feature], raw),
+        r_rotated=_pearson(own[:, feature], rotated),
+        r_shuffled=_pearson(own[:, feature], shuffled),
     )
 
 

@@ -31,8 +31,8 @@ class GroupedRows:
 
     names: list[str]
     """The groups."""
-    group: Int[Tensor, " n"]
-    """Number of each token's group; a token of several is in the first."""
+    members: Bool[Tensor, "n g"]
+    """Which token is of which groups; a bracket is of its kind and of its depth."""
     source: Float[Tensor, "n d"]
     """x_A."""
     target: Float[Tensor, "n d"]
@@ -42,13 +42,13 @@ class GroupedRows:
 def follow(rows: GroupedRows, fitted: SiteMaps, ts: Sequence[float]) -> tuple[TurnedSite, Motion]:
     """Centroids and single tokens along the dial of R, and along that of the R of shuffled pairs."""
     rotation, wrong = (proper(fitted[name], rows.source) for name in ("rotated", "shuffled"))
-    chosen = _spread(rows.group, LINES)
-    centroids = _centroids(rows.source, rows.group)
+    chosen = _spread(rows.members, LINES)
+    centroids = _centroids(rows.source, rows.members)
     frame, centre = plane(centroids, rotation.matrix), centroids.mean(0)
 
     def drawn(x: Tensor) -> tuple[Tensor, Tensor]:
         at = (x - centre) @ frame
-        return _centroids(at, rows.group), at[chosen]
+        return _centroids(at, rows.members), at[chosen]
 
     turned = {name: _along(dial(m), rows.target, ts) for name, m in (("target", rotation), ("wrong", wrong))}
     points = {name: [torch.stack(x) for x in zip(*map(drawn, steps), strict=True)] for name, steps in turned.items()}
@@ -57,7 +57,7 @@ def follow(rows: GroupedRows, fitted: SiteMaps, ts: Sequence[float]) -> tuple[Tu
     arrays = (own, points["target"][0], points["wrong"][0], words, points["target"][1], points["wrong"][1])
     said = TurnedSite(
         groups=rows.names,
-        rows=len(rows.group),
+        rows=len(rows.source),
         distance=[round(x / lengths["target"][0], 4) for x in lengths["target"]],
         shuffled=[round(x / lengths["wrong"][0], 4) for x in lengths["wrong"]],
     )
@@ -101,16 +101,16 @@ def proper(fitted: ResidualMap, source: Float[Tensor, "n d"]) -> ResidualMap:
     return ResidualMap(matrix, fitted.mean_source, fitted.mean_target, matrix.T.contiguous())
 
 
-def _centroids(x: Float[Tensor, "n k"], group: Int[Tensor, " n"]) -> Float[Tensor, "g k"]:
-    return torch.stack([x[group == g].mean(0) for g in range(int(group.max()) + 1)])
+def _centroids(x: Float[Tensor, "n k"], members: Bool[Tensor, "n g"]) -> Float[Tensor, "g k"]:
+    return members.T.to(x.dtype) @ x / members.sum(0)[:, None]
 
 
-def _spread(group: Int[Tensor, " n"], count: int) -> Int[Tensor, " m"]:
+def _spread(members: Bool[Tensor, "n g"], count: int) -> Int[Tensor, " m"]:
     """At most `count` tokens, as many of each group as of the others, evenly from all of its own."""
-    groups = int(group.max()) + 1
+    groups = members.shape[1]
     found = []
     for g in range(groups):
-        own = torch.nonzero(group == g).squeeze(1)
+        own = torch.nonzero(members[:, g]).squeeze(1)
         each = min(len(own), count // groups + (g < count % groups))
         found.append(own[torch.linspace(0, len(own) - 1, each).round().long()])
     return torch.cat(found)

@@ -132,7 +132,6 @@ def _turned(
         return {}, {}
     study, pair = read.study, read.study.pair(read.source.name, read.target.name)
     where = members.any(-1)
-    group = members[where].int().argmax(1)
     maps = study.maps(read.source.name, read.target.name)
     said: dict[str, TurnedSite] = {}
     points: dict[str, Motion] = {}
@@ -141,7 +140,7 @@ def _turned(
         if measured.dial is None or "shuffled" not in maps[site.name].by_name:
             continue
         a, b = (rows[site][where] for rows in read.rows)
-        rows = GroupedRows(names, group, a, b)
+        rows = GroupedRows(names, members[where], a, b)
         said[site.name], points[site.name] = follow(rows, maps[site.name], measured.dial.t)
     return said, points
 
@@ -162,7 +161,8 @@ def _members(read: _Read) -> tuple[Bool[Tensor, "n t g"], list[str]]:
 
 if __name__ == "__main__":
     shown = open_study(sys.argv[1] if len(sys.argv) > 1 else shipped_studies()[0])
-    text, models = shown.chunks(DOCUMENTS), {}
+    text = shown.chunks(DOCUMENTS)
+    models: dict[str, LanguageModel] = {}
     for entry in shown.file.pairs:
         if sys.argv[2:] and f"{entry.source}-{entry.target}" not in sys.argv[2:]:
             continue

@@ -36,7 +36,8 @@ def grouped() -> GroupedRows:
     group = torch.arange(6).repeat_interleave(12)
     a = 4 * torch.randn(6, D, generator=g)[group] + 0.3 * torch.randn(72, D, generator=g)
     turn = haar(D, 3, special=True).float()
-    return GroupedRows([f"group {i}" for i in range(6)], group, a, (a - a.mean(0)) @ turn.T + 1.0)
+    members = torch.nn.functional.one_hot(group, 6).bool()
+    return GroupedRows([f"group {i}" for i in range(6)], members, a, (a - a.mean(0)) @ turn.T + 1.0)
 
 
 def test_a_planted_rotation_ends_on_the_source_and_a_wrong_one_does_not(grouped: GroupedRows) -> None:
@@ -59,7 +60,7 @@ def test_a_planted_rotation_ends_on_the_source_and_a_wrong_one_does_not(grouped:
 
 
 def test_a_shared_basis_is_drawn_as_it_is(grouped: GroupedRows) -> None:
-    centroids = torch.stack([grouped.source[grouped.group == i].mean(0) for i in range(6)])
+    centroids = torch.stack([grouped.source[grouped.members[:, i]].mean(0) for i in range(6)])
     frame = plane(centroids, torch.eye(D))
     assert torch.allclose(frame.T @ frame, torch.eye(2), atol=1e-5)
     at = (centroids - centroids.mean(0)) @ frame
@@ -162,7 +163,12 @@ def test_the_recorded_answer_is_what_the_model_says() -> None:
     study = open_study("tales")
     stored = json.loads((study.pair_path("seed0", "seed1") / STAGE).read_text())["answer"]
     model = study.load_model("seed1")
-    begun = torch.cat([study.chunks(1).ids[0, :1], torch.tensor(model.tokenizer(stored["prompt"])["input_ids"])])
+    begun = torch.cat(
+        [
+            study.chunks(1).ids[0, :1],
+            torch.tensor(model.tokenizer(stored["prompt"], add_special_tokens=False)["input_ids"]),
+        ]
+    )
     assert [w.text for w in next_words(model, begun)] == [w["text"] for w in stored["target"]]
 
 

@@ -167,7 +167,7 @@ def placed(at: NDArray[np.float64], names: list[str]) -> list[str]:
     away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
     for i in np.argsort([-len(n) for n in names], kind="stable"):
         others = [box for j, box in enumerate(taken) if j != i]
-        boxes = {place: _box(*at[i], names[i], place) for place in PLACES}
+        boxes = {place: _box(at[i], names[i], place) for place in PLACES}
         hidden = {place: _hidden(box, others) + INWARD * _inward(place, away[i]) for place, box in boxes.items()}
         found[i] = min(hidden, key=hidden.__getitem__)
         taken.append(boxes[found[i]])
@@ -177,8 +177,9 @@ def placed(at: NDArray[np.float64], names: list[str]) -> list[str]:
 _Box = tuple[float, float, float, float]
 
 
-def _box(x: float, y: float, name: str, place: str) -> _Box:
+def _box(at: NDArray[np.float64], name: str, place: str) -> _Box:
     """The pixels of a name at a point; up is more."""
+    x, y = at.tolist()
     wide, (up, side) = LETTER * len(name), place.split()
     left = {"right": x + 12, "left": x - 12 - wide, "center": x - wide / 2}[side]
     low = {"top": y + 10, "bottom": y - 10 - LINE, "middle": y - LINE / 2}[up]
