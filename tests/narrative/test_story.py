@@ -99,9 +99,7 @@ def test_seeds_that_share_weights_are_not_said_to_be_trained_apart() -> None:
     study = open_study("dyck3")
     for source, target, shared in (("A0", "A1", True), ("B0", "B1", False), ("A0", "B0", False)):
         story = open_story(study, source, target, 1)
-        said = " ".join(
-            s.sentence(story) + s.notes(story) for s in scenes_of(story) if s.name in ("function", "sister")
-        )
+        said = " ".join(s.sentence(story) + s.notes(story) for s in scenes_of(story) if s.name in ("answer", "sister"))
         assert story.shared == shared
         assert ("trained apart" in said or "nothing shared" in said) != shared
         assert (f"shares {source}'s input and output weights" in said) == shared

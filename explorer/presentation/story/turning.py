@@ -108,7 +108,7 @@ def _still(figure: go.Figure, side: _Side, own: NDArray[np.float64], palette: Pa
     x, y = path.reshape(-1, 2).T
     trail = go.Scatter(
         x=x, y=y, mode="lines", hoverinfo="skip", opacity=0.55, name="paths",
-        line={"color": side.colours[-1], "width": 1.5, "dash": "dot"},
+        line={"color": side.colours[-1], "width": 1.5, "dash": "dot" if side.column == 1 else "dash"},
     )  # fmt: skip
     figure.add_trace(trail, row=1, col=side.column)
     rings = go.Scatter(x=own[:, 0], y=own[:, 1], mode="markers", hoverinfo="skip", name="groups", marker=_ring(palette))
