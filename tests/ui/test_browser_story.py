@@ -130,7 +130,7 @@ def test_the_dial_turns_by_keyboard_and_never_asks_the_server(browser: Browser, 
         "WebSocket.prototype.send = function(d) { window.sent += 1; return send.call(this, d); }; }"
     )
     lengths = (
-        f"(() => {{ const t = {graph}.data.find(t => t.name === 'lines'); let sum = 0;"
+        f"(() => {{ const t = {graph}._fullData.find(t => t.name === 'lines'); let sum = 0;"
         "for (let i = 0; i < t.x.length; i += 3) sum += Math.hypot(t.x[i + 1] - t.x[i], t.y[i + 1] - t.y[i]);"
         "return sum; })()"
     )
@@ -159,6 +159,22 @@ def test_the_answer_is_shown_and_the_lanes_are_replayed_then_live(browser: Brows
     page.get_by_role("button", name="Write it live").click()
     expect(status).to_have_text(f"written live · dose {run.dose:g}", timeout=SLOW)
     expect(page.locator(".stage-lanes .text").nth(2)).to_have_text(whole.strip())
+    context.close()
+
+
+def test_who_asks_for_less_motion_sees_the_end_at_once(browser: Browser, address: str) -> None:
+    context, page = offline(browser)
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{address}/story?scene=dial")
+    drawn(page, "dial")
+    graph = "document.querySelector('.st-key-stage-dial .js-plotly-plot')"
+    page.wait_for_function(f"{graph}?._fullData?.length > 5", timeout=SLOW)
+    page.evaluate(
+        f"window.frames_shown = 0; {graph}.on('plotly_animatingframe', () => {{ window.frames_shown += 1; }})"
+    )
+    page.keyboard.press("t")
+    page.wait_for_function(f"{graph}.data.at(-1).meta === 1", timeout=SLOW)
+    assert page.evaluate("window.frames_shown") == 1
     context.close()
 
 
