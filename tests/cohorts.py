@@ -8,7 +8,7 @@ from pathlib import Path
 
 from explorer.alignment import HaarTest, PairResult, encode_result
 from explorer.files import encode, write_bytes
-from explorer.study import SHIPPED, PairEntry, Study, open_study
+from explorer.study import ROTATIONS, SHIPPED, PairEntry, Study, open_study
 
 DRAWS = 999
 PLANTED: dict[tuple[str, str], tuple[Sequence[float], float]] = {
@@ -46,7 +46,7 @@ def cohort_study(folder: Path) -> Study:
     ]
     folder.mkdir(parents=True)
     for path in shipped.folder.iterdir():
-        if path.name not in ("study.json", "pairs"):
+        if path.name not in ("study.json", "pairs", ROTATIONS):
             (folder / path.name).symlink_to(path)
     for (source, target), (p_values, kurtosis) in PLANTED.items():
         like = (source, target) if source not in ADAMS else ("seed0", "seed1")

@@ -143,7 +143,7 @@ def _sister(story: Story) -> str:
     if rotated >= 1 - AT_HOME:
         return f"{reached}, all that the dictionary does at home. Shuffled pairs give 0."
     if rotated <= CLEAR:
-        return f"{reached}, no more than shuffled pairs, which give 0; at home, 1."
+        return f"{reached}, no more than shuffled pairs (0); the dictionary at home gives 1."
     return f"{reached}, where shuffled pairs give 0 and the dictionary at home 1."
 
 

@@ -44,8 +44,6 @@ class _Shown(NamedTuple):
     """Name of the site."""
     dose: float
     """c."""
-    lead: float = 0.0
-    """Share of fresh texts that count as the class, carried by R less raw; 0 where it was not measured."""
 
 
 def worth_showing(study: Study, source: str, target: str) -> list[_Shown]:
@@ -61,7 +59,7 @@ def worth_showing(study: Study, source: str, target: str) -> list[_Shown]:
     if read:
         read = [r for r in read if (r.vector, r.site) in transfers] or read
         read = sorted(read, key=lambda r: -r.lead)[:CONTRASTS]
-        return [_Shown(r.vector.removeprefix("contrast:"), r.title, r.site, r.suggested or 0.0, r.lead) for r in read]
+        return [_Shown(r.vector.removeprefix("contrast:"), r.title, r.site, r.suggested or 0.0) for r in read]
     site = study.sites[len(study.sites) // 2]
     ready = [f"contrast:{c.name}" for c in study.corpus.contrasts()]
     found = [r for r in responses if r.site == site.name and r.vector in ready]
@@ -117,21 +115,20 @@ class RecordingTrial:
     right: int
     """Lanes that read as they should: the source's steered one and the rotated one count as the class, others do not."""
     surprise: float
-    """Mean −log P of what a steered lane wrote, by its own model without the vector, as a multiple of that of what the
-    same model wrote untouched: the worse of both models.
+    """Mean −log P of the second half of what a steered lane wrote, by its own model without the vector, as a multiple of
+    that of what the same model wrote untouched: the worse of both models. Once a text has turned, its own model knows how
+    it goes on, where it is no broken text.
     """
-    lead: float = 0.0
-    """How much more of the contrast's fresh texts R turns than raw does."""
 
 
 def plainest(tried: Sequence[RecordingTrial]) -> RecordingTrial:
-    """Of those that read well the one with most lanes right, of these one of the contrast that R carries furthest, and of
-    these the least surprising; the least broken if none reads well.
+    """Of those that read well the one with most lanes right, and of these the least surprising; the least broken if
+    none reads well.
     """
     readable = [t for t in tried if t.surprise <= READABLE]
     if not readable:
         return min(tried, key=lambda t: t.surprise)
-    return max(readable, key=lambda t: (t.right, t.lead, -t.surprise))
+    return max(readable, key=lambda t: (t.right, -t.surprise))
 
 
 def _runs(
@@ -171,7 +168,7 @@ def _runs(
         run = RecordedRun(
             shown.contrast, shown.title, site.name, shown.dose, TEMPERATURE, seed, prompt, written
         )  # fmt: skip
-        yield RecordingTrial(run, right, max(surprises), shown.lead)
+        yield RecordingTrial(run, right, max(surprises))
 
 
 def _write(
@@ -197,9 +194,9 @@ def _surprise(model: LanguageModel, prompt: str, written: list[int]) -> float:
     from explorer.models import check_prompt
 
     before = check_prompt(model, prompt)
-    ids = torch.cat([before, torch.tensor(written)])[None]
-    log_p = model.logits(ids)[0, len(before) - 1 : -1].log_softmax(-1)
-    return -float(log_p.gather(1, ids[0, len(before) :, None]).mean())
+    ids, half = torch.cat([before, torch.tensor(written)])[None], len(before) + len(written) // 2
+    log_p = model.logits(ids)[0, half - 1 : -1].log_softmax(-1)
+    return -float(log_p.gather(1, ids[0, half:, None]).mean())
 
 
 def is_word(text: str) -> bool:

@@ -16,9 +16,11 @@ from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.dictionary_results import DictionaryScore
 from explorer.alignment.results import PairResult
+from explorer.files import write_json
 from explorer.narrative import claim_rules as rules
 from explorer.narrative.claim_study import ClaimStudy
 from explorer.narrative.claims import CLAIMS, TOY, Agreement, Reading, read_claims, read_on, summary
+from explorer.study.cohort_draws import ROTATIONS, FurtherRotations, Uniformity
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.study import Study
 from explorer.ui.claims.claims import poly_command
@@ -79,7 +81,7 @@ def test_numbers_are_those_of_the_files(study: Study, readings: dict[str, Readin
             *(*ends(ev("shuffled")), *ends(ev("rotated", "faithful"))),
         ],
         "rotation only": [*ends(turned), *ends(affine), *ends([t / a for t, a in zip(turned, affine, strict=True)])],
-        "distance": [*ends(distance), 16.0],
+        "distance": [*ends(distance), (2 * study.file.d_model) ** 0.5],
         "firing": [*ends([s["firing"]["raw"] for s in sites]), *ends([s["firing"]["rotated"] for s in sites])],
         "checkpoints": [x for arm in ("ceiling", "raw", "rotated") for x in ends(dictionary(early, arm))],
     }  # fmt: skip
@@ -155,10 +157,12 @@ def test_random_agrees_only_where_the_test_with_power_finds_nothing(
 
 
 def test_random_by_cohort_agrees_with_the_theorem_and_not_with_the_paper(tmp_path: Path) -> None:
-    found = rules.looks_random(ClaimStudy.of(cohort_study(tmp_path / "study"), "seed0", "seed1", 2))
+    made = cohort_study(tmp_path / "study")
+    write_json(made.folder / ROTATIONS, FurtherRotations((), Uniformity(0.4, 199)))
+    found = rules.looks_random(ClaimStudy.of(made, "seed0", "seed1", 2))
     assert found is not None and (found.agrees, found.partly) == (False, True)
     assert "p = 0.999 by the same test" in found.ours.text
-    assert "p = 0.040 to 0.950, uniform" in found.ours.text and "AdamW seeds R deviates" in found.ours.text
+    assert "p = 0.040 to 0.950, uniform (p = 0.40)" in found.ours.text and "AdamW seeds R deviates" in found.ours.text
     assert [n for n in found.numbers if n in (5.0, 0.001)] == [5.0, 5.0, 0.001]
     assert "cannot see it" in found.control.text
 

@@ -1,5 +1,7 @@
 """The training text as a stream: documents in their order, marks by a plain loop, windows of both kinds."""
 
+import multiprocessing
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,17 @@ def test_several_processes_write_the_same(tmp_path: Path, tokenizer: Path) -> No
     with streams.shards(tokenizer, rare, 0, 1) as one, streams.shards(tokenizer, rare, 0, 2) as two:
         for _ in range(3):
             assert np.array_equal(next(one), next(two))
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_ends_the_stream(tokenizer: Path) -> None:
+    with streams.shards(tokenizer, np.zeros(400, dtype=bool), 0, 1) as made:
+        next(made)
+        for process in multiprocessing.active_children():
+            process.kill()
+        with pytest.raises(BrokenProcessPool):
+            for _ in range(4):
+                next(made)
 
 
 def test_windows_begin_with_documents_and_anywhere() -> None:

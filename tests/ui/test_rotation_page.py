@@ -92,7 +92,7 @@ def test_bars_are_the_measured_scores_of_every_map_and_site(
 
 
 def test_bars_that_are_cut_say_so_and_how_far_they_go() -> None:
-    result = open_study("dyck3").pair("B0", "B2")
+    result = open_study("tales").pair("seed0", "seed1")
     spec = json.loads(dictionary_bars.dictionary_bars(result, "faithful", "restored", "rotated", LIGHT).to_json())
     low, high = spec["layout"]["yaxis"]["range"]
     cut = {a["text"]: a["x"] for a in spec["layout"]["annotations"] if a["text"].startswith("◂")}

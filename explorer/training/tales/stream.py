@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,16 +77,20 @@ def shards(
     if processes == 0:
         yield map(_encoded, orders)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        # A pool reads its orders ahead of time without an end: only as many are out as there are processes, twice.
-        waiting = [pool.apply_async(_encoded, (order,)) for order in itertools.islice(orders, 2 * processes)]
+    # An executor, not a pool: a pool starts a process that died anew for ever, and waits.
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    try:
+        # The orders have no end: only as many are out as there are processes, twice.
+        waiting = [pool.submit(_encoded, order) for order in itertools.islice(orders, 2 * processes)]
 
         def made() -> Iterator[Integer[np.ndarray, " n"]]:
             while True:
-                waiting.append(pool.apply_async(_encoded, (next(orders),)))
-                yield waiting.pop(0).get()
+                waiting.append(pool.submit(_encoded, next(orders)))
+                yield waiting.pop(0).result()
 
         yield made()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
