@@ -36,7 +36,7 @@ FULL = 0.85
 LIMITS = (
     ("shuffled", "R of shuffled pairs", "null"),
     (ROTATION, "R with one scale", "rotated"),
-    ("affine", "affine map", "affine"),
+    ("affine", "turn and stretch", "affine"),
 )
 
 

@@ -19,8 +19,10 @@ from explorer.presentation.story.stage import SMALLEST, heading, spot, staged
 
 TURN_MILLISECONDS = 110
 """A step of the dial; points move all the time."""
-WIDTHS, PIXELS = (0.5, 0.29, 0.21), (620, 440)
-"""Shares of the three pictures, and the size of the first on a 1280 × 720 screen, for which its names are placed."""
+WIDTHS, APART, PIXELS = (0.51, 0.3, 0.19), 0.06, (580, 430)
+"""Shares of the three pictures and of what is between them, and the size of the first on a 1280 × 720 screen, for which
+its names are placed.
+"""
 PLACES = ("middle right", "middle left", "top center", "bottom center", "top right", "top left", "bottom right",
           "bottom left")  # fmt: skip
 LETTER, LINE, INWARD = 11.5, 26, 400
@@ -44,7 +46,7 @@ def turning(chapter: Chapter, others: Sequence[Chapter], palette: Palette) -> go
     """
     assert chapter.motion is not None and chapter.turned is not None and chapter.here.dial is not None
     points, said, ts = chapter.motion, chapter.turned, chapter.here.dial.t
-    figure = make_subplots(cols=3, rows=1, column_widths=list(WIDTHS), horizontal_spacing=0.03)
+    figure = make_subplots(cols=3, rows=1, column_widths=list(WIDTHS), horizontal_spacing=APART)
     staged(figure, palette)
     green = [mixed(palette.raw, palette.rotated, t) for t in ts]
     sides = (
@@ -80,7 +82,7 @@ def turning(chapter: Chapter, others: Sequence[Chapter], palette: Palette) -> go
     _controls(figure, len(ts), palette)
     marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.rotated, '◆')} {chapter.target}"
     heading(figure, 0.0, f"the same words in   {marks},  turned by R")
-    heading(figure, WIDTHS[0] + 0.03, f"{spot(palette.null, '◆')} R of shuffled pairs")
+    heading(figure, WIDTHS[0] * (1 - 2 * APART) + APART, f"{spot(palette.null, '◆')} R of shuffled pairs")
     return figure
 
 
@@ -214,7 +216,7 @@ def _needles(chapter: Chapter, step: int, colour: str, palette: Palette) -> list
     ):
         found.append(
             go.Scatter(
-                x=[0.34], y=[value], mode="markers+text", text=[words], textposition="middle right", hoverinfo="skip",
+                x=[0.34], y=[value], mode="markers+text", text=[words], textposition="bottom right" if value > 0.5 else "top right", hoverinfo="skip",
                 name="shuffled" if not words else "restored", meta=t, cliponaxis=False,
                 textfont={"size": 38, "color": palette.ink},
                 marker={"size": size, "color": fill, "symbol": "circle" if words else "square",
@@ -240,12 +242,18 @@ def _axes(
         )
     spans = [turned(c) for c in (chapter, *others) if dials(c)]
     low = min(0.0, *(value for span in spans for value in (*span.true, *span.shuffled)))
-    figure.update_xaxes(row=1, col=3, visible=False, range=[0, 1.6])
-    figure.update_yaxes(row=1, col=3, range=[low - 0.09 * (1.12 - low), 1.14], tickvals=[0, 1], showgrid=False)
     lines = turned(chapter)
-    for y, text in ((lines.top, "at home"), (0.0, "shuffled pairs")):
+    figure.update_xaxes(row=1, col=3, visible=False, range=[0, 1.6])
+    figure.update_yaxes(
+        row=1,
+        col=3,
+        range=[low - 0.09 * (1.12 - low), 1.14],
+        tickvals=[0, lines.top],
+        showgrid=False,
+        ticktext=["shuffled<br>pairs  0", "at home  1"],
+    )
+    for y in (lines.top, 0.0):
         figure.add_hline(y=y, row=1, col=3, line={"color": palette.ink, "width": 2})
-        text_at(figure, text, 1.6, y, None, SMALLEST, xref="x3", yref="y3", xanchor="right", yanchor="bottom")
     scale = f"{TITLES[lines.scale]}, {NAMES[lines.reading]}"
     text_at(
         figure, scale, 1, 1, None, SMALLEST, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=14
