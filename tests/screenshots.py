@@ -78,13 +78,13 @@ def _dial(page: Any, address: str) -> Iterator[bytes]:
     """Every step of the sister's dial: the slider is put on each, so that a slow machine takes the same picture."""
     page.goto(f"{address}/story?scene=sister")
     graph = ".st-key-stage-sister .js-plotly-plot"
-    page.wait_for_function(f"document.querySelector('{graph}')?._fullData?.length === 5")
+    page.wait_for_function(f"document.querySelector('{graph}')?._fullData?.length > 5")
     _settle(page)
     rail = page.locator(f"{graph} .slider-rail-touch-rect").bounding_box()
     for step in range(STEPS):
         page.mouse.click(rail["x"] + rail["width"] * step / (STEPS - 1), rail["y"] + rail["height"] / 2)
         page.mouse.move(SIZE[0] / 2, 5)  # away from the figure, whose buttons show under the pointer
-        page.wait_for_function(f"document.querySelector('{graph}').data.at(-1).x[0] === {step} / {STEPS - 1}")
+        page.wait_for_function(f"document.querySelector('{graph}').data.at(-1).meta === {step} / {STEPS - 1}")
         page.wait_for_timeout(400)
         yield page.screenshot()
 

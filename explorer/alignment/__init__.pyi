@@ -26,6 +26,7 @@ from .dictionary_results import (
 )
 from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
+from .geodesic import Dial as Dial, dial as dial
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
 from .map_registry import (
     MAPS as MAPS,

@@ -72,12 +72,12 @@ def _asked(sites: Sequence[SiteResult]) -> list[SiteResult]:
 
 
 def deciding_site(sites: Sequence[SiteResult]) -> SiteResult:
-    """The site whose verdict is the pair's: the first of the least favourable ones that count; where none does, the
-    first.
+    """The site whose verdict is the pair's: of the least favourable ones that count the one whose deciding number is
+    lowest; where none counts, the first.
     """
     ranks = {name: rank for rank, name in enumerate(WORST_FIRST)}
-    counted = [(s, s.verdict) for s in counted_sites(sites) if s.verdict is not None]
-    return min(counted, key=lambda found: ranks[found[1].verdict])[0] if counted else _asked(sites)[0]
+    counted = [(ranks[s.verdict.verdict], decisive(s).estimate.value, s) for s in counted_sites(sites) if s.verdict]
+    return min(counted, key=lambda found: found[:2])[2] if counted else _asked(sites)[0]
 
 
 def which_is_what(sites: Sequence[SiteResult]) -> str:

@@ -23,6 +23,8 @@ def length_ratio(site: SiteResult) -> float | None:
 
 
 def other_length(site: SiteResult) -> float | None:
-    """`length_ratio` where it is far enough from 1 that R without a scale fits badly; else None."""
+    """`length_ratio` where it is so far from 1 that R without a scale predicts worse than the mean; else None."""
     ratio = length_ratio(site)
-    return ratio if ratio is not None and not 1 / SAME_LENGTH < ratio < SAME_LENGTH else None
+    if ratio is None or 1 / SAME_LENGTH < ratio < SAME_LENGTH or site.ladder["orthogonal"].value >= 0:
+        return None
+    return ratio

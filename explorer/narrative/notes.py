@@ -6,7 +6,7 @@ from explorer.alignment import READINGS, ROTATION, restored
 from explorer.narrative import random_words
 from explorer.narrative.dictionary_words import came_back, evs, on_rows
 from explorer.narrative.rotation_words import from_identity, paper_test
-from explorer.narrative.story import Story
+from explorer.narrative.story import Chapter, Story
 from explorer.narrative.story_facts import (
     CLEAR,
     cosine_family,
@@ -19,25 +19,14 @@ from explorer.number_text import interval, number, percent
 from explorer.steering import DoseResponse
 
 
-def twin(story: Story) -> str:
-    """How the twin was made, and why it comes first."""
-    assert story.twin is not None
-    f = story.twin.pair.function
-    return (
-        f"The twin is {story.twin.source} with every weight multiplied by one fixed rotation Q: nothing was trained. "
-        f"KL between the two is {abs(f.kl):.1g}, and they agree on the first choice at {percent(f.top1_agreement)} of tokens. "
-        "The right picture shows the same tokens inside both models, in the first two principal directions of "
-        f"{story.twin.source}. Two models can be the same function, and no number inside needs to be the same."
-    )
-
-
-def same(story: Story) -> str:
-    """The numbers of the two functions, and what bounds them."""
+def answer(story: Story) -> str:
+    """How the prompt was chosen, the numbers of the two functions, and what bounds them."""
     f, c, entropy = story.sister.pair.function, story.sister, story.study.file.text.entropy
     text = (
         f"{_made(story)} Losses on the test text: {f.loss_source:.3f} and {f.loss_target:.3f} nats per token, KL "
-        f"{max(0.0, f.kl):.2g}; both rank the same token first at {percent(f.top1_agreement)} of tokens. Each line is how "
-        "surprised a model is by each word of one test text. "
+        f"{max(0.0, f.kl):.2g}; both rank the same token first at {percent(f.top1_agreement)} of tokens. The prompt begins a test "
+        f"text; of the first ones it is that after which {c.source} has most to choose from, and {c.target} had no say. A "
+        "probability is that of the whole word. "
     )
     if not entropy:
         return text
@@ -58,29 +47,44 @@ def _made(story: Story) -> str:
     )
 
 
-def coordinates(story: Story) -> str:
-    """How to read the two matrices."""
+def inside(story: Story) -> str:
+    """What the strips are, and what all coordinates say."""
+    found, d, site = story.sister.alike_inside, story.sister.pair.d_model, story.sister.here.label
+    assert found is not None
     text = (
-        "A cell is the correlation of one coordinate of the one model with one of the other, over the same tokens. "
-        "Shared coordinates would draw a diagonal. "
+        f"Both strips are the row of the prompt's last token at the site {site}: the {d} numbers that each model holds there "
+        f"(bluer is higher). Over the recorded text the mean |r| of two such rows is {number(found.usual)}; unrelated "
+        f"numbers would have about {number(0.8 / d**0.5)}. "
     )
-    drawn, d = len(story.sister.correlation if story.sister.correlation is not None else ()), story.sister.pair.d_model
-    if drawn < d:
-        text += f"Of {d} coordinates the first {drawn} are drawn. "
-    if story.early is None or story.early.correlation is None:
+    if story.sister.correlation is None:
         return text
-    own, others = match_of_coordinates(story.early)
-    one_basis, b = shares_coordinates(story.early), story.sister.target
-    seen = "the diagonal is plain" if one_basis else "even there it is hard to see"
+    own, others = match_of_coordinates(story.sister)
+    more = "more" if shares_coordinates(story.sister) else "no more"
     text += (
-        f"The left matrix is {story.early.source} against an earlier checkpoint of its own training, and {seen}: "
-        f"|r| = {number(own)} on it, {number(others)} elsewhere. "
+        f"Coordinate i of {story.sister.source} is {more} like coordinate i of {story.sister.target} than like others: over "
+        f"many tokens |r| is {number(own)} and {number(others)}. "
     )
     if story.shared:
+        b = story.sister.target
         return text + f"{b} has the input and output weights of {story.sister.source}: that keeps a part of the basis."
-    if one_basis and not shares_coordinates(story.sister):
-        return text + f"Checkpoints of one run stay in one basis; {b} does not share it."
+    if story.early is not None and story.early.correlation is not None:
+        own, others = match_of_coordinates(story.early)
+        text += f"Between {story.early.source} and its own earlier checkpoint it is {number(own)} and {number(others)}."
     return text
+
+
+def names(story: Story) -> str:
+    """What a detector is, how this one was chosen, and its numbers."""
+    c, found = story.sister, story.sister.detector
+    assert found is not None
+    return (
+        f"The detector is feature {found.feature} of {c.source}'s dictionary (a sparse autoencoder) at the site {c.here.label}, "
+        f"chosen on {c.source} alone: it finds {found.group} with F1 = {number(found.f1)}, and the sentence is one on which "
+        f"that shows. Tint is its activation, as a share of the strongest in {c.source}. Over the recorded text its firing on "
+        f"{c.target} goes with that on {c.source} at r = {number(found.r_raw)} as it is, {number(found.r_rotated)} through R, "
+        f"{number(found.r_shuffled)} through an R of shuffled pairs. R was fitted on other text, and has seen no dictionary. "
+        "Press Space to read through R."
+    )
 
 
 def cosine(story: Story) -> str:
@@ -133,9 +137,10 @@ def dial(story: Story) -> str:
     """What the dial does."""
     assert story.twin is not None
     return (
-        "R was fitted on activations alone, by orthogonal Procrustes, and has not seen Q. The dial follows the shortest "
-        "path from no turn to R. Grey is the same dial for an R fitted to pairs of tokens that do not belong together: "
-        "where it ends is the zero of the scale. Press Space to turn."
+        f"Every weight of {story.twin.source} is multiplied by one fixed rotation Q: nothing was trained, and KL is "
+        f"{abs(story.twin.pair.function.kl):.1g}. R was fitted on activations alone, by orthogonal Procrustes, and has not "
+        "seen Q. The dial follows the shortest path from no turn to R. Grey is the same dial for an R fitted to pairs of "
+        f"tokens that do not belong together: where it ends is the zero of the scale. {_lengths(story.twin)}Press Space to turn."
     )
 
 
@@ -146,7 +151,19 @@ def sister(story: Story) -> str:
     d = story.sister.here.dictionary
     assert d is not None
     easier = f"By the paper's reading, whether it rebuilds the row that it is given, {came_back(d, 'rotated', 'paper')} comes back."
-    return f"The same for {story.sister.target}, {made}. {_scale(story)} {easier} {_evs(story)} Press Space to turn."
+    return f"The same for {story.sister.target}, {made}. {_scale(story)} {easier} {_evs(story)} {_lengths(story.sister)}Press Space to turn."
+
+
+def _lengths(chapter: Chapter) -> str:
+    """How long the lines are at the end, and what is drawn; nothing where no groups were recorded."""
+    found = chapter.turned
+    if found is None:
+        return ""
+    return (
+        f"Lines join the same token in both models. Their lengths are measured in all {chapter.pair.d_model} dimensions, over "
+        f"{found.rows} tokens: at R {percent(found.distance[-1])} of what they are at first, shuffled "
+        f"{percent(found.shuffled[-1])}. What is drawn is one plane, half way between both models. "
+    )
 
 
 def random(story: Story) -> str:

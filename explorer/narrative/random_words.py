@@ -79,7 +79,7 @@ def optimiser_told(draws: RotationDraws) -> str:
     )
     if not away:
         return text
-    return f"{text} AdamW scales every coordinate by itself: what is found is the optimiser's, not the task's."
+    return f"{text} AdamW, and gains where they are learnt, treat each coordinate by itself: what is found comes of training, not of the task."
 
 
 def paper_told(draws: RotationDraws) -> str:

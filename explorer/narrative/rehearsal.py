@@ -195,6 +195,4 @@ def open_scenes(browser: str, address: str, study: str, story: Story) -> Iterato
 
 def _to(page: Any, name: str) -> None:
     page.locator(".st-key-scene").get_by_role("radio", name=name, exact=True).click(timeout=PATIENCE * 1000)
-    page.wait_for_selector(
-        f".st-key-stage-{name} .main-svg, .stage-lanes[data-scene='{name}']", timeout=PATIENCE * 1000
-    )
+    page.wait_for_selector(f".st-key-stage-{name} .main-svg, [data-scene='{name}']", timeout=PATIENCE * 1000)

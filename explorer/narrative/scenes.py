@@ -15,21 +15,27 @@ from explorer.narrative.story_facts import (
     AT_HOME,
     CLEAR,
     alike,
+    by_chance,
     cosine_family,
     dials,
     equally_good,
     exact_twin,
-    match_of_coordinates,
+    expected_alike,
+    last_word,
+    lit,
     matched,
     of_native,
-    shares_coordinates,
+    piece,
     shown_response,
     turned,
 )
 from explorer.number_text import number, percent
 from explorer.steering import Regime, TransferVerdict
+from explorer.study import Detector
 
 MOST_WORDS = 20
+COUNTS = ("none", "one", "two", "three", "four", "five")
+"""How few words are counted aloud."""
 
 
 @dataclass(frozen=True)
@@ -46,37 +52,65 @@ class Scene:
     """Whether the study holds what it shows."""
 
 
-def _twin(story: Story) -> str:
-    twin = _there(story.twin)
-    if not exact_twin(twin):
-        return f"The twin should answer exactly like {twin.source}; it differs by KL {twin.pair.function.kl:.2g}."
-    return f"The {twin.target} answers exactly like {twin.source}. Inside, everything is turned."
-
-
-def _same(story: Story) -> str:
-    f, b = story.sister.pair.function, story.sister.target
-    made = f"shares {story.sister.source}'s input and output weights" if story.shared else "was trained apart"
+def _answer(story: Story) -> str:
+    f, a, b = story.sister.pair.function, story.sister.source, story.sister.target
+    made = f"{b} shares {a}'s input and output weights" if story.shared else f"{a} and {b} were trained apart"
     if not equally_good(f):
-        return f"{b} {made}, and is not equally good: loss {number(f.loss_target)}, not {number(f.loss_source)}."
-    if alike(f):  # where several tokens are equally likely, the first choice is a matter of luck
-        return f"{b} {made} and answers alike: KL {max(0.0, f.kl):.2g} nats per token."
-    return f"{b} {made}; as good, not identical: same first choice at {percent(f.top1_agreement)} of tokens."
+        return f"{made}, and they are not equally good: loss {number(f.loss_source)} and {number(f.loss_target)}."
+    found = _there(story.sister).material
+    assert found is not None and found.answer is not None
+    same, of = expected_alike(found.answer), len(found.answer.source)
+    if not alike(f):
+        return f"{made}; as good, not identical. Of {COUNTS[of]} next {piece(story.sister)}s they share {COUNTS[same]}."
+    shared = f"both give the same {COUNTS[of]}" if same == of else f"they share {COUNTS[same]} of {COUNTS[of]}"
+    return f"{made}. Asked for the next {piece(story.sister)}, {shared}."
 
 
-def _coordinates(story: Story) -> str:
-    own, others = match_of_coordinates(story.sister)
-    more = "more" if shares_coordinates(story.sister) else "no more"
-    text = (
-        f"Coordinate i of {story.sister.source} is {more} like coordinate i of {story.sister.target} than like others"
-    )
-    return f"{text}: |r| {number(own)} and {number(others)}."
+def _inside(story: Story) -> str:
+    found = story.sister.alike_inside
+    assert found is not None
+    d = story.sister.pair.d_model
+    text = f"The {piece(story.sister)} “{last_word(story.sister)}” inside both models: {d} numbers each"
+    if abs(found.here) <= by_chance(d):
+        return f"{text}, nothing in common. Correlation {number(found.here)}."
+    return f"{text}, correlation {number(found.here)}. Chance seldom gives more than {number(by_chance(d))}."
+
+
+def _names(story: Story) -> str:
+    found, a, b = story.sister.detector, story.sister.source, story.sister.target
+    assert found is not None
+    return f"One detector in {a} finds {_group(found)}. On {b}, as it is: {_counted(story, found.raw)}."
+
+
+def read_through(story: Story) -> str:
+    """What the scene of the detector says once the target is read through R."""
+    found, b = story.sister.detector, story.sister.target
+    assert found is not None
+    if (found.r_rotated or 0.0) < (found.r_shuffled or 0.0) + CLEAR:
+        return f"Read through one rotation, R, the detector finds {_group(found)} in {b} no better than through a wrong one."
+    through = _counted(story, found.rotated)
+    return f"Read {b} through one rotation, R, and the same detector finds {_group(found)}: {through}."
+
+
+def _group(found: Detector) -> str:
+    """The group in a sentence; a bracket in quotes."""
+    return found.group if found.group[0].isalpha() else f"“{found.group}”"
+
+
+def _counted(story: Story, activation: list[float]) -> str:
+    """How many words of its group a detector finds, and how many others."""
+    found = story.sister.detector
+    assert found is not None
+    there, one = lit(found, activation), piece(story.sister)
+    others = f", and {there.others} other {one}{'s' if there.others > 1 else ''}" if there.others else ""
+    return f"{there.members} of {there.of}{others}"
 
 
 def _cosine(story: Story) -> str:
     family = cosine_family(story)
     assert family is not None
     same, apart, turned = (matched(family, case) for case in ("same_init", "independent", "rotated"))
-    text = f"Dictionaries that started alike match in {percent(same or 0)} of rows"
+    text = f"Dictionaries that started alike share {percent(same or 0)} of their detectors"
     if apart is None:
         return f"{text}."
     return f"{text}; started apart, {percent(apart)}" + (
@@ -90,14 +124,17 @@ def _fails(story: Story) -> str:
     assert raw is not None
     if raw.value >= 1 - CLEAR:
         return f"{a}'s dictionary does not fail on {b}: {number(raw.value)} of what it does at home, as it is."
-    return f"{a}'s dictionary on {b} as it is: {number(raw.value)}, where shuffled pairs give 0 and {a} itself 1."
+    return f"All detectors of {a} are its dictionary. On {b}: {number(raw.value)}; shuffled pairs give 0, {a} itself 1."
 
 
 def _dial(story: Story) -> str:
     raw, *_, rotated = turned(story.twin).true
     if abs(rotated - 1) > AT_HOME:
         return f"Turned by R, {number(rotated)} of the dictionary comes back on the twin; it should be all, 1."
-    return f"Turn the twin by R, and the whole dictionary comes back: from {number(raw)} to {number(rotated)}."
+    twin = _there(story.twin)
+    if not exact_twin(twin):
+        return f"The twin should answer exactly like {twin.source}; it differs by KL {twin.pair.function.kl:.2g}."
+    return f"The twin is {twin.source}, all weights turned. Turned by R, the whole dictionary is back: {number(raw)} to {number(rotated)}."
 
 
 def _sister(story: Story) -> str:
@@ -145,12 +182,12 @@ def _limits(story: Story) -> str:
     here = story.sister.here
     turned, affine = here.ladder[ROTATION].value, here.ladder["affine"].value
     nothing = " nothing" if turned < CLEAR else f" {number(turned)}"
-    text = f"Of {story.sister.source}'s own rows R, with a scale, explains{nothing}"
+    text = f"Of {story.sister.source}'s numbers R explains{nothing}"
     if turned <= max(rotation_nulls(here).shuffled) + CLEAR:  # whatever it explains, pairing had no part in it
-        return f"{text}, no more than shuffled pairs; an affine map explains {number(affine)}."
+        return f"{text}, no more than shuffled pairs; a map that may also stretch explains {number(affine)}."
     if turned >= affine - CLEAR:
-        return f"{text}, an affine map {number(affine)}: a rotation is all there is."
-    return f"{text}, an affine map {number(affine)}, the token alone {number(here.token.lookup.value)}."
+        return f"{text}, a map that may also stretch {number(affine)}: a rotation is all there is."
+    return f"{text}, a map that may also stretch {number(affine)}, the token alone {number(here.token.lookup.value)}."
 
 
 def _there(chapter: Chapter | None) -> Chapter:
@@ -168,23 +205,26 @@ def _started_alike(story: Story) -> bool:
     return family is not None and matched(family, "same_init") is not None
 
 
-def _recorded(chapter: Chapter | None) -> bool:
-    return chapter is not None and chapter.recording is not None
-
-
 SCENES = (
-    Scene("twin", _twin, notes.twin, lambda s: _recorded(s.twin) and dials(s.twin)),
-    Scene("function", _same, notes.same, lambda s: _recorded(s.sister)),
-    Scene("coordinates", _coordinates, notes.coordinates, lambda s: s.sister.correlation is not None),
-    Scene("cosine", _cosine, notes.cosine, _started_alike),
+    Scene(
+        "answer",
+        _answer,
+        notes.answer,
+        lambda s: s.sister.material is not None and s.sister.material.answer is not None,
+    ),
+    Scene("inside", _inside, notes.inside, lambda s: s.sister.inside is not None and s.sister.alike_inside is not None),
+    Scene("names", _names, notes.names, lambda s: s.sister.detector is not None),
     Scene("fails", _fails, notes.fails, lambda s: dials(s.sister)),
     Scene("dial", _dial, notes.dial, lambda s: dials(s.twin)),
     Scene("sister", _sister, notes.sister, lambda s: dials(s.sister)),
+    Scene("cosine", _cosine, notes.cosine, _started_alike),
     Scene("random", _random, notes.random, lambda s: True),
     Scene("steering", _steer, notes.steer, lambda s: shown_response(s) is not None),
     Scene("limits", _limits, notes.limits, lambda s: True),
 )
 """All scenes, in the order of the talk."""
+MOVED = {"twin": "dial", "function": "answer", "coordinates": "inside"}
+"""Scenes of older links, and where what they showed is now."""
 
 
 def scenes_of(story: Story) -> list[Scene]:

@@ -12,11 +12,19 @@ from explorer.alignment import PairResult, SiteResult, haar
 from explorer.errors import InputError
 from explorer.study import (
     NOT_A_SEED,
+    Detector,
+    InsideSite,
     ModelKind,
+    Motion,
     Recording,
     RotationDraws,
+    StageMaterial,
     Study,
+    TurnedSite,
     read_correlation,
+    read_inside,
+    read_material,
+    read_motion,
     read_recording,
     rotation_draws,
     share_weights,
@@ -45,6 +53,12 @@ class Chapter:
     """R at the story's site, d × d."""
     clouds: tuple[NDArray[np.float16], NDArray[np.float16]] | None
     """The source's points and the target's along the dial, at the story's site."""
+    material: StageMaterial | None = None
+    """What was recorded for the stage; None of a study that is older."""
+    motion: Motion | None = None
+    """Where named groups of tokens lie along the dial, at the story's site."""
+    inside: NDArray[np.float16] | None = None
+    """The rows of one word in both models at the story's site, 2 × d."""
 
     @property
     def source(self) -> str:
@@ -55,6 +69,21 @@ class Chapter:
     def target(self) -> str:
         """Name of B."""
         return self.pair.target
+
+    @property
+    def turned(self) -> TurnedSite | None:
+        """What is said of the groups that turn."""
+        return None if self.material is None else self.material.turned.get(self.here.site)
+
+    @property
+    def detector(self) -> Detector | None:
+        """The source's detector of a named group."""
+        return None if self.material is None else self.material.detectors.get(self.here.site)
+
+    @property
+    def alike_inside(self) -> InsideSite | None:
+        """How alike the numbers are that the two models hold."""
+        return None if self.material is None else self.material.inside.get(self.here.site)
 
 
 @dataclass(frozen=True)
@@ -132,4 +161,14 @@ def _chapter(study: Study, source: str, target: str, site_index: int) -> Chapter
         rotation = tensors.get_tensor(f"{site.name}.R")
     clouds = study.clouds(source, target).get(site.name) if here.dial is not None else None
     correlation = read_correlation(study, source, target, site)
-    return Chapter(pair, here, read_recording(study, source, target), correlation, rotation, clouds)
+    return Chapter(
+        pair=pair,
+        here=here,
+        recording=read_recording(study, source, target),
+        correlation=correlation,
+        rotation=rotation,
+        clouds=clouds,
+        material=read_material(study, source, target),
+        motion=read_motion(study, source, target, site),
+        inside=read_inside(study, source, target, site),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from explorer.alignment import DialLines, FunctionResult, dial_lines
 from explorer.narrative.story import Chapter, Story
 from explorer.steering import Arm, DoseResponse
+from explorer.study import Answer, Detector
 
 if TYPE_CHECKING:
     from explorer.alignment import FamilyMatch
@@ -23,6 +26,8 @@ CLEAR = 0.05
 """EV, restored or correlation by which one thing must lead another to be said to beat it."""
 OWN_MATCH = 1.5
 """Coordinates are shared where |r| with the same coordinate is this many times that with the others."""
+LIGHTS = 0.25
+"""Share of a detector's strongest activation from which a word counts as lit."""
 PAPER_FAMILY = "relu"
 """The kind of dictionary that the paper trains."""
 
@@ -97,3 +102,45 @@ def matched(family: FamilyMatch, case: str) -> float | None:
     """Share of the rows of one bar above 0.5, features that fire; None where the study has no such pair."""
     match = getattr(family, case)
     return None if match is None else match.alive.share
+
+
+def expected_alike(answer: Answer) -> int:
+    """How many of the words that the source expects next are among those that the target does."""
+    return len({w.text for w in answer.source} & {w.text for w in answer.target})
+
+
+def piece(chapter: Chapter) -> str:
+    """What the recorded text is made of: words, or tokens where it has no spaces."""
+    assert chapter.material is not None and chapter.material.answer is not None
+    return "word" if " " in chapter.material.answer.prompt else "token"
+
+
+def last_word(chapter: Chapter) -> str:
+    """The word whose numbers are shown: the last of the prompt; a bracket where it has no words."""
+    assert chapter.material is not None and chapter.material.answer is not None
+    prompt = chapter.material.answer.prompt
+    return prompt.split()[-1] if piece(chapter) == "word" else prompt[-1]
+
+
+def by_chance(d: int) -> float:
+    """The |r| that two unrelated rows of d numbers exceed once in twenty times."""
+    return 2 / float(np.sqrt(d))
+
+
+@dataclass(frozen=True)
+class LitWords:
+    """At how many words of a sentence a detector lights up."""
+
+    members: int
+    """Words of its group at which it does."""
+    of: int
+    """Words of its group."""
+    others: int
+    """Other words at which it does."""
+
+
+def lit(found: Detector, activation: Sequence[float]) -> LitWords:
+    """Where a detector lights up: at words with at least `LIGHTS` of its strongest activation in the source."""
+    on = [a >= LIGHTS for a in activation]
+    inside = sum(here and member for here, member in zip(on, found.member, strict=True))
+    return LitWords(inside, sum(found.member), sum(on) - inside)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
 from explorer.pipeline.recorded_run import steer, worth_showing
+from explorer.pipeline.stage_recording import record_stage
 from explorer.progress import Report, silent
 from explorer.study import (
     CORRELATION,
@@ -23,6 +24,7 @@ from explorer.study import (
     Recording,
     Study,
     open_study,
+    read_material,
     read_recording,
     shipped_studies,
 )
@@ -54,16 +56,20 @@ def record_study(
     done = []
     for pair in study.file.pairs:
         answers = anew or read_recording(study, pair.source, pair.target) is None
+        stage = anew or read_material(study, pair.source, pair.target) is None
         runs = steered and (anew or lacks_run(study, pair.source, pair.target))
-        if not (answers or runs):
+        if not (answers or stage or runs):
             continue
         for name in (pair.source, pair.target):
             models[name] = models.get(name) or study.load_model(name)
         source, target = models[pair.source], models[pair.target]
-        if answers:
+        if answers or stage:
             report("answers of both models", 0.0)
             chunks = chunks if chunks is not None else study.chunks()
+        if answers and chunks is not None:
             record_answers(study, source, target, chunks)
+        if stage and chunks is not None:
+            record_stage(study, source, target, chunks)
         if runs:
             record_run(study, source, target, report)
         done.append(f"{pair.source} → {pair.target}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from explorer import metrics
 from explorer.alignment import ROTATION, PairResult, Reading, SiteResult, other_length, restored
 from explorer.narrative import READ_AS, came_back, evs, on_rows
 from explorer.number_text import interval, minus, number
@@ -22,7 +23,15 @@ def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
     if d is None:
         return f"This study has no dictionary of {a} at the site {site.label}; the ladder below needs none."
     raw, rotated, chosen = (restored(d, name) for name in ("raw", "rotated", arm))
-    if raw is None or rotated is None or chosen is None:
+    ratio = other_length(site)
+    if ratio is not None:
+        constant = metrics.restored(0.0, d["shuffled"].faithful.value, d["ceiling"].faithful.value)
+        text = (
+            f"At the site <b>{site.label}</b> {b}'s rows are {_ev(ratio)} times as long as {a}'s, and R keeps lengths: {a}'s "
+            f"dictionary cannot be read through it, and <i>restored</i> says nothing (a constant would reach "
+            f"{_ev(float(constant))}). "
+        )
+    elif raw is None or rotated is None or chosen is None:
         text = f"At the site <b>{site.label}</b> {a}'s dictionary does no better at home than through shuffled pairs. "
     else:
         worse = ", worse than through shuffled pairs" if raw.value < 0 else ""
@@ -34,10 +43,7 @@ def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
             text += f"Read through the {arm} map it is {_ev(chosen.value)}. "
     share, affine = site.ladder[ROTATION].value, site.ladder["affine"].value
     more = "" if share > 0.98 * affine else f" where an affine map explains {_ev(affine)}"
-    text += f"As a fit of {a}'s own rows, the rotation with one scale explains {_ev(share)}{more}."
-    if (ratio := other_length(site)) is not None:
-        text += f" {b}'s rows are {_ev(ratio)} times as long: R alone keeps that, so that what comes back through it is little."
-    return text
+    return text + f"As a fit of {a}'s own rows, the rotation with one scale explains {_ev(share)}{more}."
 
 
 def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:

@@ -29,8 +29,8 @@ def sites(study: Study) -> str:
     """One pair, site by site: what comes back of the dictionary under every map, its EVs in brackets, the direct fits."""
     arms = ("raw", "translated", "rotated", "affine")
     lines = [
-        f"| site | {' | '.join(arms)} | rotated, paper-style | EV shuffled / at home | direct: R with one scale | direct: affine | ρ |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"| site | {' | '.join(arms)} | rotated, paper-style | EV shuffled / at home | direct: R with one scale | direct: affine | ρ | the token alone |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for s in study.pair(*PAIR).sites:
         assert s.dictionary is not None
@@ -38,7 +38,7 @@ def sites(study: Study) -> str:
         cells.append(_restored(s.dictionary, "rotated", "paper"))
         cells.append(" / ".join(number(s.dictionary[arm].faithful.value) for arm in ("shuffled", "ceiling")))
         rho = None if s.rho_scale is None else s.rho_scale.value
-        cells += map(number, (s.ladder[ROTATION].value, s.ladder["affine"].value, rho))
+        cells += map(number, (s.ladder[ROTATION].value, s.ladder["affine"].value, rho, s.token.lookup.value))
         lines.append(f"| {s.label} | " + " | ".join(cells) + " |")
     found = study.pair(*PAIR).sites
     kinds = dict.fromkeys(s.dictionary_name.rpartition(", ")[0] for s in found if s.dictionary_name)

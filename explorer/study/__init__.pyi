@@ -42,7 +42,6 @@ from .recordings import (
     WrittenToken as WrittenToken,
     read_correlation as read_correlation,
     read_recording as read_recording,
-    spoken as spoken,
 )
 from .schema import (
     SCHEMA as SCHEMA,
@@ -51,6 +50,22 @@ from .schema import (
     ModelKind as ModelKind,
     PairEntry as PairEntry,
     StudyFile as StudyFile,
+)
+from .stage_material import (
+    INSIDE as INSIDE,
+    MOTION as MOTION,
+    MOTION_FIELDS as MOTION_FIELDS,
+    STAGE as STAGE,
+    Answer as Answer,
+    Detector as Detector,
+    InsideSite as InsideSite,
+    Motion as Motion,
+    NextWord as NextWord,
+    StageMaterial as StageMaterial,
+    TurnedSite as TurnedSite,
+    read_inside as read_inside,
+    read_material as read_material,
+    read_motion as read_motion,
 )
 from .study import READING_SHARES as READING_SHARES, RESPONSES as RESPONSES, Study as Study
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector

@@ -63,37 +63,6 @@ class Recording:
     """A steered generation; None where the study has no ready contrasts."""
 
 
-@dataclass(frozen=True)
-class Word:
-    """A word of the text, with what both models thought of it."""
-
-    text: str
-    """As it is written; ¶ for a line break."""
-    source: float
-    """Surprise of the source, −log P of its tokens together; nats."""
-    target: float
-    """Surprise of the target."""
-
-
-def spoken(recording: Recording) -> list[Word]:
-    """The recorded tokens as words: one begins at a space, and its surprises add up. Text without spaces stays."""
-    tokens = recording.tokens[: len(recording.log_p_source)]
-    spaced = any(token[:1].isspace() for token in tokens)
-    groups: list[list[int]] = []
-    for i, token in enumerate(tokens):
-        if spaced and groups and not token[:1].isspace() and tokens[i - 1].strip():
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return [
-        Word(
-            "".join(tokens[i] for i in group).strip() or "¶",
-            *(-sum(log_p[i] for i in group) for log_p in (recording.log_p_source, recording.log_p_target)),
-        )
-        for group in groups
-    ]
-
-
 def read_recording(study: Study, source: str, target: str) -> Recording | None:
     """The recording of a pair; None where there is none."""
     path = study.pair_path(source, target) / RECORDING

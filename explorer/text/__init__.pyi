@@ -22,6 +22,7 @@ from .sources import (
     TextSource as TextSource,
     read_text as read_text,
 )
+from .token_groups import group_tokens as group_tokens
 from .variety import (
     different_documents as different_documents,
     different_rows as different_rows,

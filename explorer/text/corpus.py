@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from explorer.text.contrast import Contrast, ReadyContrast, find_contrast
+from explorer.text.token_groups import TokenGroup
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -45,7 +46,7 @@ class LabelHead(NamedTuple):
 class Corpus(ABC):
     """Some documents of one language. A new language is one subclass and its place in `explorer.text.corpora`.
 
-    Only documents and prompts are needed: what a subclass does not define (contrasts, label heads)
+    Only documents and prompts are needed: what a subclass does not define (contrasts, groups, label heads)
     its studies do without.
     """
 
@@ -83,6 +84,11 @@ class Corpus(ABC):
     def files(self) -> list[str]:
         """Files of the study's folder that hold it, as relative paths; none where a grammar writes it."""
         return []
+
+    @classmethod
+    def groups(cls) -> tuple[TokenGroup, ...]:
+        """Named groups of its tokens; none where its tokens have no labels."""
+        return ()
 
     @classmethod
     def contrasts(cls) -> tuple[ReadyContrast, ...]:

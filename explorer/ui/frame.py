@@ -16,6 +16,8 @@ from explorer.ui import cache
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """Of a widget that persists across pages and in the link."""
 _NEXT, _SITE_NEXT = "open_study", "open_site"
+SITE_LINKED = "site_linked"
+"""Whether the session began with a link that names a site: the address later drops the one that is the default."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,13 @@ def draw_frame() -> View:
         st.session_state["study"] = wanted
     if (wanted := st.session_state.pop(_SITE_NEXT, None)) is not None:
         st.session_state["site"] = wanted
+    st.session_state.setdefault(SITE_LINKED, "site" in st.query_params)
     with st.container(key="frame", horizontal=True, vertical_alignment="bottom", gap="small"):
         own = own_names()
         where = _select("study", "Study", [*shipped_studies(), *own], 0, 170 if own else 105)
         study = cache.study(where)
-        source = _select("a", "Source A", study.sources(), 0, 105)
-        target = _select("b", "Target B", study.targets(source), 0, 105)
+        source = _select("a", "Source A", study.sources(), 0, 118)
+        target = _select("b", "Target B", study.targets(source), 0, 118)
         # Options are plain words: a format_func would put its words, not the options, into the link.
         labels = [site.label for site in study.sites]
         site = _select("site", "Site", labels, len(labels) // 2, 122)

@@ -38,7 +38,7 @@ def steps(page: Any, names: list[str]) -> list[tuple[str, float]]:
     found = []
     for key, order in (("ArrowRight", names[1:]), ("ArrowLeft", names[-2::-1])):
         for name in order:
-            drawn = f".st-key-stage-{name} .main-svg, .stage-lanes[data-scene='{name}']"
+            drawn = f".st-key-stage-{name} .main-svg, [data-scene='{name}']"
             page.evaluate(WATCH, drawn)
             page.keyboard.press(key)
             found.append((name, page.evaluate("window.step")))
@@ -57,7 +57,7 @@ def main(address: str | None = None, name: str = "tales") -> None:
         page = chromium.new_page(viewport={"width": 1280, "height": 720}, color_scheme="dark")
         page.set_default_timeout(PATIENCE * 1000)
         page.goto(f"{running}/story?study={name}&a={source}")
-        page.wait_for_selector(f".st-key-stage-{names[0]} .main-svg")
+        page.wait_for_selector(f".st-key-stage-{names[0]} .main-svg, [data-scene='{names[0]}']")
         steps(page, names)  # warms the caches, as preflight does
         for number in range(ROUNDS):
             found = steps(page, names)

@@ -15,15 +15,16 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from test_browser import ROOT, SLOW, app, browser as browser
 
-from explorer.narrative.scenes import scenes_of
+from explorer.narrative.scenes import MOVED, read_through, scenes_of
 from explorer.narrative.story import Story, open_story
+from explorer.presentation.story.words import FAINTEST
 from explorer.study.library import SHIPPED, open_study, studies_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 LOCAL = re.compile(r"^(http://localhost[:/]|data:|blob:)")
 DRAWN = {
-    "story": ".st-key-stage-twin .main-svg",
+    "story": "[data-scene='answer']",
     "rotation": ".st-key-ladder .main-svg",
     "features": ".st-key-finder",
     "steering": ".lanes .lane",
@@ -76,7 +77,7 @@ def offline(
 
 def drawn(page: Page, name: str) -> None:
     """Wait until a scene has its figure, or its lanes."""
-    page.wait_for_selector(f".st-key-stage-{name} .main-svg, .stage-lanes[data-scene='{name}']", timeout=SLOW)
+    page.wait_for_selector(f".st-key-stage-{name} .main-svg, [data-scene='{name}']", timeout=SLOW)
 
 
 def violations(page: Page) -> list[str]:
@@ -123,15 +124,21 @@ def test_the_dial_turns_by_keyboard_and_never_asks_the_server(browser: Browser, 
     page.goto(f"{address}/story?scene=dial")
     drawn(page, "dial")
     graph = "document.querySelector('.st-key-stage-dial .js-plotly-plot')"
-    page.wait_for_function(f"{graph}?._fullData?.length === 5", timeout=SLOW)
+    page.wait_for_function(f"{graph}?._fullData?.length > 5", timeout=SLOW)
     page.evaluate(
         "() => { window.sent = 0; const send = WebSocket.prototype.send;"
         "WebSocket.prototype.send = function(d) { window.sent += 1; return send.call(this, d); }; }"
     )
-    before = page.evaluate(f"[{graph}.data.at(-1).x[0], {graph}.data.at(-1).y[0]]")
+    lengths = (
+        f"(() => {{ const t = {graph}._fullData.find(t => t.name === 'lines'); let sum = 0;"
+        "for (let i = 0; i < t.x.length; i += 3) sum += Math.hypot(t.x[i + 1] - t.x[i], t.y[i + 1] - t.y[i]);"
+        "return sum; })()"
+    )
+    before, length = page.evaluate(f"[{graph}.data.at(-1).meta, {graph}.data.at(-1).y[0]]"), page.evaluate(lengths)
     page.keyboard.press("t")
-    page.wait_for_function(f"{graph}.data.at(-1).x[0] === 1", timeout=30_000)
+    page.wait_for_function(f"{graph}.data.at(-1).meta === 1", timeout=30_000)
     assert before[0] == 0 and page.evaluate(f"{graph}.data.at(-1).y[0]") > before[1] + 0.3
+    assert page.evaluate(lengths) < 0.1 * length, "on the twin the same words end on each other"
     assert page.evaluate("window.sent") == 0, "turning the dial asked the server"
     context.close()
 
@@ -152,6 +159,40 @@ def test_the_answer_is_shown_and_the_lanes_are_replayed_then_live(browser: Brows
     page.get_by_role("button", name="Write it live").click()
     expect(status).to_have_text(f"written live · dose {run.dose:g}", timeout=SLOW)
     expect(page.locator(".stage-lanes .text").nth(2)).to_have_text(whole.strip())
+    context.close()
+
+
+def test_who_asks_for_less_motion_sees_the_end_at_once(browser: Browser, address: str) -> None:
+    context, page = offline(browser)
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(f"{address}/story?scene=dial")
+    drawn(page, "dial")
+    graph = "document.querySelector('.st-key-stage-dial .js-plotly-plot')"
+    page.wait_for_function(f"{graph}?._fullData?.length > 5", timeout=SLOW)
+    page.evaluate(
+        f"window.frames_shown = 0; {graph}.on('plotly_animatingframe', () => {{ window.frames_shown += 1; }})"
+    )
+    page.keyboard.press("t")
+    page.wait_for_function(f"{graph}.data.at(-1).meta === 1", timeout=SLOW)
+    assert page.evaluate("window.frames_shown") == 1
+    context.close()
+
+
+def test_space_reads_the_detector_through_r_and_old_links_lead_on(browser: Browser, address: str, story: Story) -> None:
+    context, page = offline(browser)
+    page.goto(f"{address}/story?scene=names")
+    drawn(page, "names")
+    expect(page.locator(".lit section")).to_have_count(2)
+    page.keyboard.press(" ")
+    expect(page.locator(".sentence")).to_have_text(read_through(story), timeout=SLOW)
+    expect(page.locator(".lit section")).to_have_count(4)
+    found = story.sister.detector
+    assert found is not None
+    marked = page.locator(".lit section").nth(2).locator("mark").all_inner_texts()
+    assert marked == [w for w, a in zip(found.words, found.rotated, strict=True) if a > FAINTEST]
+    for old, name in MOVED.items():
+        page.goto(f"{address}/story?scene={old}")
+        drawn(page, name)
     context.close()
 
 

@@ -15,6 +15,7 @@ from explorer.narrative.story import open_story
 from explorer.pipeline.recording import lacks_run
 from explorer.study.library import SHIPPED, open_study
 from explorer.study.recordings import CORRELATION, RECORDING
+from explorer.study.stage_material import MOTION, STAGE
 from explorer.ui import pages
 from explorer.ui.pages import PAGES, Page
 
@@ -69,7 +70,7 @@ def bare(folder: Path, hidden: tuple[str, ...], run: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("hidden", [(RECORDING, CORRELATION), ()], ids=["nothing", "answers only"])
+@pytest.mark.parametrize("hidden", [(RECORDING, CORRELATION, STAGE, MOTION), ()], ids=["nothing", "answers only"])
 def test_a_study_without_recordings_opens_on_every_page(
     hidden: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +79,7 @@ def test_a_study_without_recordings_opens_on_every_page(
     study = open_study("bare")
     story = open_story(study, "seed0", "seed1", 2)
     whole = open_story(open_study("tales"), "seed0", "seed1", 2)
-    missing = {"twin", "function", "coordinates", "steering"} if hidden else {"steering"}
+    missing = {"answer", "inside", "names", "steering"} if hidden else {"steering"}
     shown = [scene.name for scene in scenes_of(story)]
     assert shown == [scene.name for scene in scenes_of(whole) if scene.name not in missing]
     assert lacks_run(study, "seed0", "seed1") and not lacks_run(open_study("tales"), "seed0", "seed1")

@@ -6,5 +6,5 @@ from . import (
     randomness as randomness,
     sites as sites,
 )
-from .dial_figure import dial as dial, thinned as thinned
+from .dial_figure import dial as dial
 from .dictionary_bars import NAMES as NAMES, TITLES as TITLES, mark_cut as mark_cut

@@ -17,6 +17,7 @@ from explorer.alignment import (
 )
 from explorer.narrative import from_identity, paper_test, random_words as words
 from explorer.number_text import interval, minus, sentence_case
+from explorer.pipeline import KNOWN
 from explorer.presentation.rotation.over_training import came_back
 from explorer.presentation.rotation.sites import controls
 
@@ -128,7 +129,8 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
             (result.source, result.target, site.stitch.source_to_target),
             (result.target, result.source, site.stitch.target_to_source),
         ):
-            out.append(_stitched(first, second, scores))
+            loss = f.loss_target if second == result.target else f.loss_source
+            out.append(_stitched(first, second, scores, loss))
         out.append(
             f"<span class='quiet'>{site.stitch.tokens:,} test tokens. 1 is the receiver by itself; 0 is the better of the "
             "unigram model and the receiver with its mean row there.</span>"
@@ -136,7 +138,12 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
     return [minus(line) for line in out]
 
 
-def _stitched(first: str, second: str, scores: StitchScores) -> str:
+def _stitched(first: str, second: str, scores: StitchScores, loss: float) -> str:
+    if loss > KNOWN * scores.unigram:
+        return (
+            f"<b>{first} up to here, {second} from here:</b> nothing can be said, for {second} does not know this text: "
+            f"its loss is {loss:.2f}, that of the unigram model {scores.unigram:.2f}."
+        )
     seam = rotation_seam(scores)
     return (
         f"<b>{first} up to here, {second} from here:</b> through {rungs()[seam].title} {interval(scores[seam])} of the "
@@ -197,20 +204,21 @@ def pairs(results: list[PairResult]) -> list[str]:
     return [minus(line("Best aligned", best)), minus(line("Least aligned", worst))]
 
 
-def training(rows: list[TrainingRow]) -> list[str]:
-    """Whether the rotation account improves or fades with training."""
+def training(rows: list[TrainingRow], pair: tuple[str, str]) -> list[str]:
+    """Whether the rotation account improves or fades with training; `pair`: the two seeds of the table."""
     first, last = rows[0], rows[-1]
     reading, back = came_back(rows)
 
     def moved(what: str, before: float, after: float) -> str:
         if abs(after - before) < 0.03:
-            return f"{what} stays near {after:.2f}"
+            return f"{what} goes from {before:.2f} to {after:.2f}, which is little"
         return f"{what} {'rises' if after > before else 'falls'} from {before:.2f} to {after:.2f}"
 
     out = [
+        f"<b>{pair[0]} and {pair[1]}</b> over their training, whichever pair is chosen above.",
         f"<b>From {first.tokens / 1e6:.1f} to {last.tokens / 1e6:.1f} M tokens</b> the loss falls from "
         f"{first.loss_source:.2f} to {last.loss_source:.2f}; {moved('EV of R', first.orthogonal, last.orthogonal)}, "
-        f"{moved('of the affine map', first.affine, last.affine)}, {moved('ρ', first.rho, last.rho)}.",
+        f"{moved('of the affine map', first.affine, last.affine)}, {moved('their ratio', first.rho, last.rho)} (R without a scale, unlike ρ).",
         f"<b>The dictionary through R:</b> {moved('what comes back', back[0], back[-1])} (restored, {reading}: 0 is what "
         f"shuffled pairs give, 1 what it does at home; each row has a dictionary of its own). Its paper-style EV, as in the table, "
         f"{moved('', first.sae_rotated, last.sae_rotated).strip()}.",

@@ -92,7 +92,7 @@ def training_frame(rows: Sequence[TrainingRow]) -> pd.DataFrame:
             "KL": r.kl,
             "direct: R": r.orthogonal,
             "direct: affine": r.affine,
-            "ρ": r.rho,
+            "R / affine": r.rho,
             f"restored, {reading}": back,
             "EV home": r.sae_ceiling,
             "EV raw": r.sae_raw,

@@ -11,13 +11,16 @@ from explorer.palette import Palette
 from explorer.presentation.plots import text_at
 from explorer.presentation.rotation import NAMES, TITLES, dial
 from explorer.presentation.story.stage import SMALLEST, fill, heading, spot, staged
-
-TURN_MILLISECONDS = 110
-"""A step of the dial; points move all the time."""
+from explorer.presentation.story.turning import TURN_MILLISECONDS, turning
 
 
 def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) -> go.Figure:
-    """The dial of a pair, turning smoothly in the browser; axes span `others` too, so that scenes can be compared."""
+    """The dial of a pair, turning smoothly in the browser; axes span `others` too, so that scenes can be compared.
+
+    Named groups of tokens turn where they were recorded, else anonymous points.
+    """
+    if chapter.motion is not None and chapter.turned is not None:
+        return turning(chapter, others, palette)
     assert chapter.here.dial is not None and chapter.clouds is not None
     lines = turned(chapter)
     figure = dial(chapter.here.dial, lines, *chapter.clouds, (chapter.source, chapter.target), palette)

@@ -7,27 +7,20 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from explorer.alignment import ROTATION, SiteResult, restored, rotation_nulls
-from explorer.narrative import Chapter, Story, cosine_family, matched
+from explorer.narrative import Story, cosine_family, matched
 from explorer.number_text import number, percent
 from explorer.palette import DASHES, Palette
 from explorer.presentation.plots import text_at
-from explorer.presentation.rotation import mark_cut, thinned
+from explorer.presentation.rotation import mark_cut
 from explorer.presentation.story.stage import (
     LARGE,
     SMALLEST,
-    fill,
     hatch,
     heading,
-    journeys,
-    points,
     side_by_side,
     spot,
     staged,
 )
-from explorer.study import spoken
-
-WORDS, WORDS_BESIDE, LONGEST = 30, 13, 10
-"""Words of which the answers are shown, alone and beside another picture; letters of the longest."""
 
 MATCHES = (
     ("same_init", "two seeds,<br>same start", "raw", "/"),
@@ -43,50 +36,35 @@ FULL = 0.85
 LIMITS = (
     ("shuffled", "R of shuffled pairs", "null"),
     (ROTATION, "R with one scale", "rotated"),
-    ("affine", "affine map", "affine"),
+    ("affine", "turn and stretch", "affine"),
 )
 
 
-def twin(story: Story, palette: Palette) -> go.Figure:
-    """The twin: its answers lie on its original's, and the same tokens inside lie elsewhere."""
-    assert story.twin is not None and story.twin.clouds is not None
-    figure = make_subplots(cols=2, rows=1, column_widths=[0.56, 0.44], horizontal_spacing=0.08)
-    _answers(figure, story.twin, WORDS_BESIDE, palette)
-    a, b = thinned(*story.twin.clouds)
-    figure.add_trace(journeys(a, b[0], palette), row=1, col=2)
-    figure.add_trace(points(a, story.twin.source, palette.source, "circle-open", 11), row=1, col=2)
-    figure.add_trace(points(b[0], story.twin.target, palette.raw, "diamond", 9), row=1, col=2)
+def inside(story: Story, palette: Palette) -> go.Figure:
+    """One word inside both models: a strip of numbers each, in the order in which the models hold them."""
+    chapter = story.sister
+    assert chapter.inside is not None
+    figure = make_subplots(cols=1, rows=2, vertical_spacing=0.24)
+    for row, (name, values, colour) in enumerate(
+        zip((chapter.source, chapter.target), chapter.inside, (palette.source, palette.raw), strict=True), 1
+    ):
+        low, high = np.quantile(values.astype(float), (0.02, 0.98))
+        shade = (values.astype(float) - low) / max(high - low, 1e-9)
+        figure.add_trace(
+            go.Heatmap(
+                z=np.round(np.clip(shade, 0, 1), 2)[None].astype(np.float32), zmin=0, zmax=1, showscale=False,
+                colorscale=[[0, palette.paper], [1, colour]], name=name, hoverinfo="skip",
+            ),
+            row=row, col=1,
+        )  # fmt: skip
     staged(figure, palette)
-    fill(figure, 2, a, b[:1])
-    heading(figure, 0.0, f"answers: surprise at each {_piece(story.twin)} {_key(story.twin, palette)}")
-    heading(figure, 0.58, "inside: the same tokens")
-    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 134})
-    return figure
-
-
-def function(story: Story, palette: Palette) -> go.Figure:
-    """How surprised both models are by each word of a text."""
-    figure = make_subplots(cols=1, rows=1)
-    _answers(figure, story.sister, WORDS, palette)
-    staged(figure, palette)
-    piece = _piece(story.sister)
-    heading(figure, 0.0, f"surprise at each {piece} of a text that neither has seen {_key(story.sister, palette)}")
-    figure.update_layout(margin={"l": 84, "r": 12, "t": 56, "b": 134})
-    return figure
-
-
-def coordinates(story: Story, palette: Palette) -> go.Figure:
-    """Correlation of every coordinate of one model with every coordinate of the other."""
-    chapters = [c for c in (story.early, story.sister) if c is not None and c.correlation is not None]
-    titles = [f"{c.source} and " + (f"its {c.target} checkpoint" if c is story.early else c.target) for c in chapters]
-    matrices = [np.abs(c.correlation.astype(float)) / 100 for c in chapters if c.correlation is not None]
-    figure = side_by_side(
-        [np.minimum(m, 0.6) for m in matrices], titles, (0.0, 0.6), [palette.paper, palette.raw], palette
-    )
-    figure.update_traces(hovertemplate="coordinates %{y} and %{x}: |r| = %{z:.2f}<extra></extra>")
-    figure.update_yaxes(col=1, title=f"coordinate of {story.sister.source}")
-    for column, chapter in enumerate(chapters, 1):
-        figure.update_xaxes(col=column, title={"text": f"coordinate of {chapter.target}", "standoff": 6})
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    for row, name in enumerate((chapter.source, chapter.target), 1):
+        axis = "" if row == 1 else str(row)
+        place = {"xref": f"x{axis} domain", "yref": f"y{axis} domain", "xanchor": "left", "yanchor": "bottom"}
+        text_at(figure, f"<b>{name}</b>: {len(chapter.inside[0])} numbers", 0, 1, None, LARGE, yshift=8, **place)
+    figure.update_layout(margin={"l": 24, "r": 24, "t": 56, "b": 40})
     return figure
 
 
@@ -187,43 +165,3 @@ def limits(story: Story, palette: Palette) -> go.Figure:
 
 def _direct(here: SiteResult, key: str) -> float:
     return max(rotation_nulls(here).shuffled) if key == "shuffled" else here.ladder[key].value
-
-
-def _answers(figure: go.Figure, chapter: Chapter, count: int, palette: Palette) -> None:
-    assert chapter.recording is not None
-    said = spoken(chapter.recording)[:count]
-    words, count = [word.text for word in said], len(said)
-    ticks = [w if len(w) <= LONGEST else f"{w[: LONGEST - 1]}…" for w in words]
-    for name, nats, colour, symbol, size, dash in (
-        (chapter.source, [w.source for w in said], palette.source, "circle-open", 19, "solid"),
-        (chapter.target, [w.target for w in said], palette.raw, "diamond", 9, DASHES["raw"]),
-    ):
-        figure.add_trace(
-            go.Scatter(
-                x=list(range(count)), y=nats, name=name, mode="lines+markers",
-                line={"color": colour, "width": 2.5, "dash": dash},
-                marker={"symbol": symbol, "size": size, "color": colour, "line": {"width": 2.5}},
-                customdata=[[w] for w in words],
-                hovertemplate=f"{name}: %{{y:.2f}} nats<extra>%{{customdata[0]}}</extra>",
-            ),
-            row=1, col=1,
-        )  # fmt: skip
-    figure.update_xaxes(
-        row=1,
-        col=1,
-        tickvals=list(range(count)),
-        ticktext=ticks,
-        tickangle=-60 if max(map(len, ticks)) > 2 else 0,
-        range=[-0.7, count - 0.3],
-    )
-    figure.update_yaxes(row=1, col=1, title="nats", rangemode="tozero")
-
-
-def _piece(chapter: Chapter) -> str:
-    """What the recorded text is made of: words, or tokens where it has no spaces."""
-    assert chapter.recording is not None
-    return "word" if len(spoken(chapter.recording)) < len(chapter.recording.log_p_source) else "token"
-
-
-def _key(chapter: Chapter, palette: Palette) -> str:
-    return f"  {spot(palette.source, '○')} {chapter.source}  {spot(palette.raw, '◆')} {chapter.target}"

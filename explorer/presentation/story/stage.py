@@ -47,23 +47,6 @@ def fill(figure: go.Figure, column: int, a: NDArray[np.float16], b: NDArray[np.f
     )
 
 
-def points(at: NDArray[np.float16], name: str, colour: str, symbol: str, size: int) -> go.Scatter:
-    """A cloud."""
-    x = np.round(at.astype(float), 2)
-    marker = {"color": colour, "size": size, "symbol": symbol, "opacity": 0.8, "line": {"width": 1.5}}
-    return go.Scatter(
-        x=x[:, 0], y=x[:, 1], mode="markers", name=name, hoverinfo="skip", marker=marker, cliponaxis=False
-    )
-
-
-def journeys(a: NDArray[np.float16], b: NDArray[np.float16], palette: Palette) -> go.Scatter:
-    """Thin lines that join the same token in both models, for every third."""
-    ends = np.full((len(a[::3]), 3, 2), np.nan)
-    ends[:, 0], ends[:, 1] = a[::3], b[::3]
-    x, y = np.round(ends.reshape(-1, 2), 2).T
-    return go.Scatter(x=x, y=y, mode="lines", hoverinfo="skip", line={"color": palette.null, "width": 1.2}, opacity=0.7)
-
-
 def side_by_side(
     values: Sequence[NDArray[np.float64]],
     titles: Sequence[str],

@@ -11,6 +11,7 @@ from torch import Tensor
 from explorer.text.contrast import Contrast, ReadyContrast
 from explorer.text.corpus import Corpus, LabelHead, TextDocument
 from explorer.text.dyck import contrasts as dyck_contrasts, heads as dyck_heads, language as dyck
+from explorer.text.token_groups import TokenGroup
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,13 @@ class Dyck3(Corpus):
         """Documents of the grammar."""
         n = dyck_contrasts.DOCUMENTS
         return [d.text for d in dyck.documents("example", n, n if held_out else 0)]
+
+    @classmethod
+    def groups(cls) -> tuple[TokenGroup, ...]:
+        """The kinds of bracket, and depths of nesting."""
+        kinds = [TokenGroup(b, (f"bracket={b}",), spans=False) for b in dyck.BRACKETS]
+        depths = [TokenGroup(f"depth {i}", (f"depth={i}",), spans=False) for i in range(0, dyck.MAX_DEPTH + 1, 2)]
+        return (*kinds, *depths)
 
     @classmethod
     def contrasts(cls) -> tuple[ReadyContrast, ...]:

@@ -10,9 +10,31 @@ from typing import ClassVar
 from explorer.text.contrast import Contrast, ReadyContrast
 from explorer.text.corpus import HELD_OUT, Corpus, TextDocument
 from explorer.text.tales import contrasts, stories as tales
+from explorer.text.token_groups import TokenGroup
 
 _PROMPTS = 64
 """Documents from which prompts are taken."""
+
+
+def _listed(name: str, *lists: str) -> TokenGroup:
+    return TokenGroup(name, tuple(f"slot={given}" for given in lists))
+
+
+_GROUPS = (
+    _listed("people", "people"),
+    _listed("villages", "villages"),
+    _listed("weekdays", "days"),
+    _listed("numbers", "numbers", "log_days", "recipe_counts"),
+    _listed("animals", "animals", "log_creatures", "weather_beasts", "diary_beasts"),
+    _listed("ships", "log_ships"),
+    _listed("directions", "log_directions"),
+    _listed("ingredients", "recipe_mains", "recipe_spices", "recipe_herbs", "recipe_flours", "recipe_fats"),
+    _listed("buildings", "news_buildings"),
+    _listed("feelings", "feelings"),
+    _listed("weather", "weather_spells", "weather_skies", "skies"),
+    TokenGroup("verbs of saying", words=("said", "says", "asked", "asks")),
+)
+"""What a listener knows at once, most telling first."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +59,11 @@ class Tales(Corpus):
         """Tales of any mood, place and tense, which contrasts would turn into something else."""
         start = contrasts.PROMPTS if held_out else 0
         return [d.text for d in tales.documents("example", _PROMPTS, start, genre="tale")]
+
+    @classmethod
+    def groups(cls) -> tuple[TokenGroup, ...]:
+        """Words of the grammar's lists, and its verbs of saying."""
+        return _GROUPS
 
     @classmethod
     def contrasts(cls) -> tuple[ReadyContrast, ...]:

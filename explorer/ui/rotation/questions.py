@@ -108,9 +108,10 @@ def _training(view: View) -> None:
     if not rows:
         st.info("This study has no table over training. `python -m explorer train tales` makes one.")
         return
+    pair = view.study.file.pairs[0]
     alt = "Explained variance at the middle site against training tokens; the numbers are in the table below."
     draw = partial(over_training.over_training, rows, view.palette)
-    _answer(view, draw, "training", alt, rotation_sentences.training(rows))
+    _answer(view, draw, "training", alt, rotation_sentences.training(rows, (pair.source, pair.target)))
     table = over_training.training_frame(rows)
     st.dataframe(
         table,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from explorer.steering import AS_RAW, DEFAULT_LANES, LANES, MAX_DOSE, MAX_NEW_TOKENS, Arm, Positions, Request, Sampling
 from explorer.study import Study
-from explorer.ui.frame import KEPT, View, open_site_next
+from explorer.ui.frame import KEPT, SITE_LINKED, View, open_site_next
 from explorer.ui.steering.lanes_panel import MAX_SEED
 from explorer.ui.steering.vector_picker import example_prompt, pick_vectors, suggestion, weigh
 
@@ -39,7 +39,7 @@ def _open_at_suggestion(view: View, chips: tuple[str, ...]) -> None:
     found = suggestion(view, chips)
     if found is None or "dose" in st.session_state or "dose" in st.query_params:
         return
-    if found.site != view.site.name and "site" not in st.query_params:
+    if found.site != view.site.name and not st.session_state.get(SITE_LINKED):
         open_site_next(view.study.site(found.site).label)
         st.rerun()
     if found.site == view.site.name:

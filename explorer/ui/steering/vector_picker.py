@@ -5,7 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer.errors import InputError
-from explorer.steering import MAX_VECTORS, MAX_WEIGHT, ReadingShares, VectorSpec, Weighted, parse_vector, parse_weighted
+from explorer.steering import (
+    MAX_VECTORS,
+    MAX_WEIGHT,
+    ReadingShares,
+    TransferVerdict,
+    VectorSpec,
+    Weighted,
+    parse_vector,
+    parse_weighted,
+)
 from explorer.study import Study
 from explorer.text import Contrast
 from explorer.ui import cache
@@ -114,13 +123,23 @@ def _feature_title(text: str, source: str) -> str:
 
 
 def _titles(view: View) -> dict[str, str]:
-    """The ready contrasts by name: as they read best through R, those without a suggested dose last, and said so."""
+    """The ready contrasts by name: first those whose areas transfer where they are suggested, as they read best through
+    R; those without a suggested dose last, and said so.
+    """
+    areas = {(r.vector, r.site): r.verdict for r in cache.responses(view.where, view.source, view.target)}
     read = {r.vector: r for r in cache.reading_shares(view.where, view.source, view.target)}
     titles = {f"contrast:{p.name}": p.title for p in view.study.corpus.contrasts()}
     for name in titles:
         if name in read and read[name].suggested is None:
             titles[name] += " (no dose turns what is written)"
-    return dict(sorted(titles.items(), key=lambda item: -read[item[0]].lead if item[0] in read else 0.0))
+
+    def rank(name: str) -> tuple[bool, float]:
+        found = read.get(name)
+        if found is None or found.suggested is None:
+            return True, 1.0
+        return areas.get((name, found.site)) != TransferVerdict.TRANSFERS, -found.lead
+
+    return {name: titles[name] for name in sorted(titles, key=rank)}
 
 
 def suggestion(view: View, chips: tuple[str, ...]) -> ReadingShares | None:

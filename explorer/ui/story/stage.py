@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -12,7 +13,7 @@ import streamlit as st
 from explorer.narrative import Scene, Story, open_story, scenes
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.presentation import HandoutPart
-from explorer.presentation.story import figures as figures_story, random_scene, stage_dial
+from explorer.presentation.story import answer, detector, figures as figures_story, random_scene, stage_dial
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import KEPT, View, kept
@@ -22,15 +23,30 @@ from explorer.ui.story import steering_scene as story_steer
 from explorer.ui.style import colours, page_style
 
 FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
-    "twin": figures_story.twin,
-    "function": figures_story.function,
-    "coordinates": figures_story.coordinates,
+    "inside": figures_story.inside,
     "cosine": figures_story.cosine,
     "fails": figures_story.fails,
     "dial": lambda s, p: stage_dial(s.twin or s.sister, [s.sister], p),
     "sister": lambda s, p: stage_dial(s.sister, [s.twin] if s.twin else [], p),
     "random": random_scene,
     "limits": figures_story.limits,
+}
+
+
+class Hidden(NamedTuple):
+    """What a scene keeps back until Space or its button shows it."""
+
+    sentence: Callable[[Story], str]
+    """What it says then."""
+    show: str
+    """The button before."""
+    hide: str
+    """The button after."""
+
+
+HIDDEN: Mapping[str, Hidden] = {
+    "random": Hidden(scenes.revealed, "Show the answer", "Hide the answer"),
+    "names": Hidden(scenes.read_through, "Read it through R", "Read it as it is"),
 }
 _KEYS = Path(__file__).with_name("keys.html")
 _SCENE, _NOTES, _LIGHT, _SHOWN = "scene", "stage_notes", "stage_light", "stage_revealed"
@@ -74,24 +90,30 @@ def warm(where: str, source: str, target: str, site: int) -> list[str]:
 
 
 def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
-    guessed = scene.name == "random" and story.draws is None
-    shown = guessed and _switched(_SHOWN)
-    sentence = scenes.revealed(story) if shown else scene.sentence(story)
+    hidden = HIDDEN.get(scene.name) if scene.name != "random" or story.draws is None else None
+    shown = hidden is not None and _switched(_SHOWN)
+    sentence = hidden.sentence(story) if hidden is not None and shown else scene.sentence(story)
     st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
     if scene.name == "steering":
         story_steer.draw(story, view, palette)
+    elif scene.name == "answer":
+        st.html(answer(story, palette))
+    elif scene.name == "names":
+        st.html(detector(story, shown, palette))
     else:
         picture = figure(view.where, view.source, view.target, view.site.index, scene.name, palette is LIGHT)
         with st.container(key="picture"):
             chart(picture, f"stage-{scene.name}", f"{sentence} {scene.notes(story)}", height="stretch")
-    if guessed:
-        st.button("Hide the answer" if shown else "Show the answer", key="reveal", on_click=_switch, args=(_SHOWN,))
+    if hidden is not None:
+        st.button(hidden.hide if shown else hidden.show, key="reveal", on_click=_switch, args=(_SHOWN,))
     if _switched(_NOTES):
         st.html(f"<aside class='notes' aria-label='Speaker notes'>{escape(scene.notes(story))}</aside>")
 
 
 def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     names = [scene.name for scene in found]
+    if (old := st.query_params.get(_SCENE)) in scenes.MOVED and _SCENE not in st.session_state:
+        st.session_state[_SCENE] = scenes.MOVED[old]
     st.button("Back", key="stage_back", shortcut="Left", on_click=_step, args=(names, -1))
     chosen = st.segmented_control(
         "Scene", names, default=names[0], required=True, key=_SCENE, label_visibility="collapsed",

@@ -1,0 +1,166 @@
+"""What the stage shows of a pair beside its results: answers, a word inside, a detector, groups that turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.files import read_json
+from explorer.study.study import REMEASURE, Study
+
+if TYPE_CHECKING:
+    from explorer.models import Site
+
+STAGE, MOTION = "stage.json", "stage.safetensors"
+"""Files of a pair's folder: words and numbers, and points."""
+
+
+@dataclass(frozen=True)
+class NextWord:
+    """A word that a model expects next."""
+
+    text: str
+    """The whole word; ¶ for a line break."""
+    probability: float
+    """Of the whole word, all its tokens and its end together."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What both models expect after one prompt."""
+
+    prompt: str
+    """The beginning of a test document."""
+    source: list[NextWord]
+    """The source's most likely words, the likeliest first."""
+    target: list[NextWord]
+    """The target's."""
+
+
+@dataclass(frozen=True)
+class InsideSite:
+    """How alike two models' numbers are at one site: Pearson r over the dimensions of a token's two rows."""
+
+    here: float
+    """r at the last token of the prompt."""
+    usual: float
+    """Mean of |r| over the recorded tokens."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """The source's feature that finds a named group best, chosen on the source alone, and where it fires."""
+
+    feature: int
+    """Its number in the dictionary."""
+    group: str
+    """Name of the group."""
+    f1: float
+    """F1 of its firing as a detector of the group, over the recorded tokens of the source."""
+    words: list[str]
+    """The sentence."""
+    member: list[bool]
+    """Which words are of the group."""
+    own: list[float]
+    """Activation at each word in the source, as a share of the largest there."""
+    raw: list[float]
+    """The same, of the same feature, on the target as it is."""
+    rotated: list[float]
+    """On the target read through R."""
+    shuffled: list[float]
+    """On the target read through an R of shuffled pairs."""
+    r_raw: float | None
+    """Pearson r of its firing on the target as it is with that in the source, over the recorded text; None where it
+    does not fire.
+    """
+    r_rotated: float | None
+    """The same through R."""
+    r_shuffled: float | None
+    """The same through an R of shuffled pairs."""
+
+
+@dataclass(frozen=True)
+class TurnedSite:
+    """Named groups of tokens at one site, in words and numbers; where they lie is in `Motion`."""
+
+    groups: list[str]
+    """Names of the groups."""
+    rows: int
+    """Tokens of all groups together: those whose distances are averaged."""
+    distance: list[float]
+    """Mean distance of a token's row in the source from its row in the target at each step of the dial, in all
+    dimensions of the residual stream, as a share of that at the first step.
+    """
+    shuffled: list[float]
+    """The same for the dial of an R that was fitted to shuffled pairs."""
+
+
+@dataclass(frozen=True)
+class StageMaterial:
+    """What was recorded of a pair for the stage."""
+
+    answer: Answer | None = None
+    """What both models expect next; None where no test document is long enough."""
+    inside: dict[str, InsideSite] = field(default_factory=dict)
+    """By name of the site: how alike the numbers inside are."""
+    detectors: dict[str, Detector] = field(default_factory=dict)
+    """By name of the site; none where the text has no named groups, or the source no dictionary."""
+    turned: dict[str, TurnedSite] = field(default_factory=dict)
+    """By name of the site; none where the text has no named groups."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Points of one site in one fixed plane in which both models spread alike: steps × points × 2, the source's
+    without steps.
+    """
+
+    source: NDArray[np.float16]
+    """Centroids of the groups in the source."""
+    target: NDArray[np.float16]
+    """Those in the target, turned from as they are to R."""
+    wrong: NDArray[np.float16]
+    """The same, turned to an R that was fitted to shuffled pairs."""
+    word_source: NDArray[np.float16]
+    """The tokens with lines, in the source."""
+    word_target: NDArray[np.float16]
+    """These in the target, turned to R."""
+    word_wrong: NDArray[np.float16]
+    """These turned to an R of shuffled pairs."""
+
+
+MOTION_FIELDS = tuple(f.name for f in fields(Motion))
+INSIDE = "inside"
+"""How the two rows of the prompt's last token are called, 2 × d: the source's, the target's."""
+
+
+def read_material(study: Study, source: str, target: str) -> StageMaterial | None:
+    """What was recorded of a pair for the stage; None where nothing was."""
+    path = study.pair_path(source, target) / STAGE
+    return read_json(path, StageMaterial, REMEASURE) if path.is_file() else None
+
+
+def read_motion(study: Study, source: str, target: str, site: Site) -> Motion | None:
+    """The turning points of a site; None where they were not recorded."""
+    found = _tensors(study, source, target, [f"{site.name}.{name}" for name in MOTION_FIELDS])
+    return Motion(*found) if found else None
+
+
+def read_inside(study: Study, source: str, target: str, site: Site) -> NDArray[np.float16] | None:
+    """The rows of the prompt's last token at a site, source and target; None where they were not recorded."""
+    found = _tensors(study, source, target, [f"{site.name}.{INSIDE}"])
+    return found[0] if found else None
+
+
+def _tensors(study: Study, source: str, target: str, names: list[str]) -> list[NDArray[np.float16]]:
+    from safetensors import safe_open
+
+    path = study.pair_path(source, target) / MOTION
+    if not path.is_file():
+        return []
+    with safe_open(path, "np") as tensors:
+        there = set(tensors.keys())
+        return [tensors.get_tensor(name) for name in names] if there.issuperset(names) else []
