@@ -9,6 +9,19 @@ LARGE = {"7B": (4096, 32, "6.9B"), "70B": (8192, 80, "6.9B")}
 """Width, blocks, and the measured shape whose share of the card's rate it is taken to reach."""
 WINDOW = 512
 SITES = 5
+RATES = {
+    "blocks_tokens_per_s": "blocks",
+    "logits_tokens_per_s": "with logits",
+    "five_sites_tokens_per_s": "five sites kept",
+    "moments_0_shuffles_tokens_per_s": "both models and moments",
+    "moments_19_shuffles_tokens_per_s": "and 19 shuffles",
+}
+"""What was timed, and what it is called."""
+CHECKS = {
+    "verdict": "a check of two Tales seeds, 65,536 tokens, from start to report",
+    "verdict_on_cpu": "the same on the machine's 16 cores, beside the GPU's work",
+    "wide_pair": "a pair of the 410m shape at three sites, 20·d rows, no dictionary",
+}
 
 
 def hours(d: int, blocks: int, tokens: float, rate: float) -> float:
@@ -29,7 +42,7 @@ def costs(results: dict[str, Any]) -> list[tuple[str, str]]:
         products = 6 * d**2 * SITES / (card["float32_tflops"] * 1e12)
         for label, tokens in ((f"20·d = {20 * d:,} rows", 20 * d / 0.6), ("200 M tokens", TOKENS)):
             total = hours(d, blocks, tokens, rate) + tokens * products / 3600
-            rows.append((f"{name} pair, {label}: GPU hours", f"{total:.3g}"))
+            rows.append((f"computed from this: GPU hours of a {name} pair, {label}", f"{total:.2g}"))
     return rows
 
 
@@ -40,28 +53,36 @@ def lines(results: dict[str, Any]) -> list[tuple[str, str]]:
     found += [(f"{t} products", f"{card[f'{t}_tflops']:.0f} TFLOP/s") for t in ("bfloat16", "float32", "float64")]
     for shape, one in results.get("passes", {}).items():
         if isinstance(one, dict):
-            rates = [f"{k.removesuffix('_tokens_per_s')} {v:,}" for k, v in one.items() if k.endswith("tokens_per_s")]
+            rates = [f"{label} {one[key]:,}" for key, label in RATES.items() if key in one]
             share, memory = one.get("share_of_bf16_rate", float("nan")), one.get("peak_gib", "–")
-            found.append((f"{shape}, tokens/s", f"{', '.join(rates)}; {share:.0%} of the bf16 rate; {memory} GiB"))
+            text = f"{', '.join(rates)}; {share:.0%} of the bf16 rate; {memory} GiB"
+            found.append((f"tokens/s, shape of Pythia-{shape}, random weights", text))
     for d, one in results.get("polar", {}).items():
         if isinstance(one, dict) and "newton_s" in one:
-            svd = f"{one['svd_s']:.3g} s (error {one['svd_error']:.0e})" if "svd_s" in one else "not run"
-            found.append((f"R at d = {d}", f"{one['newton_s']:.3g} s (error {one['newton_error']:.0e}); SVD {svd}"))
-    for site, one in results.get("precision", {}).items():
-        if isinstance(one, dict):
-            found.append((f"bf16 passes, {site}", f"EV {one['ev_bfloat16']} against {one['ev_float32']} in float32"))
-    for name in ("verdict", "verdict_on_cpu", "wide_pair"):
+            svd = f"{one['svd_s']:.3g} s" if "svd_s" in one else "not run"
+            found.append((f"one R at d = {d}, float64", f"{one['newton_s']:.3g} s, by SVD {svd}"))
+    sites = [one for one in results.get("precision", {}).values() if isinstance(one, dict)]
+    if sites:
+        most = max(abs(one["ev_bfloat16"] - one["ev_float32"]) for one in sites)
+        found.append(("EV of R, bfloat16 passes against float32, five sites of Tales", f"at most {most:.5f} apart"))
+    for name, title in CHECKS.items():
         if one := results.get(name):
             end = f"{one['total']} s" if one.get("finished") else f"{one.get('share', 0):.0%} in {one.get('so_far')} s"
-            found.append((name, end))
-    found += [(f"dictionary {k}", f"{v:,}") for k, v in results.get("dictionaries", {}).items() if k.endswith("per_s")]
+            found.append((title, end))
+    rows = results.get("dictionaries", {})
+    for d in ("d512", "d2048"):
+        if f"{d}_cuda_rows_per_s" in rows:
+            here, cpu = rows[f"{d}_cuda_rows_per_s"], rows[f"{d}_cpu_rows_per_s"]
+            found.append(
+                (f"rows/s, training a dictionary of 8·d features, d = {d[1:]}", f"{here:,}; its 16 cores {cpu:,}")
+            )
     for name, one in results.get("lanes", {}).items():
         if isinstance(one, dict):
-            found.append(
-                (f"six lanes / one generate, {name}", f"{one['ratio']} ({one['six_lanes_tokens_per_s']} tokens/s)")
-            )
+            told = f"{one['ratio']} ({one['six_lanes_tokens_per_s']:,} tokens/s)"
+            found.append((f"six lanes, time over one plain generate, {name.replace('_', ', ')}", told))
     if rate := results.get("training", {}).get("tokens_per_s_each_seed"):
-        found.append(("training, three seeds", f"{rate:,} tokens/s each, {results['training'].get('peak_gib')} GiB"))
+        told = f"{rate:,} tokens/s each, {results['training'].get('peak_gib')} GiB"
+        found.append(("training three seeds of Tales as one batch", told))
     return found + costs(results)
 
 
