@@ -53,7 +53,7 @@ def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:
     told = evs(site.dictionary, reading, (*arms, ("ceiling", "at home")))
     return (
         f"<span class='quiet'>{escape(on_rows(result, site))}; {READ_AS[reading]}. EV: {told}. Another dictionary has "
-        "other EVs: compare <i>restored</i>.</span>"
+        "other EVs: compare <i>restored</i>, which depends on it less, through R least.</span>"
     )
 
 

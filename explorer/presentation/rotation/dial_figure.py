@@ -62,7 +62,7 @@ def dial(
     figure.update_xaxes(row=1, col=1, visible=False, range=[-reach, reach])
     figure.update_yaxes(row=1, col=1, visible=False, range=[-reach, reach], scaleanchor="x", scaleratio=1)
     _curve_labels(figure, _drawn(curve, lines, palette), lines, palette)
-    marks = ((palette.source, f"○ {names[0]}"), (palette.rotated, f"◆ {names[1]}, turned"))
+    marks = ((palette.source, f"○ {names[0]}"), (palette.raw, f"◆ {names[1]}, as it is"), (palette.rotated, "◆ turned"))
     text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)
     text_at(figure, text, 0, 1.14, size=15, xref="paper", yref="paper", xanchor="left")
     _slider(figure, len(curve.t), start, palette)
