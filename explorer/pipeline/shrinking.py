@@ -21,16 +21,18 @@ def shrink_study(study: Study) -> None:
     """Shrink the maps, the tables of features and the dose–responses of every pair, and the catalogues.
 
     Pairs that are small already stay as they are. The readings of every feature on a control that must fail (an early
-    checkpoint, untrained weights) are left out.
+    checkpoint, untrained weights) are left out, and those of a pair that stands there the other way round.
     """
     shrunk = False
+    ways = [(p.source, p.target) for p in study.file.pairs]
     kinds = {m.name: m.kind for m in study.file.models}
     for pair in study.file.pairs:
         folder = study.pair_path(pair.source, pair.target)
         if not shrink_maps(folder / "maps.safetensors"):
             continue
         shrunk = True
-        if kinds[pair.target] in ("early", "untrained"):
+        back = (pair.target, pair.source) in ways[: ways.index((pair.source, pair.target))]
+        if back or kinds[pair.target] in ("early", "untrained"):
             (folder / READINGS).unlink(missing_ok=True)
         for name in (CORRESPONDENCE, READINGS):
             if (folder / name).exists():

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from explorer.study.feature_tables import shrink_table
+from explorer.study.library import open_study, shipped_studies
 
 
 def test_tables_keep_three_digits_and_histograms_their_shape(tmp_path: Path) -> None:
@@ -34,3 +36,13 @@ def test_tables_keep_three_digits_and_histograms_their_shape(tmp_path: Path) -> 
     kept = np.stack(found.histogram_raw)
     np.testing.assert_allclose(kept, counts, rtol=0.07)
     np.testing.assert_array_equal(kept[counts < 21], counts[counts < 21])
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_what_every_feature_does_is_kept_once_a_pair_and_not_for_controls_that_must_fail(name: str) -> None:
+    study, seen = open_study(name), set()
+    for pair in study.file.pairs:
+        back = (pair.target, pair.source) in seen
+        control = study.model_entry(pair.target).kind in ("early", "untrained")
+        assert (study.pair_path(pair.source, pair.target) / "readings.parquet").exists() == (not back and not control)
+        seen.add((pair.source, pair.target))
