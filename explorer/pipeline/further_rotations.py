@@ -25,10 +25,10 @@ from explorer.study import (
 
 
 def measure_further_rotations(study: Study, log: Callable[[str], None]) -> None:
-    """Write rotations.json; nothing where no pair is a draw whose law is known."""
+    """Write rotations.json; nothing where it is there, or no pair is a draw whose law is known."""
     measured, further = lawful_pairs(study)
     pairs = [*measured, *further]
-    if not pairs:
+    if not pairs or (study.folder / ROTATIONS).exists():
         return
     models = {name: study.load_model(name) for name in dict.fromkeys(name for pair in pairs for name in pair)}
     rotations, tests = fit_rotations(models, pairs, study.chunks(), study.sites, silent)

@@ -155,8 +155,10 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.slow
 def test_checking_an_id_without_a_network_is_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    # Bound and not listening: nobody answers, and no other server of this machine takes the port meanwhile.
+    closed = socket.socket()
+    closed.bind(("127.0.0.1", 0))
+    port = closed.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
     environment |= {
         "HF_ENDPOINT": f"http://127.0.0.1:{port}",
@@ -168,9 +170,11 @@ def test_checking_an_id_without_a_network_is_one_line(tmp_path: Path) -> None:
     ran = subprocess.run(
         [*command, "--out", str(tmp_path / "out")], cwd=ROOT, env=environment, capture_output=True, text=True
     )
+    closed.close()
     assert ran.returncode == 2
     assert ran.stdout == ""
-    (line,) = ran.stderr.splitlines()
+    assert len(ran.stderr.splitlines()) == 1, ran.stderr
+    line = ran.stderr.strip()
     assert line.startswith("error: cannot fetch the model 'us/a' (revision step7): the hub does not answer")
     assert not (tmp_path / "out").exists()
     assert time.monotonic() - began < 20

@@ -98,7 +98,7 @@ def finite(value: Any, where: str = "") -> None:
 def test_every_number_on_disk_is_finite(made: Any) -> None:
     _, _, study = made
     files = [study.folder / "study.json", *study.folder.glob("pairs/*/*.json")]
-    assert len(files) == 1 + 4 * 6  # result, steering, what one reads and the recording of each pair
+    assert len(files) == 1 + 5 * 6  # result, steering, what one reads, the recording and the stage of each pair
     for path in files:
         finite(json.loads(path.read_text()), path.name)
     for path in study.folder.rglob("*.safetensors"):

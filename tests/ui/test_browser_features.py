@@ -91,7 +91,9 @@ def test_a_whole_visit(page: Page) -> None:
     )
 
     # The link to Steering carries the feature; Back returns to it, and its number stands in the box.
-    page.get_by_role("link", name="Steer with it").click()
+    link = page.get_by_role("link", name="Steer with it")
+    expect(link).to_have_attribute("href", re.compile(rf"feature(%3A|:){int(alone[2])}\b"), timeout=SLOW)
+    link.click()
     expect(page).to_have_url(re.compile(r"/steering\?.*vector="), timeout=SLOW)
     assert f"feature%3A{int(alone[2])}" in page.url or f"feature:{int(alone[2])}" in page.url
     settled(page)

@@ -200,7 +200,7 @@ def test_the_stage_can_be_left_and_the_link_restores_it(browser: Browser, addres
     context, page = offline(browser, scheme="light")
     page.goto(f"{address}/story?scene=fails&a=seed1&b=seed0&site=after+3")
     drawn(page, "fails")
-    expect(page.locator(".sentence")).to_contain_text("seed1's dictionary", timeout=SLOW)
+    expect(page.locator(".sentence")).to_contain_text("detectors of seed1 are its dictionary", timeout=SLOW)
     page.get_by_role("button", name="Pages").click()
     page.get_by_role("link", name="Rotation").last.click()
     expect(page.locator(".st-key-a input")).to_have_value("seed1", timeout=SLOW)
