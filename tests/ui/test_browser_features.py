@@ -174,7 +174,8 @@ def test_lasso_in_b_selects_in_a_and_the_maps_are_saved(page: Page) -> None:
     script = "() => [...document.querySelectorAll('.st-key-directions line')].slice(1).map(l => Number(l.dataset.to))"
     ends = {int(dots[i][2]) for i in page.evaluate(script)}
     assert len(ends & inside) > 5, "the lines lead into the loop"
-    with page.expect_download() as download:
+    settled(page)
+    with page.expect_download(timeout=SLOW) as download:
         page.locator(".st-key-csv-map button:visible").click()
     lines = download.value.path().read_text().splitlines()
     assert lines[0].startswith("# Polymorphism Explorer") and "seed0" in lines[1]
@@ -188,7 +189,8 @@ def test_stars_are_exported(page: Page) -> None:
     page.get_by_role("button", name=re.compile("star")).first.click()
     expect(page.get_by_text("Starred features: 1")).to_be_visible(timeout=SLOW)
     page.get_by_text("Starred features: 1").click()
-    with page.expect_download() as download:
+    settled(page)
+    with page.expect_download(timeout=SLOW) as download:
         page.get_by_role("button", name="Export").click()
     kept = json.loads(download.value.path().read_text())
     assert [str(s["feature"]) for s in kept["stars"]] == [feature] and kept["stars"][0]["source"] == "seed0"

@@ -108,7 +108,7 @@ def test_cohort_a_stands_beside_cohort_b(browser: Browser, address: str) -> None
             for key in ("dose_figure", "dose_other")
         ]
         assert spans[0] == spans[1], "two cohorts, one scale"
-        with page.expect_download() as download:
+        with page.expect_download(timeout=SLOW) as download:
             page.locator(".st-key-csv-dose_other button:visible").click()
         saved = download.value.path().read_text()
         assert saved.startswith("# ") and ",B0,B1" in saved
