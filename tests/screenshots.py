@@ -1,6 +1,6 @@
 """The pictures of the README, taken from the running app: the Rotation page, the dial turning, a text being steered.
 
-`python tests/screenshots.py` writes rotation.png, dial.webp and steering.webp into assets/screenshots; it needs
+`python -m tests.screenshots` writes rotation.png, dial.webp and steering.webp into assets/screenshots; it needs
 Chromium and playwright.
 """
 
