@@ -16,15 +16,12 @@ def deviates(r: RotationFacts) -> bool:
     return r.haar.p < HAAR_LEVEL
 
 
-def length_ratio(site: SiteResult) -> float | None:
-    """‖X̃_B‖ / ‖X̃_A‖ of the centred rows, from R with one scale: its EV is (s ‖X̃_B‖ / ‖X̃_A‖)². None without s."""
-    explained, scale = site.ladder["orthogonal_scale"].value, site.rotation.scale
-    return None if scale is None or scale <= 0 or explained <= 0 else float(explained**0.5 / scale)
-
-
 def other_length(site: SiteResult) -> float | None:
-    """`length_ratio` where it is so far from 1 that R without a scale predicts worse than the mean; else None."""
-    ratio = length_ratio(site)
-    if ratio is None or 1 / SAME_LENGTH < ratio < SAME_LENGTH or site.ladder["orthogonal"].value >= 0:
+    """‖X̃_B‖ / ‖X̃_A‖ of the centred rows where it is so far from 1 that R without a scale predicts worse than the mean;
+    else None. From R with one scale, whose EV is (s ‖X̃_B‖ / ‖X̃_A‖)².
+    """
+    explained, scale = site.ladder["orthogonal_scale"].value, site.rotation.scale
+    if scale is None or scale <= 0 or explained <= 0 or site.ladder["orthogonal"].value >= 0:
         return None
-    return ratio
+    ratio = float(explained**0.5 / scale)
+    return None if 1 / SAME_LENGTH < ratio < SAME_LENGTH else ratio

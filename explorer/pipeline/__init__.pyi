@@ -15,7 +15,7 @@ from .check_options import (
     Checkpoint as Checkpoint,
 )
 from .check_queue import CHECKS as CHECKS, CheckJob as CheckJob, Work as Work
-from .check_steering import KNOWN as KNOWN
+from .check_steering import knows as knows
 from .estimate import CheckEstimate as CheckEstimate, needed as needed, planned_fit as planned_fit
 from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts
 from .further_rotations import measure_further_rotations as measure_further_rotations

@@ -24,14 +24,14 @@ def shrink_study(study: Study) -> None:
     checkpoint, untrained weights) are left out, and those of a pair that stands there the other way round.
     """
     shrunk = False
-    ways = [(p.source, p.target) for p in study.file.pairs]
+    seen: set[tuple[str, str]] = set()
     kinds = {m.name: m.kind for m in study.file.models}
     for pair in study.file.pairs:
-        folder = study.pair_path(pair.source, pair.target)
+        folder, back = study.pair_path(pair.source, pair.target), (pair.target, pair.source) in seen
+        seen.add((pair.source, pair.target))
         if not shrink_maps(folder / "maps.safetensors"):
             continue
         shrunk = True
-        back = (pair.target, pair.source) in ways[: ways.index((pair.source, pair.target))]
         if back or kinds[pair.target] in ("early", "untrained"):
             (folder / READINGS).unlink(missing_ok=True)
         for name in (CORRESPONDENCE, READINGS):

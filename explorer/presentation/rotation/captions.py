@@ -17,7 +17,7 @@ from explorer.alignment import (
 )
 from explorer.narrative import from_identity, paper_test, random_words as words
 from explorer.number_text import interval, minus, sentence_case
-from explorer.pipeline import KNOWN
+from explorer.pipeline import knows
 from explorer.presentation.rotation.over_training import came_back
 from explorer.presentation.rotation.sites import controls
 
@@ -139,7 +139,7 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
 
 
 def _stitched(first: str, second: str, scores: StitchScores, loss: float) -> str:
-    if loss > KNOWN * scores.unigram:
+    if not knows(loss, scores.unigram):
         return (
             f"<b>{first} up to here, {second} from here:</b> nothing can be said, for {second} does not know this text: "
             f"its loss is {loss:.2f}, that of the unigram model {scores.unigram:.2f}."
