@@ -18,7 +18,16 @@ if str(ROOT) not in sys.path:
 sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explorer"]
 
 from explorer.errors import InputError
-from explorer.ui import PAGES, apply_style, begin_page, current_palette, draw_frame, page_button
+from explorer.ui import (
+    PAGES,
+    apply_style,
+    begin_page,
+    browser_script,
+    current_palette,
+    draw_frame,
+    page_button,
+    tour_button,
+)
 
 
 def home() -> None:
@@ -35,9 +44,12 @@ apply_style(current_palette())
 if page.url_path == "":
     # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
     st.switch_page(shown[0], query_params=st.query_params.to_dict())
+browser_script()
 try:
     begin_page()
     st.session_state["view"] = draw_frame()
+    with st.sidebar:
+        tour_button(st.session_state["view"], "tour")
     page.run()
     if page.url_path != shown[0].url_path:
         page_button(page.title)

@@ -14,6 +14,7 @@ from .dictionary_words import (
     evs as evs,
     on_rows as on_rows,
 )
+from .glossary import TERMS as TERMS, Term as Term
 from .rehearsal import Check as Check, preflight as preflight
 from .rotation_words import from_identity as from_identity, paper_test as paper_test
 from .scenes import Scene as Scene

@@ -12,6 +12,7 @@ from explorer.models import Site
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.study import Study, own_names, shipped_studies
 from explorer.ui import cache
+from explorer.ui.links import ask, begin_link, tell
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """Of a widget that persists across pages and in the link."""
@@ -72,7 +73,9 @@ def draw_frame() -> View:
     if (wanted := st.session_state.pop(_SITE_NEXT, None)) is not None:
         st.session_state["site"] = wanted
     st.session_state.setdefault(SITE_LINKED, "site" in st.query_params)
-    with st.container(key="frame", horizontal=True, vertical_alignment="bottom", gap="small"):
+    bar = st.container()
+    begin_link()
+    with bar, st.container(key="frame", horizontal=True, vertical_alignment="bottom", gap="small"):
         own = own_names()
         where = _select("study", "Study", [*shipped_studies(), *own], 0, 170 if own else 105)
         study = cache.study(where)
@@ -82,9 +85,11 @@ def draw_frame() -> View:
         labels = [site.label for site in study.sites]
         site = _select("site", "Site", labels, len(labels) // 2, 122)
         maps = cache.arms(where, source, target)
+        ask("map", maps)
         arm = st.segmented_control(
             "Map: how B is read", maps, default="rotated", required=True, key="map", wrap=False, **KEPT
         )
+        tell("map", "map", arm or "rotated", maps)
     return View(where, study, source, target, study.site(site), arm or "rotated", current_palette())
 
 
@@ -99,12 +104,20 @@ def open_site_next(label: str) -> None:
 
 
 def _select(key: str, label: str, options: list[str], index: int, width: int) -> str:
-    return str(st.selectbox(label, options, index=index, key=key, width=width, **KEPT))
+    ask(key, options)
+    chosen = str(st.selectbox(label, options, index=index, key=key, width=width, **KEPT))
+    tell(key, label[0].lower() + label[1:], chosen, options)
+    return chosen
 
 
 def choice(key: str, label: str, options: tuple[str, ...]) -> str:
     """A switch between a few words, the first chosen; it persists across pages and in the link."""
-    chosen = st.segmented_control(
-        label, options, default=options[0], required=True, key=key, label_visibility="collapsed", **KEPT
+    ask(key, options)
+    chosen = str(
+        st.segmented_control(
+            label, options, default=options[0], required=True, key=key, label_visibility="collapsed", **KEPT
+        )
+        or options[0]
     )
-    return str(chosen or options[0])
+    tell(key, label[0].lower() + label[1:], chosen, options)
+    return chosen
