@@ -1,4 +1,4 @@
-"""Rotation: the source's dictionary on the target, before and after one orthogonal map."""
+"""Rotation: what one orthogonal map brings back of A's dictionary on B, in one sentence and one picture."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import streamlit as st
 
 from explorer.presentation import captions as sentences
 from explorer.presentation.rotation import captions as rotation_sentences, dictionary_bars
-from explorer.ui import View, what_is_this
-from explorer.ui.rotation import draw_dictionary, draw_questions, draw_reasons
+from explorer.ui import View, verdict, what_is_this
+from explorer.ui.rotation import draw_opening, draw_questions, draw_reasons
 
 view: View = st.session_state["view"]
 result, here = view.pair, view.site_result
 
-st.html(f"<p class='verdict'>{rotation_sentences.verdict(result)}{sentences.rotation(result, here, view.arm)}</p>")
-draw_dictionary(view)
+verdict(sentences.rotation(result, here, view.arm))
+draw_opening(view, "opening")
+st.html(f"<p class='fact quiet'>{rotation_sentences.called(result, here)}</p>")
 draw_questions(view)
 with st.expander("Why this verdict"):
     draw_reasons(view)

@@ -14,36 +14,53 @@ def _ev(value: float) -> str:
     return f"<b>{number(value)}</b>"
 
 
+READINGS_TOLD = (
+    "<b>faithful</b> asks whether A's dictionary, reading B, rebuilds what A itself had at the token: the harder test, and "
+    "the one that is quoted. <b>paper-style</b> asks whether it rebuilds the row that it was given, as the paper does."
+)
+SCALES_TOLD = (
+    "<b>restored</b>: 0 is what shuffled pairs give, 1 the dictionary at home. <b>EV</b>: explained variance itself, 0 is "
+    "predicting the mean."
+)
 OTHER_READING = "The dial is paper-style: this study was measured before the faithful reading was kept along it."
 
 
+def turned(site: SiteResult) -> str:
+    """What R of a site is called: a rotation only where its determinant is +1."""
+    return "one rotation" if site.rotation.determinant > 0 else "one orthogonal map"
+
+
 def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
-    """What the pair shows at one site, in two or three sentences (HTML with bold numbers)."""
+    """What the pair shows at one site, in one sentence (HTML with bold numbers)."""
     a, b, d = result.source, result.target, site.dictionary
+    at = f"at the site <b>{escape(site.label)}</b>"
     if d is None:
-        return f"This study has no dictionary of {a} at the site {site.label}; the ladder below needs none."
+        return f"{fitted(result, site).removesuffix('.')} {at}; this study has no dictionary of {a} there."
     raw, rotated, chosen = (restored(d, name) for name in ("raw", "rotated", arm))
     ratio = other_length(site)
     if ratio is not None:
         constant = metrics.restored(0.0, d["shuffled"].faithful.value, d["ceiling"].faithful.value)
-        text = (
-            f"At the site <b>{site.label}</b> {b}'s rows are {_ev(ratio)} times as long as {a}'s, and R keeps lengths: {a}'s "
-            f"dictionary cannot be read through it, and <i>restored</i> says nothing (a constant would reach "
-            f"{_ev(float(constant))}). "
+        return (
+            f"{b}'s rows {at} are {_ev(ratio)} times as long as {a}'s, and R keeps lengths: {a}'s dictionary cannot be "
+            f"read through it, and <i>restored</i> says nothing (a constant would reach {_ev(float(constant))})."
         )
-    elif raw is None or rotated is None or chosen is None:
-        text = f"At the site <b>{site.label}</b> {a}'s dictionary does no better at home than through shuffled pairs. "
-    else:
-        worse = ", worse than through shuffled pairs" if raw.value < 0 else ""
-        text = (
-            f"At the site <b>{site.label}</b>, <b>{interval(rotated)}</b> of what {a}'s dictionary does at home comes back "
-            f"on {b} through one rotation (0: shuffled pairs, 1: at home); on {b} as it is, {_ev(raw.value)}{worse}. "
-        )
-        if arm not in ("raw", "rotated", "shuffled"):
-            text += f"Read through the {arm} map it is {_ev(chosen.value)}. "
+    if raw is None or rotated is None or chosen is None:
+        return f"{a}'s dictionary does no better at home than through shuffled pairs {at}."
+    text = (
+        f"Through {turned(site)}, <b>{interval(rotated)}</b> of what {a}'s dictionary does at home comes back on {b} {at}; "
+        f"as it is, {_ev(raw.value)}{', worse than through shuffled pairs' if raw.value < 0 else ''}"
+    )
+    others = {"affine": "the affine map", "translated": "its mean moved only", "random": "a random rotation"}
+    if arm in others:
+        text += f"; {'with' if arm == 'translated' else 'through'} {others[arm]}, {_ev(chosen.value)}"
+    return f"{text}."
+
+
+def fitted(result: PairResult, site: SiteResult) -> str:
+    """How well R with one scale, and an affine map, predict the source's rows (HTML)."""
     share, affine = site.ladder[ROTATION].value, site.ladder["affine"].value
-    more = "" if share > 0.98 * affine else f" where an affine map explains {_ev(affine)}"
-    return text + f"As a fit of {a}'s own rows, the rotation with one scale explains {_ev(share)}{more}."
+    more = "" if share > 0.98 * affine else f", an affine map {_ev(affine)}"
+    return f"As a fit of {result.source}'s own rows, R with one scale explains {_ev(share)}{more}."
 
 
 def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:

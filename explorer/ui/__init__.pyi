@@ -1,6 +1,6 @@
 from . import cache as cache
 from .browser import browser_script as browser_script
-from .explain import what_is_this as what_is_this
+from .explain import verdict as verdict, what_is_this as what_is_this
 from .frame import View as View, choice as choice, current_palette as current_palette, draw_frame as draw_frame
 from .pages import PAGES as PAGES
 from .share import begin_page as begin_page, page_button as page_button

@@ -18,6 +18,7 @@ from explorer.alignment import (
 from explorer.narrative import from_identity, paper_test, random_words as words
 from explorer.number_text import interval, minus, sentence_case
 from explorer.pipeline import knows
+from explorer.presentation.captions import fitted
 from explorer.presentation.rotation.over_training import came_back
 from explorer.presentation.rotation.sites import controls
 
@@ -40,6 +41,16 @@ def verdict(result: PairResult) -> str:
     which = which_is_what(result.sites)
     sites = f"{sentence_case(which)}. " if which else ""
     return f"<b>{result.source} → {result.target}: {result.verdict.verdict}.</b> {sites}"
+
+
+def called(result: PairResult, site: SiteResult) -> str:
+    """Under the opening picture: the verdict, the direct fit, and whether R is a rotation at all (HTML)."""
+    mirror = (
+        ""
+        if site.rotation.determinant > 0
+        else f" det R = −1 at {site.label}: R mirrors one direction as well, so it is called an orthogonal map, not a rotation."
+    )
+    return f"{verdict(result)}{fitted(result, site)}{mirror}"
 
 
 def reasons(result: PairResult, site: SiteResult) -> list[str]:

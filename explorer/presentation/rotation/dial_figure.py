@@ -41,7 +41,7 @@ def dial(
     The animation runs in the browser from frames in the figure; no server is asked while the dial turns.
     """
     figure = make_subplots(cols=2, rows=1, column_widths=[0.44, 0.56], horizontal_spacing=0.15)
-    base_layout(figure, palette, 470)
+    base_layout(figure, palette, 520)
     a, b = (np.round(cloud.astype(float), 2) for cloud in thinned(source_cloud, target_cloud))
     colours = [mixed(palette.raw, palette.rotated, t) for t in curve.t]
     _clouds(figure, a, b[start], colours[start], names, palette)
@@ -64,7 +64,7 @@ def dial(
     _curve_labels(figure, _drawn(curve, lines, palette), lines, palette)
     marks = ((palette.source, f"○ {names[0]}"), (palette.raw, f"◆ {names[1]}, as it is"), (palette.rotated, "◆ turned"))
     text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)
-    text_at(figure, text, 0, 1.14, size=15, xref="paper", yref="paper", xanchor="left")
+    text_at(figure, text, 0, 1, size=15, xref="paper", yref="paper", xanchor="left", yanchor="bottom", yshift=46)
     _slider(figure, len(curve.t), start, palette)
     return figure
 
@@ -101,11 +101,11 @@ class _Line(NamedTuple):
 def _drawn(curve: DialCurve, lines: DialLines, palette: Palette) -> list[_Line]:
     """Shuffled pairs, true pairs, and the rows themselves where the scale is EV."""
     found = [
-        _Line(lines.shuffled, "dictionary,<br>shuffled pairs", palette.null, "dot", 2.5),
-        _Line(lines.true, "dictionary,<br>true pairs", palette.rotated, "solid", 3.5),
+        _Line(lines.shuffled, "shuffled pairs", palette.null, "dot", 2.5),
+        _Line(lines.true, "true pairs", palette.rotated, "solid", 3.5),
     ]
     if lines.scale == "EV":
-        found.append(_Line(curve.direct, "the rows<br>themselves", palette.affine, "dash", 2.5))
+        found.append(_Line(curve.direct, "the rows themselves", palette.affine, "dash", 2.5))
     return found
 
 
@@ -136,12 +136,14 @@ def _slider(figure: go.Figure, stops: int, start: int, palette: Palette) -> None
     """The slider and the button, which show the frames without asking the server."""
     motion(
         figure, "Turn the dial", [""] * stops, start, palette, 90, redraw=False,
-        x=0.34, y=-0.06, pad={"t": 34}, tickcolor=palette.ink,
+        x=0, y=-0.06, pad={"t": 30}, tickcolor=palette.ink,
     )  # fmt: skip
-    figure.update_layout(margin={"l": 12, "r": 128, "t": 60, "b": 106})
+    # Beneath the slider, not beside it: on a phone it would lie over it.
+    figure.layout.updatemenus[0].pad.t = 86
+    figure.update_layout(margin={"l": 12, "r": 12, "t": 82, "b": 150})
     # Not the labels of the slider's steps: plotly leaves out those that do not fall on a multiple of its stride.
-    for x, shift, text in ((0.34, 10, "raw"), (1, -10, "R")):
-        text_at(figure, text, x, -0.06, xref="paper", yref="paper", yanchor="top", xshift=shift, yshift=-62)
+    for x, shift, text in ((0, 12, "raw"), (1, -10, "R")):
+        text_at(figure, text, x, -0.06, xref="paper", yref="paper", yanchor="top", xshift=shift, yshift=-58)
 
 
 def _needle(t: float, y: float, colour: str, palette: Palette) -> go.Scatter:
@@ -159,12 +161,14 @@ def _needle(t: float, y: float, colour: str, palette: Palette) -> go.Scatter:
 
 
 def _curve_labels(figure: go.Figure, drawn: list[_Line], lines: DialLines, palette: Palette) -> None:
-    # Labels stand at the ends of their lines; where lines end together, the labels move apart.
+    # Labels stand at the ends of their lines, inside; where lines end together, the labels move apart.
     span = lines.top + 0.3 - _lowest(drawn)
     above = float("inf")
     for line in sorted(drawn, key=lambda line: line.values[-1], reverse=True):
-        above = min(line.values[-1], above - 0.13 * span)
-        text_at(figure, line.name, 1.02, above, line.colour, xref="x2 domain", yref="y2", xanchor="left", align="left")
+        above = min(line.values[-1], above - 0.1 * span)
+        text_at(
+            figure, line.name, 1, above, line.colour, xref="x2", yref="y2", xanchor="right", yanchor="top", yshift=-6
+        )
     home = f"at home {number(lines.top)}"
     text_at(figure, home, 0, lines.top, xref="x2", yref="y2", yshift=13, xanchor="left")
     # Above its axis, not beside it: on a phone it would lie over the cloud.

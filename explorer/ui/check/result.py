@@ -16,7 +16,7 @@ from explorer.ui.charts import chart
 from explorer.ui.check.recording import draw_recording
 from explorer.ui.frame import View
 from explorer.ui.pages import PAGES
-from explorer.ui.rotation import draw_axis, draw_bars
+from explorer.ui.rotation import draw_axis, draw_opening
 
 
 def draw_verdict(view: View) -> None:
@@ -66,7 +66,7 @@ def draw_figures(view: View) -> None:
         chart(figures.ladder(here, view.palette), "check_ladder", "How well each map predicts A's rows from B's.")
     with right:
         st.markdown("#### A's dictionary on B")
-        draw_bars(view, "faithful", "restored", "check_ev")
+        draw_opening(view, "check_ev")
         if here.dictionary is not None:
             st.html(f"<p class='fact'>{captions.scored(result, here, 'faithful')}</p>")
     st.markdown("#### Every site")

@@ -1,4 +1,4 @@
-"""The source's dictionary on the target: bars of every site and the dial, in one reading and on one scale."""
+"""The source's dictionary on the target: the opening picture, and in one reading on one scale the dial and the bars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 from explorer.alignment import Reading, Scale, dial_lines
 from explorer.presentation import captions as sentences
-from explorer.presentation.rotation import dial, dictionary_bars
+from explorer.presentation.rotation import dial, dictionary_bars, opening
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import View, choice
@@ -17,34 +17,52 @@ READINGS: dict[str, Reading] = {name: reading for reading, name in dictionary_ba
 SCALES: tuple[Scale, ...] = get_args(Scale)
 
 
-def draw_dictionary(view: View) -> None:
-    """Both figures, the switches of what they show, and whose dictionary it is."""
-    here = view.site_result
-    left, right = st.columns([0.45, 0.55], gap="medium")
-    left.markdown("#### A's dictionary on B")
-    with left, st.container(horizontal=True, vertical_alignment="center", gap="small", key="dictionary_switch"):
-        scale: Scale = "EV" if choice("scale", "Scale", SCALES) == "EV" else "restored"
-        reading = READINGS[choice("reading", "Reading", tuple(READINGS))]
-    with left:
-        draw_bars(view, reading, scale, "ev")
-    with right:
-        st.markdown(f"#### Turn {view.target} into {view.source}, site {view.site.label}")
-        _draw_dial(view, reading, scale)
-    if here.dictionary is not None:
-        st.html(f"<p class='fact'>{sentences.scored(view.pair, here, reading)}</p>")
+def draw_opening(view: View, key: str) -> None:
+    """The picture that answers the page's question: what comes back at every site, between its null and its ceiling."""
+    figure = cache.figure(
+        (key, *view.shown, view.arm), lambda: opening(view.pair, view.arm, view.site.name, view.palette)
+    )
+    alt = f"What comes back of {view.source}'s dictionary on {view.target} at every site: 0 shuffled pairs, 1 at home."
+    chart(figure, key, alt)
 
 
-def draw_bars(view: View, reading: Reading, scale: Scale, key: str) -> None:
-    """The bars of every site; a word where the study has no dictionary."""
+def draw_dial(view: View) -> None:
+    """The dial, and the switches of what it shows."""
+    st.markdown(f"#### Turn {view.target} into {view.source}, site {view.site.label}")
+    reading, scale = _switches()
+    _draw_dial(view, reading, scale)
+    _scored(view, reading)
+
+
+def draw_bars(view: View) -> None:
+    """Every map at every site as bars; a word where the study has no dictionary."""
+    st.markdown("#### A's dictionary on B, through every map")
     if all(site.dictionary is None for site in view.pair.sites):
         st.info(f"This study was made without dictionaries of {view.source}; the ladder of maps needs none.")
         return
+    reading, scale = _switches()
     figure = cache.figure(
-        (key, *view.shown, view.arm, reading, scale),
+        ("ev", *view.shown, view.arm, reading, scale),
         lambda: dictionary_bars.dictionary_bars(view.pair, reading, scale, view.arm, view.palette, view.site.name),
     )
     alt = f"How {view.source}'s dictionary fares on {view.target}, by site and map: {scale}, {reading}."
-    chart(figure, key, alt)
+    chart(figure, "ev", alt)
+    _scored(view, reading)
+
+
+def _switches() -> tuple[Reading, Scale]:
+    """Which reading on which scale, and what each of them is."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="dictionary_switch"):
+        scale: Scale = "EV" if choice("scale", "Scale", SCALES) == "EV" else "restored"
+        reading = READINGS[choice("reading", "Reading", tuple(READINGS))]
+    st.html(f"<p class='fact quiet'>{sentences.SCALES_TOLD} {sentences.READINGS_TOLD}</p>")
+    return reading, scale
+
+
+def _scored(view: View, reading: Reading) -> None:
+    here = view.site_result
+    if here.dictionary is not None:
+        st.html(f"<p class='fact'>{sentences.scored(view.pair, here, reading)}</p>")
 
 
 def _draw_dial(view: View, reading: Reading, scale: Scale) -> None:

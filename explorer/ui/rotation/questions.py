@@ -22,6 +22,7 @@ from explorer.study import RotationDraws, read_training_table
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import View, choice
+from explorer.ui.rotation.dictionary import draw_bars, draw_dial
 from explorer.ui.rotation.refit import refit
 
 DECIMALS = st.column_config.NumberColumn(format="%.2f")
@@ -29,8 +30,9 @@ DECIMALS = st.column_config.NumberColumn(format="%.2f")
 
 def draw_questions(view: View) -> None:
     """The switch of questions, and the answer to the chosen one; only that one is drawn."""
-    asked = choice("ask", "Question", tuple(ANSWERS))
-    ANSWERS[asked](view)
+    with st.container(key="answer"):
+        asked = choice("ask", "Question", tuple(ANSWERS))
+        ANSWERS[asked](view)
 
 
 def _answer(view: View, draw: Callable[[], go.Figure] | None, key: str, alt: str, facts: Iterable[str]) -> None:
@@ -123,6 +125,8 @@ def _training(view: View) -> None:
 
 
 ANSWERS: dict[str, Callable[[View], None]] = {
+    "Turn the dial": draw_dial,
+    "Every map": draw_bars,
     "Which map?": _which_map,
     "Is R random?": _random,
     "Does the function survive?": _function,
