@@ -50,6 +50,14 @@ def text_at(
     figure.add_annotation(text=text, x=x, y=y, showarrow=False, font={"size": size, "color": colour}, **place)
 
 
+def legend_line(figure: go.Figure, marks: Sequence[tuple[str, str]], per_line: int, yshift: int = -34) -> None:
+    """The legend as words in the colours of their marks, below the axis; `marks`: colour, mark and word of each."""
+    words = [f"<span style='color:{colour}'>{said}</span>" for colour, said in marks]
+    lines = ["  ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
+    place: dict[str, Any] = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top", "align": "left"}
+    text_at(figure, "<br>".join(lines), 0, 0, yshift=yshift, **place)
+
+
 def whiskers(found: Sequence[Estimate | None], palette: Palette) -> dict[str, Any]:
     """The intervals of some values, as Plotly's error_x or error_y; none where there is no value."""
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -161,14 +161,16 @@ def _needle(t: float, y: float, colour: str, palette: Palette) -> go.Scatter:
 
 
 def _curve_labels(figure: go.Figure, drawn: list[_Line], lines: DialLines, palette: Palette) -> None:
-    # Labels stand at the ends of their lines, inside; where lines end together, the labels move apart.
+    # Labels stand at the ends of their lines, inside: the highest above its line, the others below; apart where lines
+    # end together.
     span = lines.top + 0.3 - _lowest(drawn)
-    above = float("inf")
-    for line in sorted(drawn, key=lambda line: line.values[-1], reverse=True):
+    place: dict[str, Any] = {"xref": "x2", "yref": "y2", "xanchor": "right"}
+    first, *others = sorted(drawn, key=lambda line: line.values[-1], reverse=True)
+    text_at(figure, first.name, 1, first.values[-1], first.colour, yanchor="bottom", yshift=5, **place)
+    above = first.values[-1]
+    for line in others:
         above = min(line.values[-1], above - 0.1 * span)
-        text_at(
-            figure, line.name, 1, above, line.colour, xref="x2", yref="y2", xanchor="right", yanchor="top", yshift=-6
-        )
+        text_at(figure, line.name, 1, above, line.colour, yanchor="top", yshift=-5, **place)
     home = f"at home {number(lines.top)}"
     text_at(figure, home, 0, lines.top, xref="x2", yref="y2", yshift=13, xanchor="left")
     # Above its axis, not beside it: on a phone it would lie over the cloud.

@@ -11,7 +11,7 @@ from explorer.alignment import MAPS, PairResult, Reading, Scale, SiteResult, arm
 from explorer.metrics import Estimate
 from explorer.number_text import bounds, number
 from explorer.palette import HATCH, Palette
-from explorer.presentation.plots import base_layout, text_at, whiskers
+from explorer.presentation.plots import base_layout, legend_line, text_at, whiskers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,25 +46,24 @@ def dictionary_bars(
         if home is not None:
             line = {"color": palette.ink, "width": 3}
             figure.add_shape(type="line", x0=i - 0.44, x1=i + 0.44, y0=home.value, y1=home.value, line=line)
-    zero = "shuffled<br>pairs" if scale == "restored" else "predicting<br>the mean"
-    ends = [(homes[-1].value if homes[-1] is not None else 1.0, "at home"), (0.0, zero)]
-    for y, text in ends:
-        text_at(figure, text, len(sites) - 0.52, y, xanchor="left", align="left")
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     base_layout(figure, palette, 440)
     values = [e.value if e.low != e.low else e.low for row in found.values() for e in row if e is not None]
     low = max(LOWEST, min(0.0, *values) * 1.1 - 0.02)
     mark_cut(figure, list(found.values()), low, palette)
     high = max(1.06, *(1.04 * e.value for row in found.values() for e in row if e is not None))
-    figure.update_yaxes(title=f"{TITLES[scale]}, {NAMES[reading]}", range=[low, high])
-    figure.update_xaxes(range=[-0.5, len(sites) - 0.5])
+    figure.update_yaxes(range=[low, high])
+    figure.update_xaxes(range=[-0.5, len(sites) - 0.5], tickangle=0)
     figure.update_layout(
         barmode="group",
         bargap=GAP,
-        showlegend=True,
-        legend={"orientation": "h", "y": -0.1, "yanchor": "top", "x": 0, "font": {"size": 14}},
-        margin={"l": 64, "r": 96, "t": 12, "b": 96},
+        margin={"l": 44, "r": 12, "t": 52, "b": 84},
     )
+    zero = "shuffled pairs" if scale == "restored" else "predicting the mean"
+    above: dict[str, Any] = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "align": "left"}
+    said = f"{TITLES[scale]}, {NAMES[reading]}<br>thick lines: at home; 0: {zero}"
+    text_at(figure, said, 0, 1, yshift=8, xshift=-40, **above)
+    legend_line(figure, [(palette.arm(MAPS[arm].colour), f"{'▨' if arm in HATCH else '■'} {arm}") for arm in shown], 3)
     return figure
 
 

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from explorer.alignment import ROTATION, FitCurve, PairResult, SiteResult, Spectrum, seams, shown
 from explorer.number_text import number
 from explorer.palette import DASHES, Palette
-from explorer.presentation.plots import base_layout, text_at, whiskers
+from explorer.presentation.plots import base_layout, legend_line, text_at, whiskers
 
 
 def spectrum(found: Spectrum, palette: Palette) -> go.Figure:
@@ -67,12 +67,16 @@ def fit_curve(curve: FitCurve, d: int, palette: Palette) -> go.Figure:
                 hovertemplate=f"{name}, %{{x:,}} rows: %{{y:.3f}}<extra></extra>",
             )
         )
-        text_at(figure, f" {name} {number(values[-1])}", math.log10(curve.rows[-1]), values[-1], xanchor="left")
+        end = math.log10(curve.rows[-1])
+        text_at(
+            figure, f"{name} {number(values[-1])}", end, values[-1], palette.arm(arm), xanchor="right", yanchor="bottom",
+            yshift=8,
+        )  # fmt: skip
     figure.add_vline(x=20 * d, line={"color": palette.ink, "width": 1, "dash": "dot"})
     base_layout(figure, palette, 360)
     text_at(figure, "20·d: the least for a verdict", math.log10(20 * d), 1.06, yref="paper")
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
-    ticks = list(curve.rows)[:-1:2]
+    ticks = sorted({curve.rows[0], curve.rows[len(curve.rows) // 2], curve.rows[-1]})
     figure.update_xaxes(
         type="log",
         title="rows that the map was fitted on",
@@ -82,7 +86,7 @@ def fit_curve(curve: FitCurve, d: int, palette: Palette) -> go.Figure:
     )
     lowest = min(*curve.orthogonal, *curve.affine, 0.0)
     figure.update_yaxes(title="explained variance on test", range=[max(-2.0, lowest - 0.05), 1.02])
-    figure.update_layout(margin={"l": 64, "r": 130, "t": 36, "b": 48})
+    figure.update_layout(margin={"l": 64, "r": 36, "t": 36, "b": 48})
     return figure
 
 
@@ -127,10 +131,10 @@ def stitching(site: SiteResult, names: tuple[str, str], palette: Palette) -> go.
         range=[-0.5, len(passing) - 0.5],
     )
     figure.update_layout(
-        margin={"l": 120, "r": 36, "t": 60, "b": 100},
-        showlegend=True,
-        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "font": {"size": 14}},
+        margin={"l": 120, "r": 36, "t": 60, "b": 112},
     )
+    marks = [(palette.ink, f"{glyph} {title}") for glyph, (title, *_) in zip("●◇", ways, strict=True)]
+    legend_line(figure, marks, 1, yshift=-66)
     return figure
 
 
