@@ -6,7 +6,7 @@ import streamlit as st
 
 from explorer.presentation.check import captions as sentences
 from explorer.study import own_names
-from explorer.ui import View, choice, page_style, what_is_this
+from explorer.ui import View, choice, page_style, verdict, what_is_this
 from explorer.ui.check import (
     draw_fields,
     draw_figures,
@@ -25,10 +25,13 @@ if shows_verdict:
     draw_verdict(view)
     draw_figures(view)
 elif not busy:
-    st.html(f"<p class='verdict'>{sentences.INTRODUCTION}</p>")
+    verdict(sentences.INTRODUCTION)
     fields = draw_fields()
     draw_needs(fields)
     draw_start(fields)
+if not shows_verdict:
+    # The bar above names the pair that is shown, this page one that is asked for: two sources would be one too many.
+    st.container(key="check_asks").html("<span></span>")
 with st.container(key="own_studies"):
     draw_studies()
 what_is_this(sentences.HELP)

@@ -17,7 +17,7 @@ from explorer.errors import InputError
 from explorer.jobs import CORES, Job, Queue
 from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.pipeline.recording import record_study
-from explorer.study import adopt, open_study, unfinished_folder
+from explorer.study import adopt, free_name, open_study, unfinished_folder
 
 Work = Callable[[Path, CheckProgress], None]
 """Fills a folder with `study/` and whatever else it makes, and tells its steps often. Raises InputError."""
@@ -38,6 +38,8 @@ class CheckJob:
     """Who asked."""
     title: str
     """What is checked, for people."""
+    name: str
+    """What its study will be called, and by which a link finds the check until it is there."""
     job: Job[str]
     """The work; its result is the name of the study that it made."""
     progress: CheckProgress
@@ -71,17 +73,18 @@ class CheckQueue:
                 raise InputError(
                     f"your check of {mine.title} is not over: wait for it, or cancel it, then start this one"
                 )
+            name = free_name(wish, [c.name for c in self._checks if c.job.busy])
             progress = CheckProgress(plan=plan)
 
             def fill(job: Job[str]) -> str:
                 progress.hear = job.report
-                name = _fill(job, lambda folder: work(folder, progress), wish)
+                made = _fill(job, lambda folder: work(folder, progress), name)
                 if recorded:
-                    self.record(name)
-                return name
+                    self.record(made)
+                return made
 
             job = Job(fill, self._queue, cores=CORES, failure=FAILURE)
-            check = CheckJob(visitor, title, job, progress)
+            check = CheckJob(visitor, title, name, job, progress)
             ended = [c for c in self._checks if not c.job.busy]
             forgotten = {id(c) for c in ended[: max(0, len(ended) - KEPT)]}
             self._checks = [c for c in self._checks if id(c) not in forgotten and c.visitor != visitor] + [check]
@@ -91,6 +94,11 @@ class CheckQueue:
         """The visitor's check: the one under way, or the last, until it is dismissed."""
         with self._lock:
             return self._latest(visitor)
+
+    def named(self, name: str) -> CheckJob | None:
+        """The check whose study is, or will be, called so: the last of that name, until it is dismissed."""
+        with self._lock:
+            return next((c for c in reversed(self._checks) if c.name == name), None)
 
     def _latest(self, visitor: str) -> CheckJob | None:
         return next((c for c in reversed(self._checks) if c.visitor == visitor), None)

@@ -24,6 +24,7 @@ from .library import (
     SHIPPED as SHIPPED,
     OwnStudy as OwnStudy,
     adopt as adopt,
+    free_name as free_name,
     open_study as open_study,
     own_names as own_names,
     own_studies as own_studies,
@@ -70,4 +71,4 @@ from .stage_material import (
 from .study import READING_SHARES as READING_SHARES, RESPONSES as RESPONSES, Study as Study
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector
 from .training_rows import FILE as FILE, TrainingRow as TrainingRow, read_training_table as read_training_table
-from .verdict_marks import Mark as Mark, verdict_axis as verdict_axis
+from .verdict_marks import Mark as Mark, Reference as Reference, references as references, verdict_axis as verdict_axis

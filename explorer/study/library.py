@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -161,11 +162,11 @@ def taken(name: str) -> bool:
     return name.lower() in {n.lower() for n in (*shipped_studies(), *own)}
 
 
-def free_name(wish: str) -> str:
-    """A name that no study has: the wish, made fit for a folder, with a number if it is taken."""
+def free_name(wish: str, besides: Collection[str] = ()) -> str:
+    """A name that no study has, nor any of `besides`: the wish made fit for a folder, with a number if it is taken."""
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", wish).strip("-._")[:56] or "study"
     name, number = base, 2
-    while taken(name):
+    while taken(name) or name in besides:
         name, number = f"{base}-{number}", number + 1
     return name
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from explorer.alignment import Decisive, PairResult, SiteResult, deciding_site, decisive
+from explorer.alignment import EV_LEAST, NULL_MARGIN, Decisive, PairResult, SiteResult, deciding_site, decisive
 from explorer.metrics import Estimate
 from explorer.study.schema import ModelKind
 from explorer.study.study import Study
@@ -24,6 +24,28 @@ class Mark(NamedTuple):
     """With its interval; None for the largest of several refits, and for the positive control."""
     colour: str
     """Field of `Palette` that draws it."""
+
+
+class Reference(NamedTuple):
+    """What the number of a site is held against."""
+
+    kind: Literal["null", "ceiling", "asked"]
+    """Whether it is a null, what an affine map reaches, or what a verdict asks for."""
+    name: str
+    """What it is, in words."""
+    value: float
+    """EV of the source's rows."""
+
+
+def references(site: SiteResult) -> tuple[Reference, ...]:
+    """The largest null of the number on which a site's verdict rests, what the affine map reaches there, and what the
+    favourable verdicts ask of the number.
+    """
+    number = decisive(site)
+    null, affine = Reference("null", "largest null", number.nulls.gate), site.ladder["affine"].value
+    if number.rung == "affine":
+        return null, Reference("asked", "asked for: its null and a margin", number.nulls.gate + NULL_MARGIN)
+    return null, Reference("ceiling", "affine map", affine), Reference("asked", "asked for", EV_LEAST)
 
 
 def verdict_axis(study: Study, result: PairResult) -> tuple[Mark, ...]:

@@ -31,7 +31,6 @@ from explorer.alignment import (
     rotation_nulls,
     which_is_what,
 )
-from explorer.jobs import JobState, Progress
 from explorer.metrics import Estimate
 from explorer.number_text import bounds, duration, interval, minus, number, sentence_case
 from explorer.pipeline import CheckEstimate, Checkpoint, short_name
@@ -76,47 +75,6 @@ def estimate(found: CheckEstimate | None, memory: float | None) -> str:
             f" <b>This machine has {size(memory)}</b>: it may not be enough. Fewer sites or no dictionaries need less."
         )
     return text
-
-
-def progress(title: str, now: Progress, left: float | None, ahead: Sequence[float | None] = ()) -> tuple[str, str]:
-    """Headline and line below it (plain text). `left`: seconds of its own; `ahead`: of each check before it."""
-    if now.state == JobState.WAITING:
-        if not ahead:
-            return f"Waiting: {title}", "It begins as soon as the one before has stopped."
-        takes = "" if left is None else f" It will take about {duration(left)}."
-        return f"Waiting: {title}", f"{_before(ahead)} yours{_wait(ahead, '; it should begin in about {}')}.{takes}"
-    done = f"{int(100 * now.share)}% done after {clock(now.seconds)}"
-    rest = "how much longer is not known" if left is None else f"about {duration(left)} left"
-    return f"Checking {title}", f"{now.step or 'starting'} · {done}, {rest}"
-
-
-def queued(ahead: Sequence[float | None]) -> str:
-    """What is under way when a check is asked for (HTML); `ahead`: seconds left of each check. Empty for none."""
-    return f" {_before(ahead)} it{_wait(ahead, '; it would begin in about {}')}." if ahead else ""
-
-
-def _before(ahead: Sequence[float | None]) -> str:
-    return "1 check is before" if len(ahead) == 1 else f"{len(ahead)} checks are before"
-
-
-def _wait(ahead: Sequence[float | None], words: str) -> str:
-    known = [seconds for seconds in ahead if seconds is not None]
-    return words.format(duration(sum(known))) if len(known) == len(ahead) else ""
-
-
-def recording(now: Progress) -> str:
-    """Where the recording of example texts stands (plain text)."""
-    if now.state == JobState.WAITING:
-        return "Example texts for Story are recorded when no check waits."
-    if not now.share:
-        return "Recording example texts for Story."
-    left = duration(now.moved * (1 - now.share) / now.share)
-    return f"Recording for Story: {now.step}, about {left} left. The result stands without."
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def made(seconds: float) -> str:

@@ -42,8 +42,8 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
     figure = go.Figure()
     ends = sorted((_values(rows, field)[-1], title, arm) for field, title, arm, _ in CURVES)
     heights: dict[str, float] = {}
-    for value, title, _ in ends:  # labels at the right ends, pushed apart
-        heights[title] = max(value, max(heights.values(), default=-9.0) + 0.07)
+    for value, title, _ in ends:  # labels above the right ends, pushed apart
+        heights[title] = max(value, max(heights.values(), default=-9.0) + 0.1)
     for field, title, arm, dash in CURVES:
         values = _values(rows, field)
         figure.add_trace(
@@ -55,17 +55,20 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
                 hovertemplate=f"{title}, %{{x:.3s}} tokens: %{{y:.2f}}<extra></extra>",
             )
         )
-        text_at(figure, f" {title} {number(values[-1])}", 1, heights[title], xref="paper", xanchor="left")
+        said = f"{title} {number(values[-1])}"
+        text_at(
+            figure, said, 1, heights[title], palette.arm(arm), xref="paper", xanchor="right", yanchor="bottom", yshift=6
+        )
     base_layout(figure, palette, 380)
     figure.add_hline(y=0, line={"color": palette.ink, "width": 1})
     ticks = [r.tokens for r in rows]
     named = ticks[-1:]
     for n in ticks[-2::-1]:  # closer ones would run into the next
-        if named[-1] > 1.4 * n:
+        if named[-1] > 2.2 * n:
             named.append(n)
     figure.update_xaxes(
         type="log",
-        title="training tokens of each seed, millions",
+        title="training tokens, millions",
         tickvals=named,
         ticktext=[f"{n / 1e6:.1f}" for n in named],
         tickangle=0,
@@ -75,7 +78,7 @@ def over_training(rows: Sequence[TrainingRow], palette: Palette) -> go.Figure:
         title=f"EV of rows; restored, {came_back(rows)[0]}",
         range=[max(-1.5, min(0.0, *(r.orthogonal for r in rows)) - 0.1), 1.05],
     )
-    figure.update_layout(margin={"l": 64, "r": 200, "t": 16, "b": 56})
+    figure.update_layout(margin={"l": 64, "r": 30, "t": 16, "b": 56})
     return figure
 
 

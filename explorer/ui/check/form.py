@@ -22,7 +22,7 @@ from explorer.pipeline import (
     estimate,
     examine,
 )
-from explorer.presentation.check import captions as sentences
+from explorer.presentation.check import captions as sentences, progress_captions as under_way
 from explorer.study import shipped_pair
 
 # Not in the link: with several bound fields a late answer to one edit takes the next one back.
@@ -168,5 +168,5 @@ def draw_needs(fields: Fields) -> None:
         st.html(f"<p class='fact quiet' role='status'>{sentences.plain(str(error))}</p>")
         return
     line = sentences.estimate(estimate.needed(request), estimate.machine_memory())
-    line += sentences.queued([other.progress.left for other in CHECKS.ahead()])
+    line += under_way.queued([other.progress.left for other in CHECKS.ahead()])
     st.html(f"<p class='fact quiet' role='status'>{line}</p>")

@@ -14,11 +14,15 @@ import streamlit as st
 from explorer.errors import InputError
 from explorer.jobs import JobState
 from explorer.pipeline import CHECKS, CheckJob, CheckProgress, CheckRequest, Fields, Work, check, examine, needed
-from explorer.presentation.check import captions as sentences
+from explorer.presentation.check import axis, captions as sentences, progress_captions as under_way
+from explorer.study import own_names
+from explorer.ui.charts import chart
 from explorer.ui.clicks import consume, note, poll
-from explorer.ui.frame import open_study_next
+from explorer.ui.frame import current_palette, open_study_next
 
 POLL_SECONDS = 0.5
+LINK = "check"
+"""Query parameter that names a check by what its study will be called."""
 _COOKIE, _KEY, _ERROR, _START = "_streamlit_xsrf", "check_visitor", "check_error", "check_start"
 
 
@@ -48,7 +52,8 @@ def start(fields: Fields) -> None:
         request = examine(fields)
         needs = needed(request)
         plan = needs.parts if needs is not None else ()
-        CHECKS.submit(visitor(), request.title, _work(request), request.wish, plan, fields.recorded)
+        asked = CHECKS.submit(visitor(), request.title, _work(request), request.wish, plan, fields.recorded)
+        st.query_params[LINK] = asked.name
     except InputError as error:
         st.session_state[_ERROR] = str(error)
 
@@ -61,11 +66,25 @@ def _work(request: CheckRequest) -> Work:
 
 
 def draw_job() -> bool:
-    """Show the visitor's check if there is one; whether one is under way."""
-    asked = CHECKS.find(visitor())
+    """Show the check that the link names, or else the visitor's, if there is one; whether one is under way.
+
+    While it works the address names it by what its study will be called, and leads back to it after the tab was closed.
+    """
+    linked, mine = st.query_params.get(LINK), CHECKS.find(visitor())
+    asked = CHECKS.named(linked) if linked else None
+    if asked is None or (mine is not None and mine.job.busy and not asked.job.busy):
+        asked = mine
+    if linked and asked is None:
+        st.query_params.pop(LINK)
+        if linked in own_names():
+            open_study_next(linked)
+            st.rerun()
+        st.html(f"<p class='fact' role='status'>{escape(under_way.gone(linked))}</p>")
     if asked is None:
         return False
     busy = asked.job.busy
+    if busy and linked != asked.name:
+        st.query_params[LINK] = asked.name
     poll(busy, partial(_draw, asked), POLL_SECONDS)
     return busy
 
@@ -83,17 +102,19 @@ def _draw(asked: CheckJob) -> bool:
     now = asked.job.look()
     if now.busy:
         ahead = [other.progress.left for other in CHECKS.ahead(asked)]
-        head, line = sentences.progress(asked.title, now, asked.progress.left, ahead)
+        head, line = under_way.progress(asked.title, now, asked.progress.left, ahead)
+        measured = asked.progress.sites if now.state == JobState.RUNNING else ()
         with st.container(key="check_progress"):
             st.html(f"<p class='large'>{escape(head)}</p>")
+            if measured:
+                st.html(f"<p class='verdict'>{under_way.so_far(measured, asked.progress.awaited)}</p>")
             st.progress(now.share)
             st.html(f"<p class='fact' role='status'>{escape(line)}</p>")
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.button("Cancel", key="check_cancel", on_click=asked.job.cancel)
-                st.html(
-                    "<p class='fact quiet'>It goes on while you look at other pages, and if you close this one.</p>"
-                )
-        if now.state == JobState.RUNNING and asked.progress.sites:
+                if asked.visitor == visitor():
+                    st.button("Cancel", key="check_cancel", on_click=asked.job.cancel)
+                st.html(f"<p class='fact quiet'>{under_way.goes_on(asked.name)}</p>")
+        if measured:
             _draw_sites(asked.progress)
     elif now.state == JobState.FAILED:
         st.error(f"{asked.title}: {now.message}")
@@ -103,7 +124,9 @@ def _draw(asked: CheckJob) -> bool:
             "steps that were finished are kept, so that another try is faster.</p>"
         )
     elif asked.job.result is not None:
-        CHECKS.dismiss(asked)
+        if asked.visitor == visitor():
+            CHECKS.dismiss(asked)
+        st.query_params.pop(LINK, None)
         open_study_next(asked.job.result)
         st.rerun()
     return now.busy
@@ -112,4 +135,10 @@ def _draw(asked: CheckJob) -> bool:
 def _draw_sites(progress: CheckProgress) -> None:
     """What is measured already; the other sites keep their lines."""
     st.markdown("#### Every site, as it is measured")
+    figure = axis.sites_so_far(progress.sites, progress.awaited, current_palette())
+    chart(
+        figure,
+        "check_so_far",
+        "The number of each measured site, with its largest null and what an affine map reaches.",
+    )
     st.html(sentences.sites_so_far(progress.sites, progress.awaited))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from explorer.jobs import JobState
 from explorer.pipeline import CHECKS, lacks_run
-from explorer.presentation.check import captions as sentences
+from explorer.presentation.check import progress_captions as under_way
 from explorer.ui.clicks import consume, note, poll
 from explorer.ui.frame import View
 
@@ -32,7 +32,7 @@ def _draw(name: str) -> bool:
     with st.container(horizontal=True, vertical_alignment="center", key="check_recording"):
         if job is not None and now is not None and now.busy:
             st.button("Leave them out", key="record_cancel", on_click=job.cancel)
-            st.html(f"<p class='fact quiet' role='status'>{escape(sentences.recording(now))}</p>")
+            st.html(f"<p class='fact quiet' role='status'>{escape(under_way.recording(now))}</p>")
             return True
         if now is not None and now.state == JobState.FAILED:
             st.html(f"<p class='fact' role='status'>{escape(now.message)}</p>")

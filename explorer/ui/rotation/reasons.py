@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from explorer.alignment import deciding_site
 from explorer.presentation.check import axis
 from explorer.presentation.rotation import captions as rotation_sentences
-from explorer.study import verdict_axis
+from explorer.study import references, verdict_axis
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import View
@@ -17,9 +18,11 @@ def draw_axis(view: View) -> None:
     result = view.pair
     if result.verdict is None:
         return
-    alt = "The number on which the verdict rests, beside a twin, a sister, an untrained target and its nulls."
+    site = deciding_site(result.sites)
+    alt = "The number on which the verdict rests with its null, its ceiling and what is asked of it."
     figure = cache.figure(
-        ("axis", *view.shown), lambda: axis.verdict_axis(verdict_axis(view.study, result), view.palette)
+        ("axis", *view.shown),
+        lambda: axis.verdict_axis(verdict_axis(view.study, result), references(site), view.palette),
     )
     chart(figure, "axis", alt)
 
