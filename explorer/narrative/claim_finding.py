@@ -52,6 +52,8 @@ class Finding:
     """Page of the figure."""
     link: dict[str, str] = field(default_factory=dict)
     """What its link carries beside study, pair and site."""
+    see: str = "opening"
+    """Which part of the page shows it."""
 
     @property
     def numbers(self) -> tuple[float, ...]:

@@ -22,8 +22,12 @@ RHO_AGREES, RHO_PARTLY = 0.95, 0.5
 FIRING_RISE = 0.15
 """Rise of the median firing correlation that the paper's smallest numbers show."""
 CHECKPOINT_RISE = 0.5
-SURVIVES = "Does the function survive?"
-"""The question of the Rotation page that shows the two functions."""
+EVERY, WHICH, RANDOM, SURVIVES = "Every map", "Which map?", "Is R random?", "Does the function survive?"
+"""Questions of the Rotation page that show what a claim is about."""
+BELOW = "answer"
+"""The part of that page which answers the question."""
+PAPER = {"ask": EVERY, "reading": "paper-style", "scale": "EV"}
+"""The answer on the paper's own scale."""
 SAME_FIRST = 0.9
 """Share of equal first choices from which two models are the same function in part."""
 
@@ -47,7 +51,7 @@ def decoder_cosine(study: ClaimStudy) -> Finding | None:
             control.say(", ").percent(*after).say(" after R")
         control.say(". The number counts how little rows moved from their common start.")
     worst = min(shares)
-    return Finding(ours, control, worst >= MATCH_AGREES, worst >= MATCH_PARTLY, "features")
+    return Finding(ours, control, worst >= MATCH_AGREES, worst >= MATCH_PARTLY, "features", see="figure-match_bars")
 
 
 def raw_fails(study: ClaimStudy) -> Finding | None:
@@ -61,7 +65,7 @@ def raw_fails(study: ClaimStudy) -> Finding | None:
     control = Text().say("With only the mean moved: ").show(*moved).say(". ")
     control.say("Zero is what predicting the mean gives; part of a negative value is the mean.")
     fails = all(r < c - CLEAR for r, c in zip(raw, ceiling, strict=True))
-    return Finding(ours, control, fails and min(raw) < 0, fails, link={"map": "raw"})
+    return Finding(ours, control, fails and min(raw) < 0, fails, link={"map": "raw", **PAPER}, see=BELOW)
 
 
 def rotation_repairs(study: ClaimStudy) -> Finding | None:
@@ -79,7 +83,7 @@ def rotation_repairs(study: ClaimStudy) -> Finding | None:
         "."
     )
     better = all(r > max(s, w) + CLEAR for r, s, w in zip(rotated, shuffled, raw, strict=True))
-    return Finding(ours, control, max(below) <= OF_CEILING, better, link={"map": "rotated"})
+    return Finding(ours, control, max(below) <= OF_CEILING, better, link={"map": "rotated", **PAPER}, see=BELOW)
 
 
 def only_a_rotation(study: ClaimStudy) -> Finding | None:
@@ -104,7 +108,9 @@ def only_a_rotation(study: ClaimStudy) -> Finding | None:
     if study.twin is not None:
         exact = study.over([study.twin], lambda s: s.ladder[ROTATION].value)
         control.say(" On the twin, where it is a rotation: ").show(*exact).say(".")
-    return Finding(ours, control, min(rho) >= RHO_AGREES, min(rho) >= RHO_PARTLY, link={"map": "affine"})
+    return Finding(
+        ours, control, min(rho) >= RHO_AGREES, min(rho) >= RHO_PARTLY, link={"map": "affine", "ask": WHICH}, see=BELOW
+    )
 
 
 def far_from_identity(study: ClaimStudy) -> Finding | None:
@@ -119,7 +125,7 @@ def far_from_identity(study: ClaimStudy) -> Finding | None:
         known = study.over([study.twin], lambda s: s.rotation.frobenius_from_identity)
         control.say(" The twin's known random Q: ").show(*known).say(".")
     far = [abs(f / root - 1) for f in found]
-    return Finding(ours, control, max(far) <= NEAR_ROOT, min(far) <= NEAR_ROOT, link={"ask": "Is R random?"})
+    return Finding(ours, control, max(far) <= NEAR_ROOT, min(far) <= NEAR_ROOT, link={"ask": RANDOM}, see=BELOW)
 
 
 def looks_random(study: ClaimStudy) -> Finding | None:
@@ -139,7 +145,7 @@ def looks_random(study: ClaimStudy) -> Finding | None:
     control.show(*[float(r.identified_rank) for r in found], digits=0)
     control.say(f" of {study.study.file.d_model} directions.")
     return Finding(
-        ours, control, min(ks) > HAAR_LEVEL and not any(away), max(ks) > HAAR_LEVEL, link={"ask": "Is R random?"}
+        ours, control, min(ks) > HAAR_LEVEL and not any(away), max(ks) > HAAR_LEVEL, link={"ask": RANDOM}, see=BELOW
     )
 
 
@@ -169,7 +175,7 @@ def _random_by_cohort(draws: RotationDraws) -> Finding:
     control.show(*[float(r.identified_rank) for p in draws.of("theorem", "optimiser") for r in p.found], digits=0)
     control.say(f" of {draws.d_model} directions.")
     agrees = min(ks) > HAAR_LEVEL and (draws.uniformity is None or uniform(draws)) and not away
-    return Finding(ours, control, agrees, max(ks) > HAAR_LEVEL, link={"ask": "Is R random?"})
+    return Finding(ours, control, agrees, max(ks) > HAAR_LEVEL, link={"ask": RANDOM}, see=BELOW)
 
 
 def same_features_fire(study: ClaimStudy) -> Finding | None:
@@ -190,7 +196,14 @@ def same_features_fire(study: ClaimStudy) -> Finding | None:
     )
     control.say(".")
     rises = [r - max(f["raw"] or 0.0, f["shuffled"] or 0.0) for f in firings if (r := f["rotated"]) is not None]
-    return Finding(ours, control, min(rises) >= FIRING_RISE, max(rises) >= FIRING_RISE, link={"map": "rotated"})
+    return Finding(
+        ours,
+        control,
+        min(rises) >= FIRING_RISE,
+        max(rises) >= FIRING_RISE,
+        link={"map": "rotated", "ask": WHICH},
+        see=BELOW,
+    )
 
 
 def checkpoints(study: ClaimStudy) -> Finding | None:
@@ -212,7 +225,14 @@ def checkpoints(study: ClaimStudy) -> Finding | None:
     control.show(*study.over(pair, lambda s: s.ladder["affine"].value)).say(".")
     rises = [b - a for a, b in zip(raw, rotated, strict=True)]
     agrees = min(raw) < 0 and min(rises) >= CHECKPOINT_RISE
-    return Finding(ours, control, agrees, max(rises) >= CLEAR, link={"a": study.early.source, "b": study.early.target})
+    return Finding(
+        ours,
+        control,
+        agrees,
+        max(rises) >= CLEAR,
+        link={"a": study.early.source, "b": study.early.target, **PAPER},
+        see=BELOW,
+    )
 
 
 def toy_independent(study: ClaimStudy) -> Finding | None:
@@ -232,7 +252,7 @@ def toy_independent(study: ClaimStudy) -> Finding | None:
     control.show(*study.over(pairs, lambda s: s.ladder[ROTATION].value)).say(", affine ")
     control.show(*study.over(pairs, lambda s: s.ladder["affine"].value)).say(".")
     agrees = max(raw) < 0 and max(below) <= OF_CEILING
-    return Finding(ours, control, agrees, max(raw) < min(rotated), link={"b": pairs[0].target})
+    return Finding(ours, control, agrees, max(raw) < min(rotated), link={"b": pairs[0].target, **PAPER}, see=BELOW)
 
 
 def same_function(study: ClaimStudy) -> Finding | None:
@@ -253,4 +273,6 @@ def same_function(study: ClaimStudy) -> Finding | None:
         )
         control.show(entropy, digits=3).say(": no model can be below it, and what is above it need not be shared.")
     agrees = max(x.kl for x in f) < ALIKE_KL
-    return Finding(ours, control, agrees, min(x.top1_agreement for x in f) > SAME_FIRST, link={"ask": SURVIVES})
+    return Finding(
+        ours, control, agrees, min(x.top1_agreement for x in f) > SAME_FIRST, link={"ask": SURVIVES}, see=BELOW
+    )

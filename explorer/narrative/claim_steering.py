@@ -38,7 +38,7 @@ def _steering(found: Sequence[DoseResponse], wanted: Regime) -> Finding:
     control.say(". “None” is within the 5–95 % band of random directions or below a fifth of the target's own; only a ")
     control.say("signed effect can show an inversion.")
     share = regimes.count(wanted) / len(regimes)
-    return Finding(ours, control, share == 1, share > 0, "steering")
+    return Finding(ours, control, share == 1, share > 0, "steering", see="vectors")
 
 
 def toy_shared(study: ClaimStudy) -> Finding | None:
@@ -56,4 +56,6 @@ def toy_shared(study: ClaimStudy) -> Finding | None:
     regimes = {r.regime for r in responses}
     agrees = {Regime.CLEAN, Regime.PARTIAL, Regime.INVERTED} <= regimes
     partly = bool(regimes & {Regime.CLEAN, Regime.PARTIAL, Regime.INVERTED})
-    return Finding(found.ours, found.control, agrees, partly, "steering", {"a": pair.source, "b": pair.target})
+    return Finding(
+        found.ours, found.control, agrees, partly, "steering", {"a": pair.source, "b": pair.target}, "vectors"
+    )

@@ -182,5 +182,5 @@ def _read(claim: Claim, study: ClaimStudy | None) -> Reading:
     if found is None or study is None:
         return Reading(claim, Agreement.NOT_MEASURED, "Not measured in this study.", "", (), "", {})
     agreement = Agreement.AGREES if found.agrees else Agreement.PARTLY if found.partly else Agreement.NO
-    link = {**study.link, **found.link}
+    link = {**study.link, **found.link, "see": found.see}
     return Reading(claim, agreement, found.ours.text, found.control.text, found.numbers, found.page, link)

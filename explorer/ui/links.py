@@ -32,7 +32,12 @@ def ask(key: str, options: Sequence[str]) -> None:
     """Remember what the link asks for if it is none of the options: before the widget, which drops it from the link."""
     asked = st.query_params.get(key)
     if asked is not None and asked not in options:
-        _remembered()[key] = _Unknown(asked)
+        refuse(key, asked)
+
+
+def refuse(key: str, asked: str) -> None:
+    """Remember a word of the link that names nothing; for parameters that are read otherwise."""
+    _remembered()[key] = _Unknown(asked)
 
 
 def tell(key: str, what: str, shown: str, options: Sequence[str]) -> None:

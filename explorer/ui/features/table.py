@@ -11,6 +11,7 @@ from explorer.features import feature_table as atlas
 from explorer.presentation.features import captions as feature_sentences
 from explorer.ui.features import cache as feature_cache, filters as feature_filters
 from explorer.ui.features.filters import BOXED
+from explorer.ui.links import refuse, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,9 @@ def settle(table: pd.DataFrame, view: View) -> None:
     linked = st.query_params.get(_PARAMETER, "")
     if linked.isdecimal() and linked != state.get(_LINKED) and int(linked) < len(table):
         state["feature"] = int(linked)
+    elif linked and linked != state.get(_LINKED):
+        refuse(_PARAMETER, linked)
+        state["feature"] = atlas.exemplar(table)
     elif changed or _CHOSEN not in state:
         state["feature"] = atlas.exemplar(table)
     elif "feature" not in state:
@@ -40,6 +44,7 @@ def settle(table: pd.DataFrame, view: View) -> None:
     if changed:
         state[BOXED] = None
     state[_DICTIONARY] = now
+    tell(_PARAMETER, "feature", str(state["feature"]), [f"0 to {len(table) - 1}"])
 
 
 def choose(feature: int) -> None:

@@ -19,6 +19,7 @@ from explorer.study import Study
 from explorer.text import Contrast
 from explorer.ui import cache
 from explorer.ui.frame import KEPT, View
+from explorer.ui.links import refuse, tell
 from explorer.ui.steering.vector_file import uploaded
 
 _PARAMETER, _KEY, _WRITTEN = "vector", "steer_vectors", "steer_vector_in_link"
@@ -44,11 +45,15 @@ def pick_vectors(view: View) -> tuple[str, ...]:
     # Text without labels has no ready contrasts: there a feature shows something at once, empty lists do not.
     first = "feature:0" if options[0] == LISTS and study.file.dictionaries else options[0]
     before = [str(o) for o in st.session_state.get(_KEY) or ()]
+    if fresh and (missing := [o for o in before if o.startswith("contrast:") and o not in titles]):
+        refuse(_PARAMETER, missing[0])
+        before = [o for o in before if o not in missing]
     if not fresh:
         # Chosen in another study, whose text has other contrasts.
         before = [o for o in before if not o.startswith("contrast:") or o in titles]
     chosen = before or [first]
     st.session_state[_KEY] = chosen
+    tell(_PARAMETER, "vector", chosen[0], [o for o in titles if o not in (LISTS, FILE)])
     options += [o for o in chosen if o not in options]
     # Streamlit puts a bound box's LABELS into the link, so this one is not bound and writes its own parameter.
     picked = st.multiselect(

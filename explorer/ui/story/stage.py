@@ -17,10 +17,12 @@ from explorer.presentation.story import answer, detector, figures as figures_sto
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import KEPT, View, kept
+from explorer.ui.links import ask, tell
 from explorer.ui.pages import PAGES
 from explorer.ui.share import download
 from explorer.ui.story import steering_scene as story_steer
 from explorer.ui.style import colours, page_style
+from explorer.ui.tour import tour_button
 
 FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
     "inside": figures_story.inside,
@@ -114,6 +116,7 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     names = [scene.name for scene in found]
     if (old := st.query_params.get(_SCENE)) in scenes.MOVED and _SCENE not in st.session_state:
         st.session_state[_SCENE] = scenes.MOVED[old]
+    ask(_SCENE, [*names, *scenes.MOVED])
     st.button("Back", key="stage_back", shortcut="Left", on_click=_step, args=(names, -1))
     chosen = st.segmented_control(
         "Scene", names, default=names[0], required=True, key=_SCENE, label_visibility="collapsed",
@@ -126,8 +129,10 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
         for page in PAGES.values():
             if page.name != "story":
                 st.page_link(page.script, label=page.title, query_params=kept())
+        tour_button(view, "stage_tour")
         parts = [part for scene in found for part in _parts(scene, story, view)]
         download("Download the talk as HTML", f"{story.sister.source} and {story.sister.target}", parts, view)
+    tell(_SCENE, "scene", str(chosen or names[0]), names)
     return found[names.index(chosen) if chosen in names else 0]
 
 
