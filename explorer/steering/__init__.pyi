@@ -56,7 +56,11 @@ from .reading_shares import (
 )
 from .reading_trials import suggest_dose as suggest_dose
 from .request import Request as Request
-from .token_classes import TokenClasses as TokenClasses, typical_tokens as typical_tokens
+from .token_classes import (
+    TokenClasses as TokenClasses,
+    token_words as token_words,
+    typical_tokens as typical_tokens,
+)
 from .vector_file import SUFFIXES as SUFFIXES, load_vector as load_vector, read_vector as read_vector
 from .vector_spec import (
     MAX_VECTORS as MAX_VECTORS,
