@@ -29,6 +29,7 @@ from explorer.narrative.story_facts import (
     shown_response,
     turned,
 )
+from explorer.narrative.story_steering import offers
 from explorer.number_text import number, percent
 from explorer.steering import Regime, TransferVerdict
 from explorer.study import Detector
@@ -163,6 +164,16 @@ def revealed(story: Story) -> str:
 
 
 def _steer(story: Story) -> str:
+    offer = offers(story)[0]
+    counted, a, b = offer.counted(offer.dose), story.sister.source, story.sister.target
+    if counted is None or offer.shares is None:
+        return _areas(story)
+    carried = f"{a}'s vector for “{offer.becomes}”, carried into {b}, turns {counted['rotated']} of {offer.shares.texts} texts"
+    return f"{carried}; not carried, {counted['raw']}; random, {counted['random']}."
+
+
+def _areas(story: Story) -> str:
+    """What the areas under the dose–response say, where no texts were read."""
     found, b = shown_response(story), story.sister.target
     assert found is not None
     if found.transfer is None:

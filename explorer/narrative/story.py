@@ -32,7 +32,7 @@ from explorer.study import (
 
 if TYPE_CHECKING:
     from explorer.alignment import DecoderStory
-    from explorer.steering import DoseResponse
+    from explorer.steering import DoseResponse, ReadingShares
 
 RANDOM_SEED = 12
 
@@ -102,6 +102,8 @@ class Story:
     """The source and an earlier checkpoint of its own training, where the study has one."""
     responses: tuple[DoseResponse, ...]
     """How the source's vectors steer the sister at every dose; none where that was not measured."""
+    shares: tuple[ReadingShares, ...]
+    """How many fresh texts each of them turns; none where that was not counted."""
     decoders: DecoderStory | None
     """Decoder cosines of dictionaries with equal and other starts, where the study has them."""
     shared: bool
@@ -144,6 +146,7 @@ def open_story(study: Study, source: str, target: str, site_index: int) -> Story
         twin=first("twin"),
         early=first("early"),
         responses=tuple(study.responses(source, sister)),
+        shares=tuple(study.reading_shares(source, sister)),
         decoders=study.decoder_story(),
         shared=share_weights(study, source, sister),
         random=haar(study.file.d_model, RANDOM_SEED).numpy(),

@@ -7,6 +7,11 @@ from .arms import (
     RECORDED as RECORDED,
     Arm as Arm,
 )
+from .count_job import (
+    FRESH_TEXTS as FRESH_TEXTS,
+    CountJob as CountJob,
+    TextCount as TextCount,
+)
 from .decoding import MAX_NEW_TOKENS as MAX_NEW_TOKENS, Positions as Positions, Sampling as Sampling
 from .dose_measure import (
     RANDOM_DIRECTIONS as RANDOM_DIRECTIONS,

@@ -1,4 +1,5 @@
 from . import figures as figures
 from .dial import stage_dial as stage_dial
 from .random_rows import random_scene as random_scene
+from .steering_words import Counter as Counter, count_board as count_board, panes as panes
 from .words import answer as answer, detector as detector
