@@ -44,7 +44,7 @@ PACE = 14
 DOSES = tuple(round(0.1 * i, 1) for i in range(9))
 """Stops of the dial of the dose, in median norms."""
 LONGEST_NAME = 24
-_WRITE, _VECTOR, _DOSE, _NAME = "stage_write", "stage_vector", "stage_dose", "stage_name"
+_WRITE, _VECTOR, _NAME = "stage_write", "stage_vector", "stage_name"
 
 
 @dataclass
@@ -202,7 +202,7 @@ def _chosen(story: Story) -> tuple[Offer, float, str]:
     """The vector, the dose and the prompt that the controls ask for."""
     every, state = offers(story), st.session_state
     offer = next((o for o in every if o.title == state.get(_VECTOR)), every[0])
-    dose = float(state.get(_DOSE, offer.dose))
+    dose = float(state.get(_dose_key(offer), offer.dose))
     return offer, dose, renamed(offer.prompt, str(state.get(_NAME) or ""))
 
 
@@ -210,10 +210,9 @@ def _controls(story: Story, mine: Stage, status: str) -> None:
     every = offers(story)
     offer, _, _ = _chosen(story)
     if len(every) > 1:
-        st.selectbox("Vector", [o.title for o in every], key=_VECTOR, width=215, on_change=_other_vector)
+        st.selectbox("Vector", [o.title for o in every], key=_VECTOR, width=215, on_change=note, args=(_WRITE,))
     stops = sorted({*DOSES, offer.dose})
-    st.session_state.setdefault(_DOSE, offer.dose)
-    st.select_slider("Dose", stops, key=_DOSE, width=210, on_change=note, args=(_WRITE,))
+    st.select_slider("Dose", stops, offer.dose, key=_dose_key(offer), width=210, on_change=note, args=(_WRITE,))
     if (name := name_in(offer.prompt)) is not None:
         st.text_input("Name", name, key=_NAME, max_chars=LONGEST_NAME, width=130, on_change=note, args=(_WRITE,))
     st.button(
@@ -225,10 +224,9 @@ def _controls(story: Story, mine: Stage, status: str) -> None:
     st.html(f"<p class='stage-status' role='status'>{escape(mine.error or status)}</p>", width="content")
 
 
-def _other_vector() -> None:
-    """Another vector begins at its own dose, and is written at once."""
-    st.session_state.pop(_DOSE, None)
-    note(_WRITE)
+def _dose_key(offer: Offer) -> str:
+    """Every vector has a dial of its own, which begins at its own dose."""
+    return f"stage_dose_{offer.contrast}"
 
 
 def _request(story: Story, view: View, offer: Offer, dose: float, prompt: str) -> Request:
