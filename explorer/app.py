@@ -19,6 +19,7 @@ sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explor
 
 from explorer.errors import InputError
 from explorer.ui import PAGES, apply_style, begin_page, current_palette, draw_frame, page_button
+from explorer.ui.story import listen
 
 
 def home() -> None:
@@ -35,6 +36,8 @@ apply_style(current_palette())
 if page.url_path == "":
     # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
     st.switch_page(shown[0], query_params=st.query_params.to_dict())
+if page.url_path == "story":
+    listen()  # before anything that takes time
 try:
     begin_page()
     st.session_state["view"] = draw_frame()

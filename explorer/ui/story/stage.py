@@ -20,6 +20,8 @@ from explorer.ui.frame import KEPT, View, kept
 from explorer.ui.pages import PAGES
 from explorer.ui.share import download
 from explorer.ui.story import steering_scene as story_steer
+from explorer.ui.story.qr import code, stack_link
+from explorer.ui.story.stack import draw_stack, recorded_steering
 from explorer.ui.style import colours, page_style
 
 FIGURES: Mapping[str, Callable[[Story, Palette], go.Figure]] = {
@@ -48,23 +50,40 @@ HIDDEN: Mapping[str, Hidden] = {
     "random": Hidden(scenes.revealed, "Show the answer", "Hide the answer"),
     "names": Hidden(scenes.read_through, "Read it through R", "Read it as it is"),
 }
-_KEYS = Path(__file__).with_name("keys.html")
-_SCENE, _NOTES, _LIGHT, _SHOWN = "scene", "stage_notes", "stage_light", "stage_revealed"
+_STYLE = Path(__file__).with_name("style.css")
+_SCENE, _NOTES, _LIGHT, _SHOWN, _STACK = "scene", "stage_notes", "stage_light", "stage_revealed", "stage_stack"
 
 
 def draw_story(view: View) -> None:
-    """The scene that the link or the bar names, full bleed."""
+    """The scene that the link or the bar names, full bleed; or all of them as one page."""
     story = opened(view.where, view.source, view.target, view.site.index)
     found = scenes.scenes_of(story)
     palette = LIGHT if _switched(_LIGHT) else DARK
     st.html(colours(palette))
     page_style("story")
+    if _switched(_STACK):
+        _stacked(found, story, view, palette)
+        return
     stage, bar = st.container(key="stage"), st.container(key="stage_bar", horizontal=True, vertical_alignment="center")
     with bar:
         scene = _bar(found, story, view)
     with stage:
         _draw(scene, story, view, palette)
-    st.html(_KEYS, unsafe_allow_javascript=True)
+        if scene is found[-1] and (link := stack_link(_STACK)) is not None:
+            st.html(code(link))
+
+
+def _stacked(found: list[Scene], story: Story, view: View, palette: Palette) -> None:
+    with st.container(key="stack"):
+        draw_stack(found, story, view, palette)
+        with st.container(key="stack_bar", horizontal=True):
+            st.button("As a stage", key="stage_unstack", on_click=_switch, args=(_STACK,))
+            st.button(
+                "Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,)
+            )
+            for page in PAGES.values():
+                if page.name != "story":
+                    st.page_link(page.script, label=page.title, query_params=kept())
 
 
 @cache.of_study(16)
@@ -120,25 +139,41 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
         width="content", **KEPT,
     )  # fmt: skip
     st.button("Next", key="stage_next", shortcut="Right", on_click=_step, args=(names, 1))
+    st.button("As one page", key="stage_stack_button", on_click=_switch, args=(_STACK,))
     st.button("Notes", key="stage_notes_button", shortcut="N", on_click=_switch, args=(_NOTES,))
     st.button("Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,))
     with st.popover("Pages", key="stage_pages"):
         for page in PAGES.values():
             if page.name != "story":
                 st.page_link(page.script, label=page.title, query_params=kept())
+        _phones()
         parts = [part for scene in found for part in _parts(scene, story, view)]
         download("Download the talk as HTML", f"{story.sister.source} and {story.sister.target}", parts, view)
     return found[names.index(chosen) if chosen in names else 0]
 
 
+def _phones() -> None:
+    """How phones in the room open the talk."""
+    if (link := stack_link(_STACK)) is not None:
+        st.html(f"<p class='small'>On a phone:</p>{code(link)}")
+    else:
+        st.caption(
+            "Phones cannot reach this app: it listens on this machine only. HOST=0.0.0.0 make run lets them, and shows "
+            "a QR code."
+        )
+
+
 def _parts(scene: Scene, story: Story, view: View) -> list[HandoutPart]:
     """A scene in the handout: its sentence, its figure in the colours of the page, its notes."""
     said = [HandoutPart("heading", scene.sentence(story)), HandoutPart("text", scene.notes(story))]
-    if scene.name not in FIGURES:
-        return said
-    light = view.palette is LIGHT
-    drawn = figure(view.where, view.source, view.target, view.site.index, scene.name, light)
-    return [said[0], HandoutPart("figure", said[1].content, drawn)]
+    if scene.name in FIGURES:
+        light = view.palette is LIGHT
+        drawn = figure(view.where, view.source, view.target, view.site.index, scene.name, light)
+        return [said[0], HandoutPart("figure", said[1].content, drawn)]
+    words = {"answer": lambda: answer(story, view.palette), "names": lambda: detector(story, True, view.palette),
+             "steering": lambda: recorded_steering(story, view, view.palette)}  # fmt: skip
+    look = f"{colours(view.palette)}<style>{_STYLE.read_text(encoding='utf-8')}</style>"
+    return [said[0], HandoutPart("html", f"<div class='handout'>{words[scene.name]()}</div>{look}"), said[1]]
 
 
 def _step(names: list[str], by: int) -> None:
