@@ -77,6 +77,11 @@ def _inside(story: Story) -> str:
     return f"{text}, correlation {number(found.here)}. Chance seldom gives more than {number(by_chance(d))}."
 
 
+def _toy(story: Story) -> str:
+    twin = _there(story.twin)
+    return f"The twin is {twin.source} with all weights turned. Drag three groups of its words onto those of {twin.source}."
+
+
 def _names(story: Story) -> str:
     found, a, b = story.sister.detector, story.sister.source, story.sister.target
     assert found is not None
@@ -224,6 +229,7 @@ SCENES = (
         lambda s: s.sister.material is not None and s.sister.material.answer is not None,
     ),
     Scene("inside", _inside, notes.inside, lambda s: s.sister.inside is not None and s.sister.alike_inside is not None),
+    Scene("toy", _toy, notes.toy, lambda s: s.twin is not None and s.twin.register is not None),
     Scene("names", _names, notes.names, lambda s: s.sister.detector is not None),
     Scene("fails", _fails, notes.fails, lambda s: dials(s.sister)),
     Scene("dial", _dial, notes.dial, lambda s: dials(s.twin)),

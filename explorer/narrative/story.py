@@ -17,15 +17,18 @@ from explorer.study import (
     ModelKind,
     Motion,
     Recording,
+    Register,
     RotationDraws,
     StageMaterial,
     Study,
+    ThreeGroups,
     TurnedSite,
     read_correlation,
     read_inside,
     read_material,
     read_motion,
     read_recording,
+    read_register,
     rotation_draws,
     share_weights,
 )
@@ -59,6 +62,8 @@ class Chapter:
     """Where named groups of tokens lie along the dial, at the story's site."""
     inside: NDArray[np.float16] | None = None
     """The rows of one word in both models at the story's site, 2 × d."""
+    register: Register | None = None
+    """Three groups of tokens in three dimensions at the story's site."""
 
     @property
     def source(self) -> str:
@@ -79,6 +84,11 @@ class Chapter:
     def detector(self) -> Detector | None:
         """The source's detector of a named group."""
         return None if self.material is None else self.material.detectors.get(self.here.site)
+
+    @property
+    def three(self) -> ThreeGroups | None:
+        """What is said of the three groups."""
+        return None if self.material is None else self.material.three.get(self.here.site)
 
     @property
     def alike_inside(self) -> InsideSite | None:
@@ -174,4 +184,5 @@ def _chapter(study: Study, source: str, target: str, site_index: int) -> Chapter
         material=read_material(study, source, target),
         motion=read_motion(study, source, target, site),
         inside=read_inside(study, source, target, site),
+        register=read_register(study, source, target, site),
     )

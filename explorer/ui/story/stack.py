@@ -20,6 +20,7 @@ from explorer.presentation.story import (
     panes,
     phone,
     random_scene,
+    register,
     stage_dial,
 )
 from explorer.steering import RECORDED, Request, Sampling, VectorSpec, Weighted
@@ -58,6 +59,8 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette, sentence: st
         st.html(recorded_steering(story, view, palette))
     elif scene.name == "random" and story.draws is not None:
         st.html(phone.random_rows(story.draws, palette))
+    elif scene.name == "toy":
+        st.html(register(story.twin or story.sister, palette, 14), unsafe_allow_javascript=True)
     elif scene.name in WORDS:
         st.html(WORDS[scene.name](story, palette))
     else:

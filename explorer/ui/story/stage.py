@@ -13,7 +13,7 @@ import streamlit as st
 from explorer.narrative import Scene, Story, open_story, scenes
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.presentation import HandoutPart
-from explorer.presentation.story import answer, detector, figures as figures_story, random_scene, stage_dial
+from explorer.presentation.story import answer, detector, figures as figures_story, random_scene, register, stage_dial
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import KEPT, View, kept
@@ -119,6 +119,8 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
         st.html(answer(story, palette))
     elif scene.name == "names":
         st.html(detector(story, shown, palette))
+    elif scene.name == "toy":
+        st.html(register(story.twin or story.sister, palette), unsafe_allow_javascript=True)
     else:
         picture = figure(view.where, view.source, view.target, view.site.index, scene.name, palette is LIGHT)
         with st.container(key="picture"):
@@ -171,7 +173,8 @@ def _parts(scene: Scene, story: Story, view: View) -> list[HandoutPart]:
         drawn = figure(view.where, view.source, view.target, view.site.index, scene.name, light)
         return [said[0], HandoutPart("figure", said[1].content, drawn)]
     words = {"answer": lambda: answer(story, view.palette), "names": lambda: detector(story, True, view.palette),
-             "steering": lambda: recorded_steering(story, view, view.palette)}  # fmt: skip
+             "steering": lambda: recorded_steering(story, view, view.palette),
+             "toy": lambda: register(story.twin or story.sister, view.palette, 16)}  # fmt: skip
     look = f"{colours(view.palette)}<style>{_STYLE.read_text(encoding='utf-8')}</style>"
     return [said[0], HandoutPart("html", f"<div class='handout'>{words[scene.name]()}</div>{look}"), said[1]]
 
