@@ -16,7 +16,7 @@ AXIS, ANGLE = (0.42, 0.83, -0.36), 2.3
 """How the target's cloud lies at first, radians about an axis: a view of three dimensions has no way of its own to lie."""
 
 
-def register(chapter: Chapter, palette: Palette, text: int = 20) -> str:
+def in_register(chapter: Chapter, palette: Palette, text: int = 20) -> str:
     """The two clouds, the mean length of the lines between the same tokens, and buttons; `text` in pixels."""
     points, said = chapter.register, chapter.three
     assert points is not None and said is not None

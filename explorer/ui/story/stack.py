@@ -17,10 +17,10 @@ from explorer.presentation.story import (
     count_board,
     detector,
     figures as figures_story,
+    in_register,
     panes,
     phone,
     random_scene,
-    register,
     stage_dial,
 )
 from explorer.steering import RECORDED, Request, Sampling, VectorSpec, Weighted
@@ -60,7 +60,7 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette, sentence: st
     elif scene.name == "random" and story.draws is not None:
         st.html(phone.random_rows(story.draws, palette))
     elif scene.name == "toy":
-        st.html(register(story.twin or story.sister, palette, 14), unsafe_allow_javascript=True)
+        st.html(in_register(story.twin or story.sister, palette, 14), unsafe_allow_javascript=True)
     elif scene.name in WORDS:
         st.html(WORDS[scene.name](story, palette))
     else:

@@ -13,7 +13,14 @@ import streamlit as st
 from explorer.narrative import Scene, Story, open_story, scenes
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.presentation import HandoutPart
-from explorer.presentation.story import answer, detector, figures as figures_story, random_scene, register, stage_dial
+from explorer.presentation.story import (
+    answer,
+    detector,
+    figures as figures_story,
+    in_register,
+    random_scene,
+    stage_dial,
+)
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import KEPT, View, kept
@@ -120,7 +127,7 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
     elif scene.name == "names":
         st.html(detector(story, shown, palette))
     elif scene.name == "toy":
-        st.html(register(story.twin or story.sister, palette), unsafe_allow_javascript=True)
+        st.html(in_register(story.twin or story.sister, palette), unsafe_allow_javascript=True)
     else:
         picture = figure(view.where, view.source, view.target, view.site.index, scene.name, palette is LIGHT)
         with st.container(key="picture"):
@@ -135,12 +142,12 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     names = [scene.name for scene in found]
     if (old := st.query_params.get(_SCENE)) in scenes.MOVED and _SCENE not in st.session_state:
         st.session_state[_SCENE] = scenes.MOVED[old]
-    st.button("Back", key="stage_back", shortcut="Left", on_click=_step, args=(names, -1))
+    st.button("Back ←", key="stage_back", on_click=_step, args=(names, -1))
     chosen = st.segmented_control(
         "Scene", names, default=names[0], required=True, key=_SCENE, label_visibility="collapsed",
         width="content", **KEPT,
     )  # fmt: skip
-    st.button("Next", key="stage_next", shortcut="Right", on_click=_step, args=(names, 1))
+    st.button("Next →", key="stage_next", on_click=_step, args=(names, 1))
     st.button("As one page", key="stage_stack_button", on_click=_switch, args=(_STACK,))
     st.button("Notes", key="stage_notes_button", shortcut="N", on_click=_switch, args=(_NOTES,))
     st.button("Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,))
@@ -174,7 +181,7 @@ def _parts(scene: Scene, story: Story, view: View) -> list[HandoutPart]:
         return [said[0], HandoutPart("figure", said[1].content, drawn)]
     words = {"answer": lambda: answer(story, view.palette), "names": lambda: detector(story, True, view.palette),
              "steering": lambda: recorded_steering(story, view, view.palette),
-             "toy": lambda: register(story.twin or story.sister, view.palette, 16)}  # fmt: skip
+             "toy": lambda: in_register(story.twin or story.sister, view.palette, 16)}  # fmt: skip
     look = f"{colours(view.palette)}<style>{_STYLE.read_text(encoding='utf-8')}</style>"
     return [said[0], HandoutPart("html", f"<div class='handout'>{words[scene.name]()}</div>{look}"), said[1]]
 
