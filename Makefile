@@ -1,5 +1,6 @@
 # `make run` starts the app, `make check` is the fast loop, `make test` is all of CI. Each sets up .venv/ by itself.
 PORT ?= 8501
+HOST ?= localhost
 HEADLESS ?=
 ARGS ?=
 CODE := $(wildcard explorer pages tests)
@@ -77,7 +78,7 @@ export SETUP
 .PHONY: run check test format
 run:
 	@bash -c "$$SETUP" setup run requirements.txt
-	@exec $(PY) -m streamlit run explorer/app.py --server.port $(PORT) --server.address localhost \
+	@exec $(PY) -m streamlit run explorer/app.py --server.port $(PORT) --server.address $(HOST) \
 		--server.fileWatcherType none --server.showEmailPrompt false --browser.gatherUsageStats false \
 		$(if $(filter-out 0 false no,$(HEADLESS)),--server.headless true)
 

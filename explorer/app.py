@@ -28,6 +28,7 @@ from explorer.ui import (
     page_button,
     tour_button,
 )
+from explorer.ui.story import listen
 
 
 def home() -> None:
@@ -45,6 +46,8 @@ if page.url_path == "":
     # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
     st.switch_page(shown[0], query_params=st.query_params.to_dict())
 browser_script()
+if page.url_path == "story":
+    listen()  # before anything that takes time
 try:
     begin_page()
     st.session_state["view"] = draw_frame()

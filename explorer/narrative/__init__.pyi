@@ -25,3 +25,12 @@ from .story_facts import (
     matched as matched,
     turned as turned,
 )
+from .story_steering import (
+    COUNTED as COUNTED,
+    Offer as Offer,
+    name_in as name_in,
+    offers as offers,
+    recorded_run as recorded_run,
+    renamed as renamed,
+    to_a_sentence as to_a_sentence,
+)

@@ -15,6 +15,7 @@ from explorer.narrative.story_facts import (
     shares_coordinates,
     shown_response,
 )
+from explorer.narrative.story_steering import offers
 from explorer.number_text import interval, number, percent
 from explorer.steering import DoseResponse
 
@@ -71,6 +72,20 @@ def inside(story: Story) -> str:
         own, others = match_of_coordinates(story.early)
         text += f"Between {story.early.source} and its own earlier checkpoint it is {number(own)} and {number(others)}."
     return text
+
+
+def toy(story: Story) -> str:
+    """What is drawn, and what the exercise leaves out."""
+    twin = story.twin
+    assert twin is not None and twin.three is not None
+    d, found = twin.pair.d_model, twin.three
+    return (
+        f"The twin answers exactly like {twin.source}: every weight is multiplied by one rotation. Rings are {len(found.group)} "
+        f"tokens in {twin.source}, diamonds the same tokens in the twin, at the site {twin.here.label}; of {d} dimensions three "
+        f"are shown, chosen on {twin.source} alone, which hold {percent(found.kept)} of how these tokens vary there. Drag the "
+        f"diamonds until the lines vanish, or press Space: R does it in all {d} dimensions at once. How the twin lies at first is "
+        "chosen for the exercise. Look around turns the view, not the twin."
+    )
 
 
 def names(story: Story) -> str:
@@ -187,9 +202,24 @@ def steer(story: Story) -> str:
     return (
         f"The vector is the difference of means of two classes of texts, measured on {story.sister.source} and added to "
         f"{story.sister.target} at every position, at the site {story.study.site(found.site).label}. R has never seen it. "
-        f"{_areas(found, story.sister.target)} The lanes are written at dose {run.dose:g}, where the rotated vector raises "
-        f"the loss by {_loss_rise(found, run.dose)}. Underlined words are typical of the class. What streams first "
-        "is a recording, picked from several runs as the one that shows it most plainly; the button writes it anew."
+        f"{_counts(story)}{_areas(found, story.sister.target)} The panes are written at dose {run.dose:g}, where the rotated "
+        f"vector raises the loss by {_loss_rise(found, run.dose)}. Underlined words stand eight times as often in texts of the "
+        "class. What streams first is a recording, picked from several runs as the one that shows it most plainly; Space "
+        "writes with other seeds, and counts twenty fresh texts of each arm."
+    )
+
+
+def _counts(story: Story) -> str:
+    """When a text counts, and how often it does; nothing where no texts were read."""
+    offer = offers(story)[0]
+    counted = offer.counted(offer.dose)
+    if counted is None or offer.shares is None:
+        return ""
+    positive, negative = offer.shares.accuracy
+    return (
+        f"A text counts as “{offer.becomes}” where its words are as telling as those of the class: that is right for "
+        f"{percent(positive)} of its own held-out texts and {percent(negative)} of the others. Untouched, "
+        f"{story.sister.target} writes it in {counted['none']} of {offer.shares.texts}. "
     )
 
 

@@ -29,6 +29,7 @@ from explorer.narrative.story_facts import (
     shown_response,
     turned,
 )
+from explorer.narrative.story_steering import offers
 from explorer.number_text import number, percent
 from explorer.steering import Regime, TransferVerdict
 from explorer.study import Detector
@@ -74,6 +75,11 @@ def _inside(story: Story) -> str:
     if abs(found.here) <= by_chance(d):
         return f"{text}, nothing in common. Correlation {number(found.here)}."
     return f"{text}, correlation {number(found.here)}. Chance seldom gives more than {number(by_chance(d))}."
+
+
+def _toy(story: Story) -> str:
+    twin = _there(story.twin)
+    return f"The twin is {twin.source} with all weights turned. Drag three groups of its words onto those of {twin.source}."
 
 
 def _names(story: Story) -> str:
@@ -163,6 +169,16 @@ def revealed(story: Story) -> str:
 
 
 def _steer(story: Story) -> str:
+    offer = offers(story)[0]
+    counted, a, b = offer.counted(offer.dose), story.sister.source, story.sister.target
+    if counted is None or offer.shares is None:
+        return _areas(story)
+    carried = f"{a}'s vector for “{offer.becomes}”, carried into {b}, turns {counted['rotated']} of {offer.shares.texts} texts"
+    return f"{carried}; not carried, {counted['raw']}; random, {counted['random']}."
+
+
+def _areas(story: Story) -> str:
+    """What the areas under the dose–response say, where no texts were read."""
     found, b = shown_response(story), story.sister.target
     assert found is not None
     if found.transfer is None:
@@ -213,6 +229,7 @@ SCENES = (
         lambda s: s.sister.material is not None and s.sister.material.answer is not None,
     ),
     Scene("inside", _inside, notes.inside, lambda s: s.sister.inside is not None and s.sister.alike_inside is not None),
+    Scene("toy", _toy, notes.toy, lambda s: s.twin is not None and s.twin.register is not None),
     Scene("names", _names, notes.names, lambda s: s.sister.detector is not None),
     Scene("fails", _fails, notes.fails, lambda s: dials(s.sister)),
     Scene("dial", _dial, notes.dial, lambda s: dials(s.twin)),

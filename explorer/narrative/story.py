@@ -17,22 +17,25 @@ from explorer.study import (
     ModelKind,
     Motion,
     Recording,
+    Register,
     RotationDraws,
     StageMaterial,
     Study,
+    ThreeGroups,
     TurnedSite,
     read_correlation,
     read_inside,
     read_material,
     read_motion,
     read_recording,
+    read_register,
     rotation_draws,
     share_weights,
 )
 
 if TYPE_CHECKING:
     from explorer.alignment import DecoderStory
-    from explorer.steering import DoseResponse
+    from explorer.steering import DoseResponse, ReadingShares
 
 RANDOM_SEED = 12
 
@@ -59,6 +62,8 @@ class Chapter:
     """Where named groups of tokens lie along the dial, at the story's site."""
     inside: NDArray[np.float16] | None = None
     """The rows of one word in both models at the story's site, 2 × d."""
+    register: Register | None = None
+    """Three groups of tokens in three dimensions at the story's site."""
 
     @property
     def source(self) -> str:
@@ -79,6 +84,11 @@ class Chapter:
     def detector(self) -> Detector | None:
         """The source's detector of a named group."""
         return None if self.material is None else self.material.detectors.get(self.here.site)
+
+    @property
+    def three(self) -> ThreeGroups | None:
+        """What is said of the three groups."""
+        return None if self.material is None else self.material.three.get(self.here.site)
 
     @property
     def alike_inside(self) -> InsideSite | None:
@@ -102,6 +112,8 @@ class Story:
     """The source and an earlier checkpoint of its own training, where the study has one."""
     responses: tuple[DoseResponse, ...]
     """How the source's vectors steer the sister at every dose; none where that was not measured."""
+    shares: tuple[ReadingShares, ...]
+    """How many fresh texts each of them turns; none where that was not counted."""
     decoders: DecoderStory | None
     """Decoder cosines of dictionaries with equal and other starts, where the study has them."""
     shared: bool
@@ -144,6 +156,7 @@ def open_story(study: Study, source: str, target: str, site_index: int) -> Story
         twin=first("twin"),
         early=first("early"),
         responses=tuple(study.responses(source, sister)),
+        shares=tuple(study.reading_shares(source, sister)),
         decoders=study.decoder_story(),
         shared=share_weights(study, source, sister),
         random=haar(study.file.d_model, RANDOM_SEED).numpy(),
@@ -171,4 +184,5 @@ def _chapter(study: Study, source: str, target: str, site_index: int) -> Chapter
         material=read_material(study, source, target),
         motion=read_motion(study, source, target, site),
         inside=read_inside(study, source, target, site),
+        register=read_register(study, source, target, site),
     )

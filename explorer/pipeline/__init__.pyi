@@ -20,7 +20,6 @@ from .estimate import CheckEstimate as CheckEstimate, needed as needed, planned_
 from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts
 from .further_rotations import measure_further_rotations as measure_further_rotations
 from .progress import CheckProgress as CheckProgress
-from .recorded_run import is_word as is_word
 from .recording import (
     lacks_run as lacks_run,
     record_study as record_study,

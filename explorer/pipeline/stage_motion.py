@@ -42,7 +42,7 @@ class GroupedRows:
 def follow(rows: GroupedRows, fitted: SiteMaps, ts: Sequence[float]) -> tuple[TurnedSite, Motion]:
     """Centroids and single tokens along the dial of R, and along that of the R of shuffled pairs."""
     rotation, wrong = (proper(fitted[name], rows.source) for name in ("rotated", "shuffled"))
-    chosen = _spread(rows.members, LINES)
+    chosen = spread(rows.members, LINES)
     centroids = _centroids(rows.source, rows.members)
     frame, centre = plane(centroids, rotation.matrix), centroids.mean(0)
 
@@ -105,7 +105,7 @@ def _centroids(x: Float[Tensor, "n k"], members: Bool[Tensor, "n g"]) -> Float[T
     return members.T.to(x.dtype) @ x / members.sum(0)[:, None]
 
 
-def _spread(members: Bool[Tensor, "n g"], count: int) -> Int[Tensor, " m"]:
+def spread(members: Bool[Tensor, "n g"], count: int) -> Int[Tensor, " m"]:
     """At most `count` tokens, as many of each group as of the others, evenly from all of its own."""
     groups = members.shape[1]
     found = []

@@ -16,10 +16,12 @@ from explorer.files import write_bytes, write_json
 from explorer.pipeline.stage_answer import Prompt, answer, choose_prompt
 from explorer.pipeline.stage_detector import DetectorRows, detector
 from explorer.pipeline.stage_motion import GroupedRows, follow, kept_groups
+from explorer.pipeline.stage_register import register
 from explorer.study import (
     INSIDE,
     MOTION,
     MOTION_FIELDS,
+    REGISTER_FIELDS,
     STAGE,
     InsideSite,
     StageMaterial,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from explorer.models import LanguageModel, Site
-    from explorer.study import Detector, Motion, TurnedSite
+    from explorer.study import Detector, Motion, Register, ThreeGroups, TurnedSite
     from explorer.text import Chunks
 
 CHUNKS = 48
@@ -64,7 +66,10 @@ def record_stage(study: Study, source: LanguageModel, target: LanguageModel, chu
     read = _Read(study, first, source, target, rows)
     members, names = _members(read)
     turned, points = _turned(read, members, names)
+    three, places = _registers(read, members, names)
     arrays = {f"{site}.{name}": getattr(m, name) for site, m in points.items() for name in MOTION_FIELDS}
+    for site, found in places.items():
+        arrays |= {f"{site}.{name}": x for name, x in zip(REGISTER_FIELDS, (found.source, found.target), strict=True)}
     prompt = choose_prompt(source, first)
     inside: dict[str, InsideSite] = {}
     if prompt is not None:
@@ -79,6 +84,7 @@ def record_stage(study: Study, source: LanguageModel, target: LanguageModel, chu
             inside=inside,
             detectors=_detectors(read, members, names),
             turned=turned,
+            three=three,
         ),
     )
 
@@ -143,6 +149,19 @@ def _turned(
         rows = GroupedRows(names, members[where], a, b)
         said[site.name], points[site.name] = follow(rows, maps[site.name], measured.dial.t)
     return said, points
+
+
+def _registers(
+    read: _Read, members: Bool[Tensor, "n t g"], names: list[str]
+) -> tuple[dict[str, ThreeGroups], dict[str, Register]]:
+    """Three groups in three dimensions at every site."""
+    said: dict[str, ThreeGroups] = {}
+    places: dict[str, Register] = {}
+    where, maps = members.any(-1), read.study.maps(read.source.name, read.target.name)
+    for site in read.study.sites if names else ():
+        a, b = (rows[site][where] for rows in read.rows)
+        said[site.name], places[site.name] = register(GroupedRows(names, members[where], a, b), maps[site.name])
+    return said, places
 
 
 def _members(read: _Read) -> tuple[Bool[Tensor, "n t g"], list[str]]:

@@ -24,7 +24,7 @@ class HandoutPart:
     """One piece of a page."""
 
     kind: str
-    """heading, sentence (HTML of our own), text (plain) or figure."""
+    """heading, sentence or html (both HTML of our own, one in a paragraph), text (plain) or figure."""
     content: str
     """The words; for a figure its description."""
     figure: go.Figure | None = None
@@ -45,6 +45,8 @@ def handout(title: str, parts: Sequence[HandoutPart], provenance: Sequence[str],
 
 
 def _part(part: HandoutPart) -> str:
+    if part.kind == "html":
+        return part.content
     if part.figure is None:
         tag = {"heading": "h2", "sentence": "p", "text": "p"}[part.kind]
         content = part.content if part.kind == "sentence" else html.escape(part.content)

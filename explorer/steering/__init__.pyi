@@ -7,6 +7,11 @@ from .arms import (
     RECORDED as RECORDED,
     Arm as Arm,
 )
+from .count_job import (
+    FRESH_TEXTS as FRESH_TEXTS,
+    CountJob as CountJob,
+    TextCount as TextCount,
+)
 from .decoding import MAX_NEW_TOKENS as MAX_NEW_TOKENS, Positions as Positions, Sampling as Sampling
 from .dose_measure import (
     RANDOM_DIRECTIONS as RANDOM_DIRECTIONS,
@@ -56,7 +61,11 @@ from .reading_shares import (
 )
 from .reading_trials import suggest_dose as suggest_dose
 from .request import Request as Request
-from .token_classes import TokenClasses as TokenClasses, typical_tokens as typical_tokens
+from .token_classes import (
+    TokenClasses as TokenClasses,
+    token_words as token_words,
+    typical_tokens as typical_tokens,
+)
 from .vector_file import SUFFIXES as SUFFIXES, load_vector as load_vector, read_vector as read_vector
 from .vector_spec import (
     MAX_VECTORS as MAX_VECTORS,

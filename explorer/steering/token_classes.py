@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explorer.models import LanguageModel, Site, edit_residual
+from explorer.models import LanguageModel, Site, edit_residual, token_pieces
 from explorer.text import Chunks, Contrast
 
 TYPICAL_TOKENS = 40
+LETTERS = 3
+"""Shorter tokens are no signs to a reader: commas and syllables say nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,16 @@ def typical_tokens(contrast: Contrast, model: LanguageModel, count: int = TYPICA
     weighted = odds * (counts[0] + counts[1]).sqrt()
     order = weighted.argsort()
     return TokenClasses(order[-count:].flip(0), order[:count])
+
+
+def token_words(ids: Int[Tensor, " n"], model: LanguageModel) -> frozenset[str]:
+    """Of some tokens those that are whole words by themselves, in small letters: what `mark_words` can mark.
+
+    A token begins a word if a space stands before it where it follows itself.
+    """
+    pieces = [token_pieces(model.tokenizer, [i, i])[-1] for i in ids.tolist() if i < model.vocabulary]
+    words = {p.strip().lower() for p in pieces if p[:1].isspace()}
+    return frozenset(w for w in words if w.isalpha() and len(w) >= LETTERS)
 
 
 @torch.inference_mode()

@@ -56,17 +56,21 @@ from .stage_material import (
     INSIDE as INSIDE,
     MOTION as MOTION,
     MOTION_FIELDS as MOTION_FIELDS,
+    REGISTER_FIELDS as REGISTER_FIELDS,
     STAGE as STAGE,
     Answer as Answer,
     Detector as Detector,
     InsideSite as InsideSite,
     Motion as Motion,
     NextWord as NextWord,
+    Register as Register,
     StageMaterial as StageMaterial,
+    ThreeGroups as ThreeGroups,
     TurnedSite as TurnedSite,
     read_inside as read_inside,
     read_material as read_material,
     read_motion as read_motion,
+    read_register as read_register,
 )
 from .study import READING_SHARES as READING_SHARES, RESPONSES as RESPONSES, Study as Study
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector

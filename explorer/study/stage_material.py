@@ -99,6 +99,18 @@ class TurnedSite:
 
 
 @dataclass(frozen=True)
+class ThreeGroups:
+    """Three named groups of tokens in three dimensions, in words; where they lie is in `Register`."""
+
+    names: list[str]
+    """Names of the groups."""
+    group: list[int]
+    """The group of each token, by its place in `names`."""
+    kept: float
+    """Share of the three groups' variance in the source that these three dimensions hold."""
+
+
+@dataclass(frozen=True)
 class StageMaterial:
     """What was recorded of a pair for the stage."""
 
@@ -110,6 +122,18 @@ class StageMaterial:
     """By name of the site; none where the text has no named groups, or the source no dictionary."""
     turned: dict[str, TurnedSite] = field(default_factory=dict)
     """By name of the site; none where the text has no named groups."""
+    three: dict[str, ThreeGroups] = field(default_factory=dict)
+    """By name of the site; none where the text has no three named groups."""
+
+
+@dataclass(frozen=True)
+class Register:
+    """The tokens of three groups in three dimensions of the source, n × 3 each, the target read through R."""
+
+    source: NDArray[np.float16]
+    """Those of the source."""
+    target: NDArray[np.float16]
+    """The same tokens in the target, through R: in register with the source as far as R brings them."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +157,7 @@ class Motion:
 
 
 MOTION_FIELDS = tuple(f.name for f in fields(Motion))
+REGISTER_FIELDS = ("three_source", "three_target")
 INSIDE = "inside"
 """How the two rows of the prompt's last token are called, 2 × d: the source's, the target's."""
 
@@ -147,6 +172,12 @@ def read_motion(study: Study, source: str, target: str, site: Site) -> Motion | 
     """The turning points of a site; None where they were not recorded."""
     found = _tensors(study, source, target, [f"{site.name}.{name}" for name in MOTION_FIELDS])
     return Motion(*found) if found else None
+
+
+def read_register(study: Study, source: str, target: str, site: Site) -> Register | None:
+    """Three groups in three dimensions; None where they were not recorded."""
+    found = _tensors(study, source, target, [f"{site.name}.{name}" for name in REGISTER_FIELDS])
+    return Register(*found) if found else None
 
 
 def read_inside(study: Study, source: str, target: str, site: Site) -> NDArray[np.float16] | None:

@@ -22,6 +22,7 @@ from .sources import (
     TextSource as TextSource,
     read_text as read_text,
 )
+from .telling_words import class_words as class_words, mark_words as mark_words
 from .token_groups import group_tokens as group_tokens
 from .variety import (
     different_documents as different_documents,

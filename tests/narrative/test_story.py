@@ -18,6 +18,7 @@ from explorer.narrative import random_words, scenes
 from explorer.narrative.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.narrative.story import Chapter, Story, open_story
 from explorer.narrative.story_facts import match_of_coordinates, of_native, shown_response
+from explorer.narrative.story_steering import name_in, offers, recorded_run, renamed, to_a_sentence
 from explorer.number_text import number, percent
 from explorer.palette import DARK
 from explorer.pipeline.recorded_run import READABLE, RecordingTrial, plainest
@@ -117,7 +118,7 @@ def sizes(node: Any) -> list[float]:
 
 def test_the_talk_goes_from_the_answers_to_what_is_not_a_rotation(story: Story) -> None:
     names = [s.name for s in scenes_of(story)]
-    assert names[:4] == ["answer", "inside", "names", "fails"] and names[-1] == "limits"
+    assert names[:5] == ["answer", "inside", "toy", "names", "fails"] and names[-1] == "limits"
     assert names.index("dial") + 1 == names.index("sister") < names.index("steering")
     bare = replace(story.sister, material=None, motion=None, inside=None)
     older = replace(story, sister=bare, twin=None, early=None, responses=(), decoders=None)
@@ -215,7 +216,14 @@ def test_the_recorded_run_is_a_measured_contrast(story: Story) -> None:
     stored = json.loads((story.study.pair_path("seed0", "seed1") / "steering.json").read_text())
     areas = next(r for r in stored if (r["vector"], r["site"]) == (found.vector, found.site))["arms"]
     native, rotated = (next(a for a in areas if a["arm"] == arm)["area"]["value"] for arm in ("native", "rotated"))
-    assert percent(rotated / native) in scene("steering").sentence(story)
+    assert percent(rotated / native) in scene("steering").sentence(replace(story, shares=()))
+    stored = json.loads((story.study.pair_path("seed0", "seed1") / "reading.json").read_text())
+    read = next(r for r in stored if (r["vector"], r["site"]) == (found.vector, found.site))
+    shares = {a["arm"]: a["shares"][read["doses"].index(run.dose)] for a in read["arms"]}
+    counted = {arm: round(shares[arm] * read["texts"]) for arm in ("rotated", "raw", "random")}
+    said = scene("steering").sentence(story)
+    assert f"turns {counted['rotated']} of {read['texts']} texts" in said
+    assert said.endswith(f"not carried, {counted['raw']}; random, {counted['random']}.")
     notes, rise = scene("steering").notes(story), dict(zip(found.doses, found.arm("rotated").loss_rise, strict=True))
     assert f"dose {run.dose:g}" in notes
     around = (
@@ -259,9 +267,9 @@ def test_the_steering_sentence_follows_the_verdict(
     found = shown_response(story)
     assert found is not None
     judged = replace(found, verdict=verdict, regime=regime)
-    text = scene("steering").sentence(replace(story, responses=(judged,)))
+    text = scene("steering").sentence(replace(story, responses=(judged,), shares=()))
     assert words in text and percent(of_native(found, "raw")) in text and len(text.split()) <= MOST_WORDS
-    unheard = replace(story, responses=(replace(judged, transfer=None),))
+    unheard = replace(story, responses=(replace(judged, transfer=None),), shares=())
     assert "nothing can transfer" in scene("steering").sentence(unheard)
     assert "nan" not in scene("steering").notes(unheard)
 
@@ -336,3 +344,26 @@ def test_what_is_said_of_randomness_follows_the_tests(tmp_path: Path) -> None:
         assert "is Haar" not in said and "nan" not in random_words.told(given)
     assert "cannot see the difference" in random_words.told(draws)
     assert "cannot see the difference" not in random_words.told(retested(draws, "optimiser", 0.4))
+
+
+def test_vectors_to_choose_from_begin_with_the_recorded_one(story: Story) -> None:
+    found, run = offers(story), recorded_run(story)
+    assert run is not None and (found[0].contrast, found[0].dose, found[0].site) == (run.contrast, run.dose, run.site)
+    assert len({o.contrast for o in found}) == len(found) > 3
+    assert all(o.dose > 0 and o.shares is not None and o.counted(o.dose) is not None for o in found)
+    assert found[0].counted(0.77) is None, "a dose that was not counted"
+    leads = [o.shares.lead for o in found[1:] if o.shares is not None]
+    assert leads == sorted(leads, reverse=True)
+
+
+def test_the_room_supplies_a_name_and_the_prompt_ends_its_sentence() -> None:
+    prompt = "Once there was a gardener called Clara. One evening Clara"
+    assert name_in(prompt) == "Clara" and renamed(prompt, "") == renamed(prompt, "Clara") == prompt
+    assert renamed(prompt, " Ada  Maria ") == "Once there was a gardener called Ada Maria. One evening Ada Maria."
+    assert renamed("Once upon a time there was a cat.", "Ada") == "Once upon a time there was a cat."
+    assert name_in("([{") is None
+
+
+def test_a_text_on_stage_ends_at_a_sentence() -> None:
+    assert to_a_sentence('He said "No." Then he w') == 'He said "No."'
+    assert to_a_sentence("no end in it") == "no end in it" and to_a_sentence("") == ""

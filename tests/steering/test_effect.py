@@ -40,6 +40,17 @@ def test_typical_tokens_tell_the_classes_apart(model: LanguageModel) -> None:
     assert not set(real.positive.tolist()) & set(real.negative.tolist())
 
 
+def test_tokens_that_are_whole_words_are_signs_and_pieces_are_not(model: LanguageModel) -> None:
+    ids = range(model.vocabulary)
+    text = {i: model.tokenizer.decode([i]) for i in ids}
+    found = effect.token_words(torch.arange(model.vocabulary + 3), model)
+    begins = {text[i].strip() for i in ids if text[i].startswith(" ") and text[i].strip().isalpha()}
+    assert {w for w in begins if w.islower() and len(w) >= effect.LETTERS} <= found
+    assert "the" in found and all(w.isalpha() and w.islower() for w in found)
+    pieces = {text[i] for i in ids if text[i].isalpha() and len(text[i]) >= 3} - {w for w in begins if w.islower()}
+    assert pieces and not {p for p in pieces if p.islower()} & found, "what never begins a word is none"
+
+
 def test_readings_equal_a_token_by_token_computation(model: LanguageModel) -> None:
     prompts = read_windows(NEGATIVE[:3], model.tokenizer, TextReading(20))
     typical = effect.typical_tokens(CONTRAST, model, 5)

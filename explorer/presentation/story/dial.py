@@ -10,17 +10,18 @@ from explorer.narrative import Chapter, dials, turned
 from explorer.palette import Palette
 from explorer.presentation.plots import text_at
 from explorer.presentation.rotation import NAMES, TITLES, dial
+from explorer.presentation.story.name_places import STAGE, Look
 from explorer.presentation.story.stage import SMALLEST, fill, heading, spot, staged
 from explorer.presentation.story.turning import TURN_MILLISECONDS, turning
 
 
-def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette) -> go.Figure:
+def stage_dial(chapter: Chapter, others: Sequence[Chapter], palette: Palette, look: Look = STAGE) -> go.Figure:
     """The dial of a pair, turning smoothly in the browser; axes span `others` too, so that scenes can be compared.
 
     Named groups of tokens turn where they were recorded, else anonymous points.
     """
     if chapter.motion is not None and chapter.turned is not None:
-        return turning(chapter, others, palette)
+        return turning(chapter, others, palette, look)
     assert chapter.here.dial is not None and chapter.clouds is not None
     lines = turned(chapter)
     figure = dial(chapter.here.dial, lines, *chapter.clouds, (chapter.source, chapter.target), palette)

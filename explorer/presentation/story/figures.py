@@ -140,7 +140,7 @@ def matrices(story: Story, palette: Palette) -> go.Figure:
 def limits(story: Story, palette: Palette) -> go.Figure:
     """How much of the source's rows each map predicts: the line between a rotation and everything else."""
     here = story.sister.here
-    bars = [(title, _direct(here, key), palette.arm(colour)) for key, title, colour in LIMITS]
+    bars = [(title, limit_of(here, key), palette.arm(colour)) for key, title, colour in LIMITS]
     bars.append(("the token alone", here.token.lookup.value, palette.null))
     figure = go.Figure()
     for title, value, colour in bars:
@@ -163,5 +163,6 @@ def limits(story: Story, palette: Palette) -> go.Figure:
     return figure
 
 
-def _direct(here: SiteResult, key: str) -> float:
+def limit_of(here: SiteResult, key: str) -> float:
+    """EV of a bar of the last scene; the best of the shuffled nulls stands for all of them."""
     return max(rotation_nulls(here).shuffled) if key == "shuffled" else here.ladder[key].value

@@ -15,75 +15,100 @@ from explorer.number_text import number, percent
 from explorer.palette import Palette, mixed
 from explorer.presentation.plots import motion, text_at
 from explorer.presentation.rotation import NAMES, TITLES
+from explorer.presentation.story.name_places import STAGE, Look, placed
 from explorer.presentation.story.stage import SMALLEST, heading, spot, staged
 
 TURN_MILLISECONDS = 110
 """A step of the dial; points move all the time."""
-WIDTHS, APART, PIXELS = (0.51, 0.3, 0.19), 0.06, (580, 430)
-"""Shares of the three pictures and of what is between them, and the size of the first on a 1280 × 720 screen, for which
-its names are placed.
-"""
-PLACES = ("middle right", "middle left", "top center", "bottom center", "top right", "top left", "bottom right",
-          "bottom left")  # fmt: skip
-LETTER, LINE, INWARD = 11.5, 26, 400
-"""Pixels of a letter and of a line of a name, and how many of overlap a name into the crowd is as bad as."""
+WIDTHS, APART = (0.51, 0.3, 0.19), 0.06
+"""Shares of the three pictures beside each other, and of what is between them."""
+HEIGHTS, BELOW = (0.56, 0.3, 0.14), 0.055
+"""The same of three pictures below each other."""
 
 
 class _Side(NamedTuple):
     """One of the two pictures: the dial of R, or that of an R of shuffled pairs."""
 
-    column: int
+    place: tuple[int, int]
     paths: NDArray[np.float64]
     words: NDArray[np.float64]
     distance: list[float]
     colours: list[str]
 
 
-def turning(chapter: Chapter, others: Sequence[Chapter], palette: Palette) -> go.Figure:
+def turning(chapter: Chapter, others: Sequence[Chapter], palette: Palette, look: Look = STAGE) -> go.Figure:
     """The groups along the dial, beside them the same for shuffled pairs, and how much of the dictionary comes back.
 
     It moves in the browser, from frames in the figure. Axes of the number span `others` too.
     """
     assert chapter.motion is not None and chapter.turned is not None and chapter.here.dial is not None
     points, said, ts = chapter.motion, chapter.turned, chapter.here.dial.t
-    figure = make_subplots(cols=3, rows=1, column_widths=list(WIDTHS), horizontal_spacing=APART)
+    figure = _pictures(look)
     staged(figure, palette)
+    if look.tall:
+        figure.update_layout(font={"size": look.text})
     green = [mixed(palette.raw, palette.rotated, t) for t in ts]
+    grey = [mixed(palette.raw, palette.null, t) for t in ts]
+    second, third = ((2, 1), (3, 1)) if look.tall else ((1, 2), (1, 3))
     sides = (
-        _Side(1, *_at(points.target, points.word_target), said.distance, green),
-        _Side(
-            2, *_at(points.wrong, points.word_wrong), said.shuffled, [mixed(palette.raw, palette.null, t) for t in ts]
-        ),
+        _Side((1, 1), *_at(points.target, points.word_target), said.distance, green),
+        _Side(second, *_at(points.wrong, points.word_wrong), said.shuffled, grey),
     )
     own, own_words = _at(points.source, points.word_source)
-    ranges = _ranges(own, own_words, sides)
+    ranges = _ranges(own, own_words, sides, look)
     for side in sides:
-        _still(figure, side, own, palette)
-    _names(figure, said.groups, own, ranges, palette)
-    moving = [_moving(side, own_words, ranges, 0, palette) for side in sides]
+        _still(figure, side, own, palette, look)
+    _names(figure, said.groups, own, ranges, palette, look)
+    moving = [_moving(side, own_words, ranges, 0, palette, look) for side in sides]
     first = len(figure.data)
     for side, traces in zip(sides, moving, strict=True):
         for trace in traces:
-            figure.add_trace(trace, row=1, col=side.column)
-    for needle in _needles(chapter, 0, green[0], palette):
-        figure.add_trace(needle, row=1, col=3)
+            figure.add_trace(trace, *side.place)
+    for needle in _needles(chapter, 0, green[0], palette, look):
+        figure.add_trace(needle, *third)
     figure.frames = [
         go.Frame(
             name=str(i),
             traces=list(range(first, len(figure.data))),
             data=[
-                *(t for side in sides for t in _moving(side, own_words, ranges, i, palette)),
-                *_needles(chapter, i, green[i], palette),
+                *(t for side in sides for t in _moving(side, own_words, ranges, i, palette, look)),
+                *_needles(chapter, i, green[i], palette, look),
             ],
         )
         for i in range(len(ts))
     ]
-    _axes(figure, ranges, chapter, others, palette)
-    _controls(figure, len(ts), palette)
-    marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.rotated, '◆')} {chapter.target}"
-    heading(figure, 0.0, f"the same words in   {marks},  turned by R")
-    heading(figure, WIDTHS[0] * (1 - 2 * APART) + APART, f"{spot(palette.null, '◆')} R of shuffled pairs")
+    _axes(figure, [side.place for side in sides], ranges)
+    _scale(figure, third, chapter, others, palette, look)
+    _controls(figure, len(ts), palette, look)
+    _headings(figure, chapter, palette, look)
     return figure
+
+
+def _pictures(look: Look) -> go.Figure:
+    if look.tall:
+        return make_subplots(rows=3, cols=1, row_heights=list(HEIGHTS), vertical_spacing=BELOW)
+    return make_subplots(cols=3, rows=1, column_widths=list(WIDTHS), horizontal_spacing=APART)
+
+
+def _headings(figure: go.Figure, chapter: Chapter, palette: Palette, look: Look) -> None:
+    """What the marks of each picture are."""
+    marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.rotated, '◆')} {chapter.target}"
+    wrong = f"{spot(palette.null, '◆')} R of shuffled pairs"
+    if look.tall:
+        place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4}
+        text_at(figure, f"{marks},  turned by R", 0, 1, None, look.text, **place)
+        text_at(
+            figure,
+            wrong,
+            0,
+            HEIGHTS[2] * (1 - 2 * BELOW) + BELOW + HEIGHTS[1] * (1 - 2 * BELOW),
+            None,
+            look.text,
+            **place,
+        )
+        return
+    heading(figure, 0.0, f"the same words in   {marks},  turned by R")
+    heading(figure, WIDTHS[0] * (1 - 2 * APART) + APART, wrong)
 
 
 def _at(paths: NDArray[np.float16], words: NDArray[np.float16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -91,18 +116,18 @@ def _at(paths: NDArray[np.float16], words: NDArray[np.float16]) -> tuple[NDArray
 
 
 def _ranges(
-    own: NDArray[np.float64], own_words: NDArray[np.float64], sides: tuple[_Side, ...]
+    own: NDArray[np.float64], own_words: NDArray[np.float64], sides: tuple[_Side, ...], look: Look
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Of both axes: what holds every point of both pictures, with room for names, in the proportions of the first."""
     every = [own, own_words, *(x.reshape(-1, 2) for s in sides for x in (s.paths, s.words))]
     low, high = np.min([x.min(0) for x in every], 0), np.max([x.max(0) for x in every], 0)
     middle, half = (low + high) / 2, (high - low) / 2
-    reach = float(max(half[0] / PIXELS[0], half[1] / PIXELS[1])) * 1.12
-    x, y = reach * PIXELS[0], reach * PIXELS[1]
+    reach = float(max(half[0] / look.pixels[0], half[1] / look.pixels[1])) * 1.12
+    x, y = reach * look.pixels[0], reach * look.pixels[1]
     return (middle[0] - x, middle[0] + x), (middle[1] - y, middle[1] + y)
 
 
-def _still(figure: go.Figure, side: _Side, own: NDArray[np.float64], palette: Palette) -> None:
+def _still(figure: go.Figure, side: _Side, own: NDArray[np.float64], palette: Palette, look: Look) -> None:
     """What does not move: the paths of the target's groups, and the source's groups."""
     steps, groups, _ = side.paths.shape
     path = np.full((groups, steps + 1, 2), np.nan)
@@ -110,27 +135,34 @@ def _still(figure: go.Figure, side: _Side, own: NDArray[np.float64], palette: Pa
     x, y = path.reshape(-1, 2).T
     trail = go.Scatter(
         x=x, y=y, mode="lines", hoverinfo="skip", opacity=0.55, name="paths",
-        line={"color": side.colours[-1], "width": 1.5, "dash": "dot" if side.column == 1 else "dash"},
+        line={"color": side.colours[-1], "width": 1.5, "dash": "dot" if side.place == (1, 1) else "dash"},
     )  # fmt: skip
-    figure.add_trace(trail, row=1, col=side.column)
-    rings = go.Scatter(x=own[:, 0], y=own[:, 1], mode="markers", hoverinfo="skip", name="groups", marker=_ring(palette))
-    if side.column > 1:
-        figure.add_trace(rings, row=1, col=side.column)
+    figure.add_trace(trail, *side.place)
+    rings = go.Scatter(
+        x=own[:, 0], y=own[:, 1], mode="markers", hoverinfo="skip", name="groups", marker=_ring(palette, look)
+    )
+    if side.place != (1, 1):
+        figure.add_trace(rings, *side.place)
 
 
-def _ring(palette: Palette) -> dict[str, object]:
-    return {"color": palette.source, "size": 17, "symbol": "circle-open", "line": {"width": 3.5}}
+def _ring(palette: Palette, look: Look) -> dict[str, object]:
+    return {"color": palette.source, "size": look.ring, "symbol": "circle-open", "line": {"width": look.ring / 5}}
 
 
 def _moving(
-    side: _Side, own_words: NDArray[np.float64], ranges: tuple[tuple[float, float], ...], step: int, palette: Palette
+    side: _Side,
+    own_words: NDArray[np.float64],
+    ranges: tuple[tuple[float, float], ...],
+    step: int,
+    palette: Palette,
+    look: Look,
 ) -> list[go.Scatter]:
     """What moves: lines from the source's tokens to the target's, the target's groups, and how long the lines are."""
     ends = np.full((len(own_words), 3, 2), np.nan)
     ends[:, 0], ends[:, 1] = own_words, side.words[step]
     x, y = ends.reshape(-1, 2).T
     now, colour = side.paths[step], side.colours[step]
-    marker = {"color": colour, "size": 14, "symbol": "diamond", "line": {"width": 1, "color": palette.paper}}
+    marker = {"color": colour, "size": look.diamond, "symbol": "diamond", "line": {"width": 1, "color": palette.paper}}
     told = f"length of the lines <b>{percent(side.distance[step])}</b>"
     (left, _), (low, _) = ranges
     return [
@@ -138,7 +170,7 @@ def _moving(
                    opacity=0.75),
         go.Scatter(x=now[:, 0], y=now[:, 1], mode="markers", hoverinfo="skip", name="turned", marker=marker),
         go.Scatter(x=[left], y=[low], mode="text", text=[told], textposition="top right", hoverinfo="skip",
-                   name="length", textfont={"size": SMALLEST, "color": palette.ink}, cliponaxis=False),
+                   name="length", textfont={"size": look.text, "color": palette.ink}, cliponaxis=False),
     ]  # fmt: skip
 
 
@@ -148,64 +180,21 @@ def _names(
     own: NDArray[np.float64],
     ranges: tuple[tuple[float, float], ...],
     palette: Palette,
+    look: Look,
 ) -> None:
     """The source's groups with their names, each on the side where it hides least."""
     low, size = np.array([r[0] for r in ranges]), np.array([r[1] - r[0] for r in ranges])
-    at = (own - low) / size * PIXELS
+    at = (own - low) / size * look.pixels
     figure.add_trace(
         go.Scatter(
-            x=own[:, 0], y=own[:, 1], mode="markers+text", marker=_ring(palette), text=[f"<b>{n}</b>" for n in names], hoverinfo="skip", name="names",
-            textposition=placed(at, names), textfont={"size": SMALLEST, "color": palette.ink}, cliponaxis=False,
+            x=own[:, 0], y=own[:, 1], mode="markers+text", marker=_ring(palette, look), text=[f"<b>{n}</b>" for n in names], hoverinfo="skip", name="names",
+            textposition=placed(at, names, look), textfont={"size": look.text, "color": palette.ink}, cliponaxis=False,
         ),
         row=1, col=1,
     )  # fmt: skip
 
 
-def placed(at: NDArray[np.float64], names: list[str]) -> list[str]:
-    """Where each name stands beside its point, given in pixels: overlaps with names before it, points and edges are few."""
-    taken = [(x - 10, y - 10, x + 10, y + 10) for x, y in at]
-    found = [""] * len(names)
-    away = at - at.mean(0)
-    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-    for i in np.argsort([-len(n) for n in names], kind="stable"):
-        others = [box for j, box in enumerate(taken) if j != i]
-        boxes = {place: _box(at[i], names[i], place) for place in PLACES}
-        hidden = {place: _hidden(box, others) + INWARD * _inward(place, away[i]) for place, box in boxes.items()}
-        found[i] = min(hidden, key=hidden.__getitem__)
-        taken.append(boxes[found[i]])
-    return found
-
-
-_Box = tuple[float, float, float, float]
-
-
-def _box(at: NDArray[np.float64], name: str, place: str) -> _Box:
-    """The pixels of a name at a point; up is more."""
-    x, y = at.tolist()
-    wide, (up, side) = LETTER * len(name), place.split()
-    left = {"right": x + 12, "left": x - 12 - wide, "center": x - wide / 2}[side]
-    low = {"top": y + 10, "bottom": y - 10 - LINE, "middle": y - LINE / 2}[up]
-    return left, low, left + wide, low + LINE
-
-
-def _hidden(box: _Box, others: Sequence[_Box]) -> float:
-    """Square pixels of a name that lie on others, and much more for what lies outside the picture."""
-    outside = max(0.0, -box[0]) + max(0.0, box[2] - PIXELS[0]) + max(0.0, -box[1]) + max(0.0, box[3] - PIXELS[1])
-    return sum(_overlap(box, other) for other in others) + 50 * outside
-
-
-def _inward(place: str, away: NDArray[np.float64]) -> float:
-    """How far a name stands on the side of its point where the others are."""
-    up, side = place.split()
-    to = {"right": 1, "left": -1, "center": 0}[side], {"top": 1, "bottom": -1, "middle": 0}[up]
-    return max(0.0, -float(away @ to))
-
-
-def _overlap(a: _Box, b: _Box) -> float:
-    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-
-
-def _needles(chapter: Chapter, step: int, colour: str, palette: Palette) -> list[go.Scatter]:
+def _needles(chapter: Chapter, step: int, colour: str, palette: Palette, look: Look) -> list[go.Scatter]:
     """How much of the dictionary comes back: of shuffled pairs, and last of the true ones."""
     lines = turned(chapter)
     assert chapter.here.dial is not None
@@ -214,12 +203,14 @@ def _needles(chapter: Chapter, step: int, colour: str, palette: Palette) -> list
         (lines.shuffled[step], 16, palette.null, ""),
         (lines.true[step], 26, colour, f"<b>{number(lines.true[step])}</b>"),
     ):
+        beside = "bottom right" if value > 0.5 else "top right"
         found.append(
             go.Scatter(
-                x=[0.34], y=[value], mode="markers+text", text=[words], textposition="bottom right" if value > 0.5 else "top right", hoverinfo="skip",
+                x=[value if look.tall else 0.34], y=[0.34 if look.tall else value], mode="markers+text", text=[words],
+                textposition="top center" if look.tall else beside, hoverinfo="skip",
                 name="shuffled" if not words else "restored", meta=t, cliponaxis=False,
-                textfont={"size": 38, "color": palette.ink},
-                marker={"size": size, "color": fill, "symbol": "circle" if words else "square",
+                textfont={"size": 20 if look.tall else 38, "color": palette.ink},
+                marker={"size": size * look.text / SMALLEST, "color": fill, "symbol": "circle" if words else "square",
                         "line": {"width": 2.5, "color": palette.ink}},
             )
         )  # fmt: skip
@@ -227,43 +218,51 @@ def _needles(chapter: Chapter, step: int, colour: str, palette: Palette) -> list
 
 
 def _axes(
-    figure: go.Figure,
-    ranges: tuple[tuple[float, float], ...],
-    chapter: Chapter,
-    others: Sequence[Chapter],
-    palette: Palette,
+    figure: go.Figure, places: Sequence[tuple[int, int]], ranges: tuple[tuple[float, float], tuple[float, float]]
 ) -> None:
-    for column in (1, 2):
-        axis = "x" if column == 1 else f"x{column}"
+    """Of the two pictures of groups."""
+    for i, (row, col) in enumerate(places, 1):
         # Constrained by domain: a constrained range would be widened again by every frame.
-        figure.update_xaxes(row=1, col=column, visible=False, range=list(ranges[0]), constrain="domain")
+        figure.update_xaxes(row=row, col=col, visible=False, range=list(ranges[0]), constrain="domain")
         figure.update_yaxes(
-            row=1, col=column, visible=False, range=list(ranges[1]), scaleanchor=axis, constrain="domain"
-        )
-    spans = [turned(c) for c in (chapter, *others) if dials(c)]
+            row=row, col=col, visible=False, range=list(ranges[1]), scaleanchor="x" if i == 1 else f"x{i}",
+            constrain="domain",
+        )  # fmt: skip
+
+
+def _scale(
+    figure: go.Figure, place: tuple[int, int], chapter: Chapter, others: Sequence[Chapter], palette: Palette, look: Look
+) -> None:
+    """The axis of the number that comes back; it spans `others` too."""
+    spans, lines = [turned(c) for c in (chapter, *others) if dials(c)], turned(chapter)
     low = min(0.0, *(value for span in spans for value in (*span.true, *span.shuffled)))
-    lines = turned(chapter)
-    figure.update_xaxes(row=1, col=3, visible=False, range=[0, 1.6])
-    figure.update_yaxes(
-        row=1,
-        col=3,
-        range=[low - 0.09 * (1.12 - low), 1.14],
-        tickvals=[0, lines.top],
-        showgrid=False,
-        ticktext=["shuffled<br>pairs  0", "at home  1"],
+    row, col = place
+    along, across = (
+        (figure.update_xaxes, figure.update_yaxes) if look.tall else (figure.update_yaxes, figure.update_xaxes)
     )
-    for y in (lines.top, 0.0):
-        figure.add_hline(y=y, row=1, col=3, line={"color": palette.ink, "width": 2})
-    scale = f"{TITLES[lines.scale]}, {NAMES[lines.reading]}"
-    text_at(
-        figure, scale, 1, 1, None, SMALLEST, xref="paper", yref="paper", xanchor="right", yanchor="bottom", yshift=14
-    )
+    across(row=row, col=col, visible=False, range=[0, 1 if look.tall else 1.6])
+    along(
+        row=row, col=col, range=[low - 0.09 * (1.12 - low), 1.14], tickvals=[0, lines.top], showgrid=False,
+        tickfont={"size": look.text},
+        ticktext=["shuffled 0", "home 1"] if look.tall else ["shuffled<br>pairs  0", "at home  1"],
+    )  # fmt: skip
+    for at in (lines.top, 0.0):
+        line = {"row": row, "col": col, "line": {"color": palette.ink, "width": 2}}
+        figure.add_vline(x=at, **line) if look.tall else figure.add_hline(y=at, **line)
+    said = {"xref": "paper", "yref": "paper", "yanchor": "bottom"}
+    text = f"{TITLES[lines.scale]}, {NAMES[lines.reading]}"
+    if look.tall:
+        text_at(figure, text, 0, HEIGHTS[2] * (1 - 2 * BELOW), None, look.text, xanchor="left", yshift=2, **said)
+    else:
+        text_at(figure, text, 1, 1, None, look.text, xanchor="right", yshift=14, **said)
 
 
-def _controls(figure: go.Figure, steps: int, palette: Palette) -> None:
+def _controls(figure: go.Figure, steps: int, palette: Palette, look: Look) -> None:
     """The button and the slider, which show the frames without asking the server."""
+    left = 0.22 if look.tall else 0.16
     motion(
-        figure, "Turn", [""] * steps, 0, palette, TURN_MILLISECONDS, redraw=False, x=0.16, y=0, pad={"t": 26},
+        figure, "Turn", [""] * steps, 0, palette, TURN_MILLISECONDS, redraw=False, x=left, y=0,
+        pad={"t": 40 if look.tall else 26},
         tickcolor=palette.ink,
     )  # fmt: skip
     smooth = {"duration": TURN_MILLISECONDS, "easing": "linear"}
@@ -272,9 +271,10 @@ def _controls(figure: go.Figure, steps: int, palette: Palette) -> None:
     button.args = [
         button.args[0], {"mode": "immediate", "fromcurrent": False, "transition": smooth, "frame": frame}
     ]  # fmt: skip
-    figure.layout.updatemenus[0].font.size = figure.layout.sliders[0].font.size = SMALLEST
-    for x, shift, text in ((0.16, 10, "as it is"), (1, -10, "R")):
+    figure.layout.updatemenus[0].font.size = figure.layout.sliders[0].font.size = look.text
+    for x, shift, text in ((left, 10, "as it is"), (1, -10, "R")):
         anchor = "left" if x < 1 else "right"
-        text_at(figure, text, x, 0, None, SMALLEST, xref="paper", yref="paper", yanchor="top", xanchor=anchor,
-                xshift=shift, yshift=-58)  # fmt: skip
-    figure.update_layout(margin={"l": 12, "r": 12, "t": 56, "b": 92})
+        text_at(figure, text, x, 0, None, look.text, xref="paper", yref="paper", yanchor="top", xanchor=anchor,
+                xshift=shift, yshift=-72 if look.tall else -58)  # fmt: skip
+    room = {"t": 24, "b": 100} if look.tall else {"t": 56, "b": 92}
+    figure.update_layout(margin={"l": 12, "r": 12, **room})

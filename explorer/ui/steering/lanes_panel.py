@@ -18,7 +18,7 @@ from explorer.ui.clicks import clicked, consume, note, poll
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.frame import View
 from explorer.ui.steering.lanes import draw_lanes
-from explorer.ui.steering.vector_cache import class_tokens, ingredients, norms, stability
+from explorer.ui.steering.vector_cache import class_signs, class_tokens, ingredients, norms, stability
 from explorer.ui.style import page_style
 
 POLL_SECONDS = 0.12
@@ -130,6 +130,7 @@ def _draw(view: View, request: Request, facts: str) -> bool:
         view.arm,
         stale,
         feature_cache.special_tokens(request.study),
+        class_signs(shown) if snapshot is not None and snapshot.tokens else (),
     )
     if clicked("fresh"):
         # The seed is a field of the page: its request is made by a run of the whole page.

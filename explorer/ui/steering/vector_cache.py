@@ -15,9 +15,11 @@ from explorer.steering import (
     Weighted,
     feature_tokens,
     token_classes as effect,
+    token_words,
     vectors as steering,
 )
 from explorer.study import contrast_of, native_vector, own_vector
+from explorer.text import class_words
 from explorer.ui import cache
 from explorer.ui.steering.vector_file import vector_of
 
@@ -80,6 +82,23 @@ def class_tokens(request: Request) -> TokenClasses:
     if len(request.vectors) == 1 and first.feature is None and first.file is None:
         return _contrast_tokens(request.study, request.source, first)
     return feature_tokens(model, source_vector(request, request.sites[-1]))
+
+
+def class_signs(request: Request) -> frozenset[str]:
+    """The words that are signs of what the request steers to: counted in a single contrast's own texts, which needs no
+    model; else those that A's vector raises most by the direct path.
+    """
+    first = request.vectors[0].name
+    if len(request.vectors) == 1 and first.feature is None and first.file is None:
+        return _contrast_words(request.study, first)
+    return token_words(class_tokens(request).positive, cache.model(request.study, request.source))
+
+
+@cache.of_study(128)
+def _contrast_words(where: str, name: VectorSpec) -> frozenset[str]:
+    contrast = contrast_of(cache.study(where), name)
+    assert contrast is not None
+    return class_words(contrast)
 
 
 @cache.of_study(128)

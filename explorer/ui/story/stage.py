@@ -13,7 +13,14 @@ import streamlit as st
 from explorer.narrative import Scene, Story, open_story, scenes
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.presentation import HandoutPart
-from explorer.presentation.story import answer, detector, figures as figures_story, random_scene, stage_dial
+from explorer.presentation.story import (
+    answer,
+    detector,
+    figures as figures_story,
+    in_register,
+    random_scene,
+    stage_dial,
+)
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import KEPT, View, kept
@@ -21,6 +28,8 @@ from explorer.ui.links import ask, tell
 from explorer.ui.pages import PAGES
 from explorer.ui.share import download
 from explorer.ui.story import steering_scene as story_steer
+from explorer.ui.story.qr import code, stack_link
+from explorer.ui.story.stack import draw_stack, recorded_steering
 from explorer.ui.style import colours, page_style
 from explorer.ui.tour import tour_button
 
@@ -50,23 +59,40 @@ HIDDEN: Mapping[str, Hidden] = {
     "random": Hidden(scenes.revealed, "Show the answer", "Hide the answer"),
     "names": Hidden(scenes.read_through, "Read it through R", "Read it as it is"),
 }
-_KEYS = Path(__file__).with_name("keys.html")
-_SCENE, _NOTES, _LIGHT, _SHOWN = "scene", "stage_notes", "stage_light", "stage_revealed"
+_STYLE = Path(__file__).with_name("style.css")
+_SCENE, _NOTES, _LIGHT, _SHOWN, _STACK = "scene", "stage_notes", "stage_light", "stage_revealed", "stage_stack"
 
 
 def draw_story(view: View) -> None:
-    """The scene that the link or the bar names, full bleed."""
+    """The scene that the link or the bar names, full bleed; or all of them as one page."""
     story = opened(view.where, view.source, view.target, view.site.index)
     found = scenes.scenes_of(story)
     palette = LIGHT if _switched(_LIGHT) else DARK
     st.html(colours(palette))
     page_style("story")
+    if _switched(_STACK):
+        _stacked(found, story, view, palette)
+        return
     stage, bar = st.container(key="stage"), st.container(key="stage_bar", horizontal=True, vertical_alignment="center")
     with bar:
         scene = _bar(found, story, view)
     with stage:
         _draw(scene, story, view, palette)
-    st.html(_KEYS, unsafe_allow_javascript=True)
+        if scene is found[-1] and (link := stack_link(_STACK)) is not None:
+            st.html(code(link))
+
+
+def _stacked(found: list[Scene], story: Story, view: View, palette: Palette) -> None:
+    with st.container(key="stack"):
+        draw_stack(found, story, view, palette)
+        with st.container(key="stack_bar", horizontal=True):
+            st.button("As a stage", key="stage_unstack", on_click=_switch, args=(_STACK,))
+            st.button(
+                "Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,)
+            )
+            for page in PAGES.values():
+                if page.name != "story":
+                    st.page_link(page.script, label=page.title, query_params=kept())
 
 
 @cache.of_study(16)
@@ -102,6 +128,8 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
         st.html(answer(story, palette))
     elif scene.name == "names":
         st.html(detector(story, shown, palette))
+    elif scene.name == "toy":
+        st.html(in_register(story.twin or story.sister, palette), unsafe_allow_javascript=True)
     else:
         picture = figure(view.where, view.source, view.target, view.site.index, scene.name, palette is LIGHT)
         with st.container(key="picture"):
@@ -117,12 +145,13 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     if (old := st.query_params.get(_SCENE)) in scenes.MOVED and _SCENE not in st.session_state:
         st.session_state[_SCENE] = scenes.MOVED[old]
     ask(_SCENE, [*names, *scenes.MOVED])
-    st.button("Back", key="stage_back", shortcut="Left", on_click=_step, args=(names, -1))
+    st.button("Back ←", key="stage_back", on_click=_step, args=(names, -1))
     chosen = st.segmented_control(
         "Scene", names, default=names[0], required=True, key=_SCENE, label_visibility="collapsed",
         width="content", **KEPT,
     )  # fmt: skip
-    st.button("Next", key="stage_next", shortcut="Right", on_click=_step, args=(names, 1))
+    st.button("Next →", key="stage_next", on_click=_step, args=(names, 1))
+    st.button("As one page", key="stage_stack_button", on_click=_switch, args=(_STACK,))
     st.button("Notes", key="stage_notes_button", shortcut="N", on_click=_switch, args=(_NOTES,))
     st.button("Dark" if _switched(_LIGHT) else "Light", key="stage_light_button", on_click=_switch, args=(_LIGHT,))
     with st.popover("Pages", key="stage_pages"):
@@ -130,20 +159,36 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
             if page.name != "story":
                 st.page_link(page.script, label=page.title, query_params=kept())
         tour_button(view, "stage_tour")
+        _phones()
         parts = [part for scene in found for part in _parts(scene, story, view)]
         download("Download the talk as HTML", f"{story.sister.source} and {story.sister.target}", parts, view)
     tell(_SCENE, "scene", str(chosen or names[0]), names)
     return found[names.index(chosen) if chosen in names else 0]
 
 
+def _phones() -> None:
+    """How phones in the room open the talk."""
+    if (link := stack_link(_STACK)) is not None:
+        st.html(f"<p class='small'>On a phone:</p>{code(link)}")
+    else:
+        st.caption(
+            "Phones cannot reach this app: it listens on this machine only. HOST=0.0.0.0 make run lets them, and shows "
+            "a QR code."
+        )
+
+
 def _parts(scene: Scene, story: Story, view: View) -> list[HandoutPart]:
     """A scene in the handout: its sentence, its figure in the colours of the page, its notes."""
     said = [HandoutPart("heading", scene.sentence(story)), HandoutPart("text", scene.notes(story))]
-    if scene.name not in FIGURES:
-        return said
-    light = view.palette is LIGHT
-    drawn = figure(view.where, view.source, view.target, view.site.index, scene.name, light)
-    return [said[0], HandoutPart("figure", said[1].content, drawn)]
+    if scene.name in FIGURES:
+        light = view.palette is LIGHT
+        drawn = figure(view.where, view.source, view.target, view.site.index, scene.name, light)
+        return [said[0], HandoutPart("figure", said[1].content, drawn)]
+    words = {"answer": lambda: answer(story, view.palette), "names": lambda: detector(story, True, view.palette),
+             "steering": lambda: recorded_steering(story, view, view.palette),
+             "toy": lambda: in_register(story.twin or story.sister, view.palette, 16)}  # fmt: skip
+    look = f"{colours(view.palette)}<style>{_STYLE.read_text(encoding='utf-8')}</style>"
+    return [said[0], HandoutPart("html", f"<div class='handout'>{words[scene.name]()}</div>{look}"), said[1]]
 
 
 def _step(names: list[str], by: int) -> None:

@@ -1,84 +1,126 @@
-"""The steering scene: lanes that replay a recorded generation, labelled as such, or write it live."""
+"""The steering scene: two large panes and a counter, from a recording that says so, or written and counted live.
+
+Whatever the speaker changes (the vector, the dose, the person of the prompt) is written anew, with fresh seeds.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from html import escape
 
 import streamlit as st
 
+from explorer.errors import InputError
 from explorer.jobs import JobState
-from explorer.models import tokenised
-from explorer.narrative import Story
+from explorer.narrative import Offer, Story, name_in, offers, recorded_run, renamed, to_a_sentence
 from explorer.palette import Palette
-from explorer.pipeline import is_word
-from explorer.steering import NEW_TOKENS, RECORDED, STEERED, Request, Sampling, VectorSpec, Weighted
-from explorer.study import RecordedRun, WrittenToken
+from explorer.presentation.story import Counter, count_board, panes
+from explorer.steering import (
+    FRESH_TEXTS,
+    NEW_TOKENS,
+    RECORDED,
+    TEMPERATURE,
+    Arm,
+    CountJob,
+    Request,
+    Sampling,
+    Snapshot,
+    TextCount,
+    VectorSpec,
+    Weighted,
+)
+from explorer.text import ClassReader, learn_classes
 from explorer.ui import cache
-from explorer.ui.clicks import poll
+from explorer.ui.clicks import clicked, consume, note, poll
 from explorer.ui.frame import View
-from explorer.ui.steering import LaneDesk, class_tokens
+from explorer.ui.steering import LaneDesk, class_signs, ingredients
 
 POLL_SECONDS = 0.15
-PACE = 12
+PACE = 14
 """Tokens of a replay in a second: a reader follows, whatever machine wrote them."""
-LANES = (STEERED, *(arm for arm in RECORDED if arm != "none"))
-"""What the stage has room for."""
-_LIVE = {
-    JobState.DONE: "written live",
-    JobState.STOPPED: "written live, stopped",
-    JobState.WAITING: "waiting for the models …",
-}
+DOSES = tuple(round(0.1 * i, 1) for i in range(9))
+"""Stops of the dial of the dose, in median norms."""
+LONGEST_NAME = 24
+_WRITE, _VECTOR, _NAME = "stage_write", "stage_vector", "stage_name"
 
 
 @dataclass
 class Stage:
-    """What one session shows on the steering scene: a replay that began at some moment, or a live generation."""
+    """What one session shows on the steering scene: a replay that began at some moment, or what is written live."""
 
     desk: LaneDesk = field(default_factory=LaneDesk)
     """The live generation."""
-    live: bool = False
-    """Whether it is shown instead of the recording."""
+    counting: CountJob | None = None
+    """The live count; None before the first."""
+    live: Request | None = None
+    """What is written live; None while the recording is shown."""
     began: float = 0.0
     """When the replay began; 0 before the first."""
+    times: int = 0
+    """How often something was written live: each time has other seeds."""
+    error: str = ""
+    """Why nothing could be counted."""
+    before: tuple[Request, Snapshot] | None = None
+    """What was written live before, shown until the next text begins; None where that is the recording."""
 
     def replay(self) -> None:
         """Begin the recording again."""
+        self.stop()
+        self.live, self.before, self.began = None, None, time.monotonic()
+
+    def write(self, request: Request, reader: ClassReader | None) -> None:
+        """Write the lanes anew, and count fresh texts beside them."""
+        self.stop()
+        if self.live is not None and (written := self.desk.snapshot()) is not None and _has_begun(written):
+            self.before = self.live, written
+        self.times += 1
+        seed = request.sampling.seed + self.times
+        self.live = replace(request, sampling=replace(request.sampling, seed=seed))
+        self.counting, self.error = None, ""
+        self.desk.start(self.live)
+        try:
+            if reader is not None:
+                first = 1000 + FRESH_TEXTS * self.times
+                self.counting = CountJob(ingredients(self.live)[0], request.dose, request.prompt, reader, first)
+        except InputError as error:
+            self.error = str(error)
+
+    def stop(self) -> None:
+        """Write and count nothing more."""
         self.desk.stop()
-        self.live, self.began = False, time.monotonic()
-
-    def write(self, request: Request) -> None:
-        """Write live."""
-        self.live = True
-        self.desk.start(request)
+        if self.counting is not None:
+            self.counting.stop()
 
 
-@st.cache_resource(scope="session", on_release=lambda stage: stage.desk.stop(), show_spinner=False)
+@st.cache_resource(scope="session", on_release=Stage.stop, show_spinner=False)
 def stage() -> Stage:
     """This session's stage."""
     return Stage()
 
 
 def draw(story: Story, view: View, palette: Palette) -> None:
-    """The lanes; a replay begins by itself on the first visit."""
+    """The panes, the counter and the controls; a replay begins by itself on the first visit."""
     mine = stage()
+    if mine.live is not None and (mine.live.source, mine.live.target) != (view.source, story.sister.target):
+        mine.began = 0.0
     if not mine.began:
         mine.replay()
-    moving = mine.desk.running if mine.live else _replaying(mine, _run(story))
-    poll(moving, partial(_draw, story, view, palette), POLL_SECONDS)
+    poll(_moving(mine, story), partial(_draw, story, view, palette), POLL_SECONDS)
 
 
-def _run(story: Story) -> RecordedRun:
-    recording = story.sister.recording
-    assert recording is not None and recording.run is not None
-    return recording.run
+def _moving(mine: Stage, story: Story) -> bool:
+    if mine.live is None:
+        return _replayed(mine) < _length(story)
+    return mine.desk.running or (mine.counting is not None and mine.counting.snapshot().busy)
 
 
-def _replaying(mine: Stage, run: RecordedRun) -> bool:
-    return _replayed(mine) < max(map(len, run.written.values()))
+def _length(story: Story) -> int:
+    run = recorded_run(story)
+    assert run is not None
+    return max(map(len, run.written.values()))
 
 
 def _replayed(mine: Stage) -> int:
@@ -87,65 +129,117 @@ def _replayed(mine: Stage) -> int:
 
 
 def _draw(story: Story, view: View, palette: Palette) -> bool:
-    mine, run = stage(), _run(story)
-    moving = _replaying(mine, run)
-    snapshot = mine.desk.snapshot() if mine.live else None
-    if snapshot is not None and snapshot.state == JobState.FAILED:
-        written: Mapping[str, Sequence[WrittenToken]] = {}
-        status = f"Nothing was written: {snapshot.message}"
-    elif snapshot is not None:
-        written = {lane: _marked(story, view, snapshot.texts.get(lane, "")) for lane in LANES}
-        status = _LIVE.get(snapshot.state, "writing live …")
-    else:
-        written = {lane: run.written[lane][: _replayed(mine)] for lane in LANES}
-        status = "recorded when this study was made"
-    status += f" · dose {run.dose:g}"
-    titles = {
-        STEERED: (f"{story.sister.source} + v", palette.source),
-        "raw": (f"{story.sister.target} + v raw", palette.raw),
-        "rotated": (f"{story.sister.target} + v rotated", palette.rotated),
-        "random": (f"{story.sister.target} + random", palette.null),
-    }
-    columns = "".join(_lane(titles[lane], run.prompt, written.get(lane, ())) for lane in LANES)
-    st.html(f"<div class='stage-lanes' data-scene='steering'>{columns}</div>")
+    mine, moving = stage(), _moving(stage(), story)
+    offer, dose, prompt = _chosen(story)
+    texts, shown_prompt, status = _texts(mine, story)
+    request = _request(story, view, offer, dose, prompt)
+    signs = class_signs(mine.live or request)
+    becomes = next(o for o in offers(story) if o.contrast == _contrast(mine, offer)).becomes
+    board = count_board(becomes, _counter(mine, story), palette)
+    st.html(panes(story.sister.target, shown_prompt, texts, signs, moving, palette, board))
     with st.container(key="stage_live", horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
-        st.html(f"<p class='stage-status' role='status'>{escape(status)}</p>", width="content")
-        if mine.live:
-            st.button("Replay the recording", key="stage_replay", on_click=mine.replay)
-        else:
-            st.button("Write it live", key="stage_write", on_click=mine.write, args=(_request(story, view, run),))
-    return moving if snapshot is None else snapshot.busy
+        _controls(story, mine, status)
+    # Last: it may have to load the models, and until then the recording is on screen.
+    reader = _reader(view.where, offer.contrast, offer.prompt)
+    if consume(_WRITE, partial(mine.write, request, reader)):
+        st.rerun()
+    return moving
 
 
-def _request(story: Story, view: View, run: RecordedRun) -> Request:
-    """What writes the recorded text again."""
-    site = story.study.site(run.site).index
-    vectors = (Weighted(VectorSpec(contrast=run.contrast)),)
-    sampling = Sampling(run.temperature, run.seed, NEW_TOKENS)
-    target = story.sister.target
-    return Request(view.where, view.source, target, (site,), vectors, run.dose, run.prompt, RECORDED, sampling)
+def _contrast(mine: Stage, offer: Offer) -> str:
+    """The contrast whose texts are on screen."""
+    return str(mine.live.vectors[0].name.contrast) if mine.live is not None else offer.contrast
 
 
-def _marked(story: Story, view: View, text: str) -> list[WrittenToken]:
-    """Live text cut into tokens again, those of the class marked."""
-    typical = set(class_tokens(_request(story, view, _run(story))).positive.tolist())
-    tokenizer = cache.model(view.where, view.source).tokenizer
-    return [
-        WrittenToken(text[a:b], is_word(text[a:b]) and token in typical)
-        for token, (a, b) in zip(*tokenised(tokenizer, text), strict=True)
-    ]
+def _texts(mine: Stage, story: Story) -> tuple[Mapping[Arm, str], str, str]:
+    """By lane what it says, the prompt before it, and where it comes from."""
+    run = recorded_run(story)
+    assert run is not None
+    snapshot = mine.desk.snapshot() if mine.live is not None else None
+    if snapshot is not None and snapshot.state == JobState.FAILED:
+        return {}, snapshot.prompt, f"Nothing was written: {snapshot.message}"
+    if snapshot is not None and mine.live is not None and _has_begun(snapshot):
+        return _live(mine.live, snapshot, "writing live" if snapshot.busy else "written live")
+    if mine.live is not None and mine.before is not None:
+        return _live(*mine.before, "the former text, until the new one begins")
+    reached, over = _replayed(mine), _replayed(mine) >= _length(story)
+    texts: dict[Arm, str] = {arm: "".join(token.text for token in run.written[arm][:reached]) for arm in RECORDED}
+    if over:
+        texts = {arm: to_a_sentence(text) for arm, text in texts.items()}
+    waiting = "the models are loading; until then: " if mine.live is not None or clicked(_WRITE) else ""
+    return texts, run.prompt, f"{waiting}recorded when this study was made, seed {run.seed}, dose {run.dose:g}"
 
 
-def _lane(title: tuple[str, str], prompt: str, written: Sequence[WrittenToken]) -> str:
-    name, colour = title
-    text = "".join(_word(token) for token in written)
-    return (
-        f"<section style='--lane: {colour}' aria-label='{escape(name)}'><h2>{escape(name)}</h2>"
-        f"<div class='text'><span class='prompt'>{escape(prompt)}</span>{text}</div></section>"
-    )
+def _has_begun(snapshot: Snapshot) -> bool:
+    return any(snapshot.texts.get(arm) for arm in RECORDED)
 
 
-def _word(token: WrittenToken) -> str:
-    word = token.text.lstrip()
-    space = token.text[: len(token.text) - len(word)]
-    return f"{space}<u>{escape(word)}</u>" if token.typical and word else escape(token.text)
+def _live(request: Request, snapshot: Snapshot, said: str) -> tuple[Mapping[Arm, str], str, str]:
+    """Live lanes: up to a sentence's end once no more is to come."""
+    texts: dict[Arm, str] = {arm: snapshot.texts.get(arm, "") for arm in RECORDED}
+    if not snapshot.busy:
+        texts = {arm: to_a_sentence(text) for arm, text in texts.items()}
+    return texts, request.prompt, f"{said}, seed {request.sampling.seed}, dose {request.dose:g}"
+
+
+def _counter(mine: Stage, story: Story) -> Counter | None:
+    found: TextCount | None = mine.counting.snapshot() if mine.counting is not None and mine.live is not None else None
+    if found is not None and found.read:
+        last = found.first + FRESH_TEXTS - 1
+        told = f"{'counting' if found.busy else 'counted'} live, fresh seeds {found.first} to {last}"
+        return Counter(found.counted, found.read, FRESH_TEXTS, told)
+    if mine.live is not None:
+        return None
+    offer = offers(story)[0]
+    counted = offer.counted(offer.dose)
+    if counted is None or offer.shares is None:
+        return None
+    texts = offer.shares.texts
+    return Counter(counted, texts, texts, "counted when this study was made")
+
+
+def _chosen(story: Story) -> tuple[Offer, float, str]:
+    """The vector, the dose and the prompt that the controls ask for."""
+    every, state = offers(story), st.session_state
+    offer = next((o for o in every if o.title == state.get(_VECTOR)), every[0])
+    dose = float(state.get(_dose_key(offer), offer.dose))
+    return offer, dose, renamed(offer.prompt, str(state.get(_NAME) or ""))
+
+
+def _controls(story: Story, mine: Stage, status: str) -> None:
+    every = offers(story)
+    offer, _, _ = _chosen(story)
+    if len(every) > 1:
+        st.selectbox("Vector", [o.title for o in every], key=_VECTOR, width=215, on_change=note, args=(_WRITE,))
+    stops = sorted({*DOSES, offer.dose})
+    st.select_slider("Dose", stops, offer.dose, key=_dose_key(offer), width=210, on_change=note, args=(_WRITE,))
+    if (name := name_in(offer.prompt)) is not None:
+        st.text_input("Name", name, key=_NAME, max_chars=LONGEST_NAME, width=130, on_change=note, args=(_WRITE,))
+    st.button(
+        "Write it live" if mine.live is None else "Write it again",
+        key="stage_write_button", on_click=note, args=(_WRITE,), type="primary",
+    )  # fmt: skip
+    if mine.live is not None:
+        st.button("Recording", key="stage_replay", on_click=mine.replay)
+    st.html(f"<p class='stage-status' role='status'>{escape(mine.error or status)}</p>", width="content")
+
+
+def _dose_key(offer: Offer) -> str:
+    """Every vector has a dial of its own, which begins at its own dose."""
+    return f"stage_dose_{offer.contrast}"
+
+
+def _request(story: Story, view: View, offer: Offer, dose: float, prompt: str) -> Request:
+    """What is written when the speaker asks for it; its seed is that of the recording."""
+    run = recorded_run(story)
+    assert run is not None
+    site = story.study.site(offer.site).index
+    vectors = (Weighted(VectorSpec(contrast=offer.contrast)),)
+    sampling = Sampling(TEMPERATURE, run.seed, NEW_TOKENS)
+    return Request(view.where, view.source, story.sister.target, (site,), vectors, dose, prompt, RECORDED, sampling)
+
+
+@cache.of_study(32)
+def _reader(where: str, contrast: str, prompt: str) -> ClassReader | None:
+    """Who reads whether a text belongs to the class; None where no text can."""
+    return learn_classes(cache.study(where).corpus.contrast(contrast), prompt)

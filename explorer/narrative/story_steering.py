@@ -1,0 +1,89 @@
+"""What the scene of steering shows of a pair: vectors to choose from, and how many texts each turned."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from explorer.narrative.story import Story
+from explorer.steering import Arm, ReadingShares
+from explorer.study import RecordedRun
+
+COUNTED: tuple[Arm, ...] = ("rotated", "raw", "random", "none")
+"""Arms whose texts are counted, in the order of the stage."""
+ARROW = " → "
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z]\w+")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A vector that a speaker can choose, where and how strongly it is shown at first."""
+
+    contrast: str
+    """Name of the contrast."""
+    title: str
+    """What turns into what."""
+    site: str
+    """Name of the site."""
+    dose: float
+    """c, in median norms of the steered model."""
+    prompt: str
+    """What the texts continue."""
+    shares: ReadingShares | None
+    """How many texts turn at each dose there; None where that was not counted."""
+
+    @property
+    def becomes(self) -> str:
+        """What texts turn into."""
+        return self.title.split(ARROW)[-1]
+
+    def counted(self, dose: float) -> dict[Arm, int] | None:
+        """By arm: how many of `shares.texts` count as the class at a dose; None where that was not counted."""
+        if self.shares is None:
+            return None
+        found = {arm: self.shares.untouched if arm == "none" else self.shares.share(arm, dose) for arm in COUNTED}
+        counts = {arm: round(share * self.shares.texts) for arm, share in found.items() if share is not None}
+        return counts if len(counts) == len(COUNTED) else None
+
+
+def recorded_run(story: Story) -> RecordedRun | None:
+    """The recorded generation of the sister."""
+    return None if story.sister.recording is None else story.sister.recording.run
+
+
+def offers(story: Story) -> tuple[Offer, ...]:
+    """The recorded vector first, then the others with a suggested dose, the one that R carries furthest first."""
+    run = recorded_run(story)
+    if run is None:
+        return ()
+    there = next((r for r in story.shares if r.vector == f"contrast:{run.contrast}" and r.site == run.site), None)
+    first = Offer(run.contrast, run.title, run.site, run.dose, run.prompt, there)
+    found = [first]
+    for r in sorted(story.shares, key=lambda r: -r.lead):
+        name = r.vector.removeprefix("contrast:")
+        if name != run.contrast and r.suggested is not None:
+            found.append(Offer(name, r.title, r.site, r.suggested, r.prompt, r))
+    return tuple(found)
+
+
+def name_in(prompt: str) -> str | None:
+    """The person that a prompt speaks of: its last word with a capital that does not begin a sentence."""
+    found: list[str] = _NAME.findall(prompt)
+    return found[-1] if found else None
+
+
+def renamed(prompt: str, name: str) -> str:
+    """The prompt about somebody else; as it is where it names nobody, or the name is no other.
+
+    It ends its sentence: a model that does not know a name takes it for the beginning of a longer word.
+    """
+    old, new = name_in(prompt), " ".join(name.split())
+    if old is None or new in ("", old):
+        return prompt
+    return prompt.replace(old, new) + ("." if prompt.endswith(old) else "")
+
+
+def to_a_sentence(text: str) -> str:
+    """A text up to the end of its last whole sentence; as it is where none ends."""
+    ends = [m.end() for m in re.finditer(r"[.!?]+[\"”']?(?=\s|$)", text)]
+    return text[: ends[-1]] if ends else text

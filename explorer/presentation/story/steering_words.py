@@ -1,0 +1,87 @@
+"""The scene of steering as HTML: two large panes, two small ones, and how many texts turned. What models write is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from html import escape
+
+from explorer.narrative import COUNTED
+from explorer.palette import Palette
+from explorer.steering import Arm
+from explorer.text import mark_words
+
+LARGE: tuple[Arm, ...] = ("none", "rotated")
+"""Lanes of the target with a large pane."""
+SMALL: tuple[Arm, ...] = ("raw", "random")
+"""Those with a small one."""
+
+
+@dataclass(frozen=True)
+class Counter:
+    """How many texts of each arm count as the class."""
+
+    counted: Mapping[Arm, int]
+    """By arm."""
+    read: int
+    """Texts of each arm that were read."""
+    of: int
+    """Texts of each arm that will be read in all."""
+    told: str
+    """When they were written, and from which seeds."""
+
+
+def titles(target: str) -> dict[Arm, str]:
+    """What each arm of the target is called on stage."""
+    return {
+        "none": f"{target}, untouched",
+        "rotated": f"{target} + the vector, carried by R",
+        "raw": f"{target} + the vector, as it is",
+        "random": f"{target} + a random direction",
+    }
+
+
+def panes(
+    target: str,
+    prompt: str,
+    texts: Mapping[Arm, str],
+    signs: Collection[str],
+    moving: bool,
+    palette: Palette,
+    counter: str,
+) -> str:
+    """The four lanes; `moving` ones are still being written, so that their last word is not marked yet."""
+    named = titles(target)
+
+    def pane(arm: Arm) -> str:
+        parts = mark_words(texts.get(arm, "").rstrip("\ufffd"), signs, moving)
+        text = "".join(f"<u>{escape(p.text)}</u>" if p.is_sign else escape(p.text) for p in parts)
+        return (
+            f"<section data-lane='{arm}' style='--lane: {palette.arm(arm)}' aria-label='{escape(named[arm])}'>"
+            f"<h2>{escape(named[arm])}</h2><div class='text'><span class='prompt'>{escape(prompt)}</span>{text}</div></section>"
+        )
+
+    large, small = ("".join(pane(arm) for arm in arms) for arms in (LARGE, SMALL))
+    return (
+        f"<div class='stage-event' data-scene='steering'><div class='large'>{large}</div>"
+        f"<div class='small'>{small}{counter}</div></div>"
+    )
+
+
+def count_board(becomes: str, counter: Counter | None, palette: Palette) -> str:
+    """The counter: a mark for each text, filled where it counts as the class."""
+    head = f"<h2>Texts that become “{escape(becomes)}”</h2>"
+    if counter is None:
+        return f"<section class='count'>{head}<p class='told'>not counted at this dose</p></section>"
+    words = {"none": "untouched", "rotated": "carried by R", "raw": "as it is", "random": "random"}
+    rows = "".join(
+        f"<li style='--lane: {palette.arm(arm)}'><span>{words[arm]}</span><span class='dots' aria-hidden='true'>"
+        f"{_dots(counter.counted[arm], counter.read, counter.of)}</span><b>{counter.counted[arm]} of {counter.read}</b></li>"
+        for arm in COUNTED
+    )
+    return f"<section class='count' role='status'>{head}<ol>{rows}</ol><p class='told'>{escape(counter.told)}</p></section>"
+
+
+def _dots(counted: int, read: int, of: int) -> str:
+    filled, open_, coming = counted, read - counted, of - read
+    return "<i class='on'></i>" * filled + "<i></i>" * open_ + "<i class='later'></i>" * coming
