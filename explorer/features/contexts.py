@@ -5,6 +5,7 @@ A context is a chunk of the test text. Source: SAE_A(x_A). Target: SAE_A(f(x_B))
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +17,10 @@ from explorer.models import LanguageModel, Site, residuals
 from explorer.sae import SAE
 from explorer.text import Chunks
 
-BEFORE, AFTER = 26, 14
+BEFORE, AFTER = 10, 5
 """Tokens shown on either side of the peak."""
+LONGEST = 60
+"""Tokens of the longest sentence that is cut out around a peak."""
 ROWS = 256
 """Tokens whose features are compared at once."""
 
@@ -46,6 +49,27 @@ class Context:
     def window(self) -> range:
         """Positions around the peak."""
         return range(max(0, self.peak - BEFORE), min(len(self.pieces), self.peak + AFTER + 1))
+
+
+def sentence_around(pieces: Sequence[str], peak: int) -> str:
+    """The sentence in which the peak stands, without the space around it; at most LONGEST tokens, the peak in them.
+
+    A sentence ends with a full stop, a question or exclamation mark, with the quotation mark after it, or a new line.
+    """
+    begin = peak
+    while begin > max(0, peak - LONGEST // 2) and not _ends_sentence(pieces[begin - 1]):
+        begin -= 1
+    # A quotation mark that closes the sentence before belongs to that one.
+    if begin < peak and pieces[begin].strip() in ('"', "”") and not pieces[begin].startswith(" "):
+        begin += 1
+    end = peak + 1
+    while end < min(len(pieces), begin + LONGEST) and not _ends_sentence(pieces[end - 1]):
+        end += 1
+    return "".join(pieces[begin:end]).strip()
+
+
+def _ends_sentence(piece: str) -> bool:
+    return "\n" in piece or piece.rstrip('"”').endswith((".", "!", "?"))
 
 
 def one_feature(sae: SAE, rows: Float[Tensor, "*n d"], feature: int) -> Float[Tensor, "*n"]:

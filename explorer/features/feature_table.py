@@ -1,46 +1,22 @@
-"""The atlas of one dictionary: everything known of each of its features at a site, joined, searched and filtered."""
+"""The atlas of one dictionary: everything known of each of its features at a site, joined."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
 
     from explorer.models import Site
 
 CLEAR = 0.3
 """F1 from which a label is said to describe a feature."""
-PLACES = ("anything", "label", "fires on", "promoted", "contexts")
-"""What a search may look into; anything is all but the contexts."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """What a person asks of the atlas; every condition must hold."""
-
-    text: str = ""
-    """A feature number, or a part of what `place` says; empty matches all."""
-    place: str = "anything"
-    """One of PLACES."""
-    alive: bool = True
-    """Only features that fire on the test text."""
-    mutual: bool = False
-    """Only features that are the nearest of their nearest partner (left out where the target has no dictionary)."""
-    among: Collection[int] | None = None
-    """Only these features, if given."""
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Smallest and largest value allowed, by column; a feature of which the value is not known is left out."""
-    sort: str = "worth"
-    """Column that orders them."""
-    rising: bool = False
-    """Smallest first."""
+SAME, SOME = 0.5, 0.2
+"""Firing r from which a feature is said to fire on the same tokens (it is matched), and on some of them (partly)."""
+FATES = ("matched", "partly", "lost", "rare")
+"""What becomes of a feature under a map: r ≥ SAME, r ≥ SOME, less, or too few firings on either side to tell."""
 
 
 def atlas(
@@ -77,57 +53,13 @@ def has_labels(table: pd.DataFrame) -> bool:
     return bool(table["f1"].notna().any())
 
 
-def words(table: pd.DataFrame, place: str) -> pd.Series:
-    """What a search in a place of PLACES reads, in small letters; the contexts are not in the table."""
-    label = table["label"].str.replace("_", " ") + " " + table["label"]
-    found = {
-        "label": label,
-        "fires on": table["fires_on"].map(" ".join),
-        "promoted": table["promoted"].map(" ".join),
-    }
-    joined = found["label"] + " " + found["fires on"] + " " + found["promoted"]
-    return (joined if place == "anything" else found[place]).str.lower()
-
-
-def context_words(table: pd.DataFrame, pieces: Sequence[Sequence[str]], before: int = 8, after: int = 3) -> pd.Series:
-    """The text around the peaks of each feature's strongest contexts, in small letters; `pieces` are each chunk's."""
+def fate(table: pd.DataFrame, arm: str) -> pd.Series:
+    """What becomes of each feature when the target is read through a map: one of FATES, by its firing r."""
     import pandas as pd
 
-    def around(chunks: Sequence[int], peaks: Sequence[int]) -> str:
-        windows = (
-            "".join(pieces[c][max(0, p - before) : p + after + 1]) for c, p in zip(chunks, peaks, strict=True) if c >= 0
-        )
-        return " … ".join(windows).lower()
-
-    found = [around(c, p) for c, p in zip(table["contexts"], table["peaks"], strict=True)]
+    r = table[f"r_{arm}"]
+    found = np.select([r.isna(), r >= SAME, r >= SOME], ["rare", "matched", "partly"], "lost")
     return pd.Series(found, index=table.index, dtype=object)
-
-
-def search(table: pd.DataFrame, query: Query, contexts: pd.Series | None = None) -> pd.DataFrame:
-    """The rows that answer a query, in its order. A whole number means that feature.
-
-    `contexts` is what `context_words` found; it is only read when the query looks there.
-    """
-    keep = table["density"] >= 0
-    if query.alive:
-        keep &= table["density"] > 0
-    if query.mutual and has_partners(table):
-        keep &= table["mutual"]
-    if query.among is not None:
-        keep &= table.index.isin(list(query.among))
-    for column, (low, high) in query.ranges.items():
-        if column in table:
-            keep &= table[column].between(low, high)
-    text = query.text.strip().lower()
-    if text.isdecimal() and query.place == "anything":
-        keep &= table.index == int(text)
-    elif text:
-        read = contexts if query.place == "contexts" and contexts is not None else words(table, query.place)
-        keep &= read.str.contains(text, regex=False)
-    found = table[keep]
-    if query.sort == "feature" or query.sort not in table:
-        return found.sort_index(ascending=query.rising or query.sort != "feature")
-    return found.sort_values(query.sort, ascending=query.rising, kind="stable", na_position="last")
 
 
 def neighbour(shown: pd.DataFrame, chosen: int, step: int) -> int | None:

@@ -6,7 +6,9 @@ from . import (
     map_colours as map_colours,
     map_tables as map_tables,
     maps as maps,
+    steering_words as steering_words,
 )
 from .captions import spoken as spoken
 from .card_export import card_json as card_json, card_svg as card_svg, scale as scale, shade as shade
 from .decoder_match import FAMILIES as FAMILIES
+from .help_text import HELP as HELP

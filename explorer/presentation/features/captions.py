@@ -7,14 +7,24 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from explorer.alignment import MAPS, arms
-from explorer.features import CLEAR, has_labels, has_partners, kept_labels, null_share
+from explorer.features import (
+    CLEAR,
+    FATES,
+    LEVEL,
+    SAME,
+    SOME,
+    RegionName,
+    fate,
+    has_labels,
+    has_partners,
+    kept_labels,
+    null_share,
+)
 from explorer.number_text import number, small_percent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME, SOME = 0.5, 0.2
-"""Firing r from which a feature is said to fire on the same, and on some of the same, tokens."""
 _PHRASES = {
     "slot": "words for {}",
     "genre": "text of the genre {}",
@@ -179,7 +189,33 @@ def lines(table: pd.DataFrame, feature: int, target: str) -> str:
         text = f"Feature {feature} has no one-to-one partner in {b}"
     if int(row["partner"]) != int(row["one_to_one"]):
         text += f"; the dashed one leads to the nearest, {int(row['partner'])}"
-    return text + ". A level line means the same place on both maps. Distances between far groups mean little."
+    return text + ". A line straight down: the same place on both."
+
+
+def region_word(region: RegionName) -> str:
+    """A region's name for people: a label in words, or the word in quotation marks; empty without one."""
+    if not region.name:
+        return ""
+    return short_label(region.name) if region.kind == "label" else f"“{region.name}”"
+
+
+def regions_said(found: Collection[RegionName]) -> str:
+    """What the names on the map are worth (HTML)."""
+    named = [r for r in found if r.name]
+    sure = [r for r in named if r.is_more_than_chance]
+    if not named:
+        return "No label and no word is frequent enough in any region to name it."
+    text = "A name is a clear label or a word, with how many of the region's features have it. "
+    if sure:
+        first = min(sure, key=lambda r: r.p)
+        text += (
+            f"<b>Bold</b>: more than chance puts there (p ≤ {LEVEL}, corrected), {len(sure)} of {len(found)} regions; "
+            f"{html.escape(region_word(first))} has {first.count} of {first.everywhere} among {first.size} features. "
+        )
+    else:
+        text += f"None of the {len(found)} regions has more of one than chance puts there (p ≤ {LEVEL}, corrected): "
+        text += "on this map near features mean little. "
+    return text + "<i>Italic</i>: no more than chance."
 
 
 def kept(table: pd.DataFrame, source: str, target: str) -> str:
@@ -226,34 +262,35 @@ def counts(table: pd.DataFrame, shown: pd.DataFrame, arm: str) -> str:
     return f"{len(shown):,} of {len(table):,} features; {median}{silent}"
 
 
-HELP = r"""
-**The question.** What does a feature of A's dictionary do, does B have it, and would the dictionary as it is have told you so?
+def fates(table: pd.DataFrame, arm: str) -> str:
+    """How many features a map matches, and how many are lost, with the thresholds and the control (HTML)."""
+    alive = table[table["density"] > 0]
+    found = fate(alive, arm).value_counts()
+    n = {name: int(found.get(name, 0)) for name in FATES}
+    how = {"rotated": "R", "raw": "As it is, the dictionary"}.get(arm, f"Read {MAPS[arm].short},")
+    text = (
+        f"{how} matches <b>{n['matched']:,}</b> (r ≥ {SAME}), {n['partly']:,} partly, loses <b>{n['lost']:,}</b> "
+        f"(r < {SOME}); {n['rare']:,} fire too rarely."
+    )
+    if arm != "shuffled" and "r_shuffled" in table:
+        text += f" An R of shuffled pairs matches {int((alive['r_shuffled'] >= SAME).sum()):,}."
+    return text
 
-**A feature** is one direction of a sparse dictionary (SAE) of A's residual stream at the chosen site. It *fires* at a token when its activation
-$a = \mathrm{act}((x - b)\,W_{\mathrm{enc}} + b_{\mathrm{enc}})$ is above zero. *Density* is the share of test tokens at which it fires; a feature that never does is *dead*.
 
-**Read in B.** The same dictionary reads B's rows at the same tokens through the map chosen in the bar, $a_B = \mathrm{SAE}_A(f(x_B))$, for instance $f(x) = (x - \mu_B) R + \mu_A$.
-**Firing r** is the Pearson correlation of $a_A$ and $a_B$ over the test tokens. It is *n/a*, not 0, where either side fires fewer than 20 times.
-*Shuffled* is the control: R fitted to pairs that do not belong together. *Above null* is the share of all features whose r (or cosine) under that control is smaller.
+REASONS = {"label": "label", "word": "the word", "part": "part of it", "promotes": "promotes it"}
+"""Why a search found a feature, for the narrow column."""
 
-**Label and F1.** Where the text was written by a grammar, every token carries latent labels (genre, place, the word list that a word came from, …). The label shown is the one that the feature detects best:
-$F_1 = 2\,\mathrm{hits} / (\mathrm{firings} + \mathrm{labelled\ tokens})$, with the better of three firing thresholds (0, ¼ and ½ of its largest activation). In B the same detector with the same threshold is used.
-The best of many labels is always above zero: below 0.3 take it as no label.
 
-**Cosine and partners.** B has a dictionary of its own, trained independently. *Nearest*: the direction of B with the largest cosine, raw or after B's dictionary is carried through a map.
-*Mutual*: each is the other's nearest. *One-to-one*: the assignment in which no feature of B serves twice and the sum of cosines is largest (Hungarian). Dead features of B are no partners.
-Two dictionaries even of one model share only a part of their features.
+def found_said(shown: pd.DataFrame) -> str:
+    """In which order a search lists what it finds, with how many for each reason."""
+    if "found" not in shown or shown.empty:
+        return ""
+    words = {"label": "in a clear label", "word": "the word itself", "part": "a part of it", "promotes": "promoted"}
+    n = shown["found"].value_counts()
+    return "Found: " + ", ".join(f"{word} {int(n[why])}" for why, word in words.items() if why in n) + "."
 
-**Promoted and suppressed tokens.** The tokens whose logits the direction raises and lowers most on its direct path through the final norm's gain and the unembedding. For B the direction travels as $v_B = v_A R^\top$.
-A special token such as end of text is outlined: it stands for no text, and no text here contains one.
 
-**The maps.** One UMAP by cosine of three sets: A's directions, B's as they are, and B's through R. A stands on the left, B on the right in the same coordinates; the two buttons move B from one set of places to the other.
-A line joins a feature to its partner, and a level line means the same place. Regions are k-means clusters of the places, named by the tokens that set them apart.
-
-**Contexts.** The test windows in which the feature fires most in A (or in B), or from each quarter of all windows in which it fires, ranked by its largest activation there: the strongest alone flatter a feature.
-Both columns show the same text. The shade is the activation, on one scale for both; hover a token for the number. The peak is underlined.
-Tokens that are only read as left context, and the first one of a text, are not scored: they are dimmed.
-
-**Controls.** A row of the table, a dot of either map and the number all choose the feature; p and n go to the previous and next one of the list, s stars it. With the box or the lasso of the map, choose a group: the table lists it
-(the hand goes back to clicking). The address of the page restores what you see.
-"""
+def bars(table: pd.DataFrame, feature: int, arm: str) -> list[tuple[str, float]]:
+    """Firing r of one feature, by map: the one in the bar, R, raw and the control."""
+    order = dict.fromkeys((arm, "rotated", "raw", "shuffled"))
+    return [(a, float(table.loc[feature, f"r_{a}"])) for a in order if f"r_{a}" in table]

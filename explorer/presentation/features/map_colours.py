@@ -1,4 +1,4 @@
-"""How the twin maps are coloured: by firing correlation, density, label or region, and the key to each."""
+"""How the twin maps are coloured: by firing correlation, density, label or region, and what tells the colours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import plotly.graph_objects as go
 from explorer.alignment import colour_of
 from explorer.features import CLEAR
 from explorer.palette import LIGHT, Palette, mixed
-from explorer.presentation.features.captions import tokens
-from explorer.presentation.plots import text_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +30,20 @@ KEYS = {
 }
 """Colour (a name of the palette) and symbol of each label key: hues repeat, the pair of both does not."""
 OTHER = ("native", "hexagram")
+SIGNS = {
+    "circle": "●",
+    "square": "■",
+    "diamond": "◆",
+    "triangle-up": "▲",
+    "cross": "✚",
+    "star": "★",
+    "triangle-down": "▼",
+    "hexagon": "⬢",
+    "pentagon": "⬟",
+    "x": "✖",
+    "hexagram": "✶",
+}
+"""The symbols as letters, for keys in words."""
 HUES = ("source", "raw", "rotated", "native", "translated", "affine")
 
 
@@ -48,8 +60,11 @@ def look(table: pd.DataFrame, by: str, side: str, arm: str, palette: Palette) ->
     if by == "label":
         key, clear = table["label"].str.partition("=")[0], table["f1"].to_numpy() >= CLEAR
         looks = [KEYS.get(k, OTHER) if c else ("null", plain) for k, c in zip(key, clear, strict=True)]
-        size = np.where(clear, 8, 4)
-        return {"color": [palette.arm(n) for n, _ in looks], "symbol": [s for _, s in looks], "size": size}
+        return {
+            "color": [palette.arm(n) for n, _ in looks],
+            "symbol": [s for _, s in looks],
+            "size": np.where(clear, 8, 4),
+        }
     if by == "region":
         order = {name: i for i, name in enumerate(sorted(set(table["region"].astype(str))))}
         number = [order[name] for name in table["region"].astype(str)]
@@ -71,51 +86,55 @@ def look(table: pd.DataFrame, by: str, side: str, arm: str, palette: Palette) ->
     }
 
 
-def keys(figure: go.Figure, a: pd.DataFrame, by: str, arm: str, palette: Palette) -> None:
-    """Add what tells the colours: entries of the legend, or the bar of a scale."""
+def scale_bar(figure: go.Figure, by: str, arm: str, twins: bool, palette: Palette) -> None:
+    """Add the bar of the colours' scale, beside the title of the lower map; none where colours are names."""
+    if by not in ("firing r", "density"):
+        return
+    r = by == "firing r"
+    bar = {
+        "color": [0.0],
+        "colorscale": ramp(palette, arm if r else "source"),
+        "cmin": 0 if r else -4,
+        "cmax": 1 if r else 0,
+        "showscale": True,
+        "colorbar": {
+            "orientation": "h",
+            "thickness": 9,
+            "tickvals": [0, 0.5, 1] if r else [-4, -2, 0],
+            "ticktext": ["0", f"r {arm}", "1"] if r else ["0.01 %", "density", "100 %"],
+            "tickfont": {"size": 14, "color": palette.ink},
+            "ticklabelposition": "outside top",
+            "outlinewidth": 0,
+            "x": 1.0,
+            "xanchor": "right",
+            "xpad": 14,
+            "y": 0.465 if twins else 1.0,
+            "yanchor": "bottom",
+            "ypad": 0,
+            "len": 0.46,
+        },
+    }
+    # The bar belongs to no dots: it stays when a search leaves none.
+    axes = {"xaxis": "x2", "yaxis": "y2"} if twins else {}
+    figure.add_trace(
+        go.Scatter(x=[None], y=[None], mode="markers", marker=bar, showlegend=False, hoverinfo="skip", **axes)
+    )
 
-    def entry(name: str, colour: str, symbol: str) -> None:
-        marker = {"color": colour, "symbol": symbol, "size": 10}
-        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker))
 
+def key_html(a: pd.DataFrame, by: str, palette: Palette) -> str:
+    """What tells the colours in words, each in its own colour and with its symbol (HTML)."""
     if by == "label":
         clear = a["label"].str.partition("=")[0][a["f1"] >= CLEAR]
-        for key in dict.fromkeys(clear):
-            name, symbol = KEYS.get(key, OTHER)
-            entry(key, palette.arm(name), symbol)
-        entry(f"no clear label (F1 < {CLEAR})", palette.null, "circle")
-    elif by != "region":
-        r = by == "firing r"
-        entry("n/a: fires too seldom" if r else "dead", palette.null, "x")
-        bar = {
-            "color": [0.0],
-            "colorscale": ramp(palette, arm if r else "source"),
-            "cmin": 0 if r else -4,
-            "cmax": 1 if r else 0,
-            "showscale": True,
-            "colorbar": _bar(f"r {arm}" if r else "density", r, palette),
-        }
-        # The bar belongs to no dots: it stays when a search leaves none.
-        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=bar, showlegend=False, hoverinfo="skip"))
-
-
-def _bar(title: str, r: bool, palette: Palette) -> dict[str, object]:
-    return {
-        "title": {"text": title, "side": "right", "font": {"size": 14, "color": palette.ink}},
-        "thickness": 11,
-        "tickvals": [0, 0.5, 1] if r else [-4, -3, -2, -1, 0],
-        "ticktext": ["0", "0.5", "1"] if r else ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"],
-        "tickfont": {"size": 14, "color": palette.ink},
-        "outlinewidth": 0,
-        "x": 1.0,
-        "xpad": 4,
-        "len": 0.9,
-    }
-
-
-def region_labels(figure: go.Figure, a: pd.DataFrame, palette: Palette) -> None:
-    """Add the regions' names, each in the middle of its features."""
-    for name, inside in a.groupby("region", observed=True):
-        text = html.escape(" · ".join(tokens(str(name).split(" · ")[:2])))
-        x, y = (float(inside[c].median()) for c in ("x", "y"))
-        text_at(figure, text, x, y, bgcolor=palette.paper, opacity=0.85)
+        marks = [
+            (SIGNS[KEYS.get(key, OTHER)[1]], key, palette.arm(KEYS.get(key, OTHER)[0])) for key in dict.fromkeys(clear)
+        ]
+        marks.append(("●", f"no clear label (F1 < {CLEAR})", palette.null))
+    elif by == "region":
+        return ""
+    else:
+        marks = [("✕", "fires too seldom for r" if by == "firing r" else "dead", palette.null)]
+    return " ".join(
+        f"<span style='white-space:nowrap'><span aria-hidden='true' style='color:{colour}'>{sign}</span> "
+        f"{html.escape(word)}</span>"
+        for sign, word, colour in marks
+    )

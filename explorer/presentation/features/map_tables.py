@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 def side_table(table: pd.DataFrame, layout: pd.DataFrame, arm: str) -> pd.DataFrame:
     """What the map of A shows: places, colours' values and hover text, by feature."""
     own = layout[layout["side"] == "source"].set_index("feature")
-    return own.join(table[["density", "label", "f1", "fires_on", "promoted"]].assign(r=table[f"r_{arm}"]))
+    partner = table.get("one_to_one", -1)
+    columns = table[["density", "label", "f1", "fires_on", "promoted"]]
+    return own.join(columns.assign(r=table[f"r_{arm}"], partner=partner))
 
 
 def other_side(table: pd.DataFrame, layout: pd.DataFrame, other: pd.DataFrame | None) -> pd.DataFrame:
-    """The same of B; its r is that with its one-to-one partner in A."""
+    """The same of B; its r is that with its one-to-one partner in A (−1: none)."""
     import pandas as pd
 
     own = layout[layout["side"] == "target"].set_index("feature")
@@ -27,10 +29,12 @@ def other_side(table: pd.DataFrame, layout: pd.DataFrame, other: pd.DataFrame | 
     else:
         known = own.join(other[["density", "label", "f1", "fires_on", "promoted"]])
     if "one_to_one" not in table:
-        return known.assign(r=np.nan)
+        return known.assign(r=np.nan, partner=-1)
     matched = table[table["one_to_one"] >= 0]
-    r = pd.Series(matched["one_to_one_r"].to_numpy(), index=matched["one_to_one"].to_numpy())
-    return known.assign(r=r.reindex(known.index))
+    ends = matched["one_to_one"].to_numpy()
+    r = pd.Series(matched["one_to_one_r"].to_numpy(), index=ends).reindex(known.index)
+    back = pd.Series(matched.index.to_numpy(), index=ends).reindex(known.index).fillna(-1).astype(int)
+    return known.assign(r=r, partner=back)
 
 
 def map_table(a: pd.DataFrame, b: pd.DataFrame, names: tuple[str, str], arm: str) -> pd.DataFrame:

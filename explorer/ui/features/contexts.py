@@ -1,4 +1,4 @@
-"""Contexts as HTML: the same text in both models, side by side, shaded by activation. Text is data: all is escaped."""
+"""Contexts as HTML: one text in both models, in two lines tinted by activation. Text is data: all is escaped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from explorer.alignment import colour_of
 from explorer.number_text import number
 from explorer.presentation.features import scale, shade
 
@@ -15,26 +16,39 @@ if TYPE_CHECKING:
 
 
 def contexts_html(found: Sequence[Context], full: bool, view: View, read: str) -> str:
-    """Contexts side by side; each row is one window of one document, so that what both fire on stands level."""
+    """Contexts, each in two lines of the same text: as A fires and, under it, as B does when it is read."""
     if not found:
         return "<p class='fact quiet'>It fires in too few windows for this group.</p>"
     top = scale(found)
-    heads = (view.source, f"{view.target}, {read}")
-    cells = "".join(f"<div class='side'>{html.escape(h)}<span class='value'>largest</span></div>" for h in heads)
+    heads = f"A: {html.escape(view.source)} itself. B: {html.escape(view.target)}, {read}. The number is the largest."
+    body = f"<p class='fact quiet small'>Tint: how strongly it fires. {heads}</p>"
+    hues = view.palette.source, view.palette.arm(colour_of(view.arm))
     for context in found:
-        for values in (context.source, context.target):
-            cells += _context(context, values, top, full, view.palette.highlight)
-    return f"<div class='contexts tokens'>{cells}</div>"
+        sides = zip("AB", (context.source, context.target), hues, strict=True)
+        lines = "".join(
+            _line(context, values, top, full, view.palette.highlight, name, hue) for name, values, hue in sides
+        )
+        body += f"<div class='context'>{lines}</div>"
+    return f"<div class='contexts-list twice tokens'>{body}</div>"
 
 
-def _context(context: Context, values: Sequence[float], top: float, full: bool, hue: str) -> str:
+def _line(context: Context, values: Sequence[float], top: float, full: bool, hue: str, name: str, colour: str) -> str:
     shown = range(len(context.pieces)) if full else context.window()
     out = ["<span class='quiet'>…</span>"] if shown.start > 0 or not context.first else []
-    out += [marked(context.pieces[i], values[i], top, hue, i == context.peak) for i in shown]
+    # A line break of the text would part the two lines of a window that is cut short.
+    text = [p if full else p.replace("\n", "↵") for p in context.pieces]
+    out += [marked(text[i], values[i], top, hue, i == context.peak) for i in shown]
     if shown.stop < len(context.pieces):
         out.append("<span class='quiet'>…</span>")
-    largest = max((v for v in values if v == v), default=0.0)
-    return f"<div class='context'><span class='value'>{number(largest)}</span>{''.join(out)}</div>"
+    return line_html(name, colour, "".join(out), max((v for v in values if v == v), default=0.0))
+
+
+def line_html(name: str, colour: str, text: str, largest: float) -> str:
+    """One model's reading of a text: which model, the text (HTML), the largest activation."""
+    return (
+        f"<div class='line' style='--mark: {colour}'><span class='who'>{name}</span><span>{text}</span>"
+        f"<span class='value'>{number(largest)}</span></div>"
+    )
 
 
 def marked(text: str, value: float, top: float, hue: str, peak: bool = False) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from explorer.features import PLACES, Query, feature_table as atlas
-from explorer.ui.features.stars import star_button
-from explorer.ui.frame import KEPT
+from explorer.features import FATES, PLACES, Query, feature_table as atlas
+from explorer.presentation.features import captions as feature_sentences
+from explorer.ui.frame import KEPT, choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 BOXED = "features in the box"
 _DENSITIES = {"0": 0.0, "0.01 %": 1e-4, "0.1 %": 1e-3, "1 %": 1e-2, "10 %": 0.1, "100 %": 1.0}
 _FULL = (-1.0, 1.0)
+_RANGES = ("dense", "rbefore", "rafter", "cosbefore", "cosafter")
+ALL = "all"
 
 
 def after(arm: str) -> str:
@@ -25,17 +27,19 @@ def after(arm: str) -> str:
     return "rotated" if arm == "raw" else arm
 
 
-def query(table: pd.DataFrame, chosen: int, view: View) -> Query:
-    """Draw the search, the filters and the chosen feature's star, and return what they ask."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+def query(table: pd.DataFrame, view: View) -> Query:
+    """Draw the search, what becomes of the features, and the filters, and return what they ask."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="search_row"):
         text = st.text_input(
             "Search", key="find", placeholder="ship, letter, 417", max_chars=100,
-            help="A feature number, or a part of a label, of a word that it fires on, or of a token that it promotes.",
+            help="A feature number, or words: of a label, of what it fires on, or of a token that it promotes.",
             **KEPT,
         )  # fmt: skip
         places = [p for p in PLACES if p != "label" or atlas.has_labels(table)]
-        place = st.selectbox("in", places, key="findin", width=126, **KEPT)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        place = st.selectbox("in", places, key="findin", width=118, **KEPT)
+    fate = choice("fate", f"What becomes of it in {view.target}", (ALL, *FATES))
+    st.html(f"<p class='fact quiet small'>{feature_sentences.fates(table, view.arm)}</p>")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="filter_row"):
         with st.popover(_title(), key="filters"):
             alive = st.checkbox("alive only", True, key="alive", help="Only features that ever fire in A.", **KEPT)
             mutual = atlas.has_partners(table) and st.checkbox(
@@ -47,11 +51,23 @@ def query(table: pd.DataFrame, chosen: int, view: View) -> Query:
         with st.popover("Sort", key="order"):
             sort = st.selectbox("Sort by", list(orders), key="sort", **KEPT)
             rising = st.checkbox("smallest first", False, key="rising", **KEPT)
-        star_button(table, chosen, view)
     boxed = st.session_state.get(BOXED)
     if boxed is not None:
         st.button(f"only the {len(boxed)} chosen on the map · clear", key="unbox", on_click=_unbox, type="tertiary")
-    return Query(text or "", place, alive, mutual, boxed, ranges, orders.get(sort, "worth"), rising)
+    chosen_fate = "" if fate == ALL else fate
+    return Query(
+        text or "", place, alive, mutual, boxed, ranges, orders.get(sort, "worth"), rising, chosen_fate, view.arm
+    )
+
+
+def show_all() -> None:
+    """Take every filter off: a callback."""
+    state = st.session_state
+    state[BOXED] = None
+    state["find"], state["fate"], state["alive"], state["mutual"] = "", ALL, True, False
+    for key in _RANGES:
+        if key in state:
+            state[key] = (next(iter(_DENSITIES)), list(_DENSITIES)[-1]) if key == "dense" else _FULL
 
 
 def _ranges(table: pd.DataFrame, view: View) -> dict[str, tuple[float, float]]:
@@ -75,9 +91,8 @@ def _ranges(table: pd.DataFrame, view: View) -> dict[str, tuple[float, float]]:
 def _title() -> str:
     """The filters' button says how many are set: they are folded away."""
     full: dict[str, tuple[Any, Any]] = {"dense": (next(iter(_DENSITIES)), list(_DENSITIES)[-1])}
-    keys = ("dense", "rbefore", "rafter", "cosbefore", "cosafter")
     count = int(bool(st.session_state.get("mutual"))) + int(st.session_state.get("alive") is False)
-    for k in keys:
+    for k in _RANGES:
         whole: tuple[Any, Any] = full.get(k, _FULL)
         count += tuple(st.session_state.get(k) or whole) != whole
     return f"Filters: {count}" if count else "Filters"

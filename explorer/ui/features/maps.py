@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from explorer.features import has_labels, has_partners
+from explorer.features import RegionName, has_labels, has_partners, name_regions
 from explorer.presentation.features import (
     captions as feature_sentences,
     map_colours,
@@ -34,10 +34,9 @@ MOST_LINES = 150
 _KEY, _BACK, _REGIONS = "directions", "features of A by feature of B", "features by region"
 
 
-def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View) -> None:
-    """Both maps with the lines of what is chosen, and under them the same as a list."""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"#### Directions at {view.site.label}, one layout", width="content")
+def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int | None, view: View) -> None:
+    """Both maps with the line of what is chosen, and what their names and colours say."""
+    with st.container(horizontal=True, vertical_alignment="center", key="map_colour"):
         names = [c for c in map_colours.COLOURINGS if c != "label" or has_labels(table)]
         by = choice("colour", "Colour by", tuple(names))
     places = layout(view)
@@ -46,23 +45,41 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int, view: View)
         return
     where = (view.where, view.source, view.target, view.site.index, view.arm)
     a, b = _sides(*where, table, places, _catalogue(view))
+    regions = _regions(*where[:-1], a)
     st.session_state[_BACK] = _back(table)
     # In the order of their numbers: another order of the table is no other figure.
     solid = np.sort(shown.index.to_numpy(np.int32)).tobytes()
-    figure = _figure(*where, by, solid, view.palette, table, a, b)
-    alt = f"Map of {len(a)} directions of {view.source} and {len(b)} of {view.target}; the list says the same."
+    figure = _figure(*where, by, solid, view.palette, table, a, b, regions)
+    alt = f"Map of {len(a)} directions of {view.source} and {len(b)} of {view.target}; the list below says the same."
     keep("figure", alt, figure)
     with st.container(key="figure-map", gap=None):
         with st.container(key=_KEY):
             st.plotly_chart(
-                figure, key="map of features", theme=None, on_select=_clicked, alt=alt,
+                figure, key="map of features", theme=None, on_select=_clicked, alt=alt, height="stretch",
                 selection_mode=("points", "box", "lasso"), config=figures_twin_maps.MAP_CONFIG,
             )  # fmt: skip
-            lines, rings = _marks(table, chosen, a, b)
-            map_layer(_KEY, lines, rings, view.palette.ink, view.palette.ink)
+            lines, rings = _marks(table, chosen, a, b) if chosen is not None else ([], [])
+            map_layer(_KEY, lines, rings, view.palette.ink, view.palette.ink, view.palette.translated)
         data_button(figure, "map", lambda: map_tables.map_table(a, b, (view.source, view.target), view.arm))
-    st.html(f"<p class='fact quiet'>{feature_sentences.lines(table, chosen, view.target)}</p>")
-    _draw_list(table, a, b, view)
+    key = map_colours.key_html(a, by, view.palette)
+    said = feature_sentences.lines(table, chosen, view.target) if chosen is not None else ""
+    joined = ". ".join(part for part in (key, said) if part)
+    st.html(f"<p class='fact quiet small'>{joined}</p>")
+    st.html(f"<p class='fact quiet small'>{feature_sentences.regions_said(regions)}</p>")
+
+
+def draw_list(table: pd.DataFrame, view: View) -> None:
+    """The map in words, for keyboards and screen readers: its regions, and which features stand there."""
+    places = layout(view)
+    if not isinstance(places, Layouts):
+        where = (view.where, view.source, view.target, view.site.index, view.arm)
+        a, b = _sides(*where, table, places, _catalogue(view))
+        _draw_list(table, a, b, _regions(*where[:-1], a), view)
+
+
+@cache.of_study(16)
+def _regions(where: str, source: str, target: str, site_index: int, _a: pd.DataFrame) -> list[RegionName]:
+    return name_regions(_a)
 
 
 @cache.of_study(16)
@@ -92,11 +109,12 @@ def _figure(
     _table: pd.DataFrame,
     _a: pd.DataFrame,
     _b: pd.DataFrame,
+    _named: list[RegionName],
 ) -> go.Figure:
     """The figure is the same for every feature that is chosen: it is built once."""
     shown = np.frombuffer(solid, np.int32).tolist()
     partners = _partners(_table, shown)
-    return figures_twin_maps.twin_maps(_a, _b, (shown, partners), arm, by, (source, target), palette)
+    return figures_twin_maps.twin_maps(_a, _b, (shown, partners), arm, by, (source, target), palette, _named)
 
 
 def _catalogue(view: View) -> pd.DataFrame | None:
@@ -155,31 +173,38 @@ def _clicked() -> None:
         st.session_state[BOXED] = None
 
 
-def _draw_list(table: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, view: View) -> None:
-    """The map in words, for keyboards and screen readers: its regions, and who lives there."""
+def _draw_list(table: pd.DataFrame, a: pd.DataFrame, b: pd.DataFrame, named: list[RegionName], view: View) -> None:
     import pandas as pd
 
     with st.expander("The map as a list", key="maplist"):
         rows, members = [], []
-        for name, inside in a.groupby("region", observed=True):
+        for region in named:
+            inside = a[a["region"].astype(str) == region.region]
             best = table.loc[inside.index].sort_values("worth", ascending=False)
             members.append([int(i) for i in best.index])
             rows.append(
                 {
-                    "region": " · ".join(feature_sentences.tokens(str(name).split(" · "))),
-                    "of A": len(inside),
-                    "of B, through R": int((b["region"] == name).sum()),
+                    "region": feature_sentences.region_word(region) or "no name",
+                    "have it": region.count,
+                    "of A": region.size,
+                    "on the whole map": region.everywhere,
+                    "p": region.p if region.name else None,
+                    "of B, through R": int((b["region"] == region.region).sum()),
                     f"median r {view.arm}": float(inside["r"].median()),
                     "first features": ", ".join(str(i) for i in best.index[:6]),
                 }
             )
         st.session_state[_REGIONS] = members
         st.html(
-            "<p class='fact quiet'>Named by the tokens that they promote. A row shows its features in the table.</p>"
+            f"<p class='fact quiet'>{feature_sentences.regions_said(named)} A row shows its features in the list.</p>"
         )
         st.dataframe(
             pd.DataFrame(rows), key="regions", hide_index=True, on_select=_region_clicked, selection_mode="single-row",
-            placeholder="n/a", column_config={f"median r {view.arm}": st.column_config.NumberColumn(format="%.2f")},
+            placeholder="n/a",
+            column_config={
+                f"median r {view.arm}": st.column_config.NumberColumn(format="%.2f"),
+                "p": st.column_config.NumberColumn(format="%.1g", help="Corrected for all names and regions tried."),
+            },
         )  # fmt: skip
 
 
