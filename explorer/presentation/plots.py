@@ -1,10 +1,15 @@
-"""What every figure is made of: its look, text at a place, intervals, and motion in the browser. Imports no model."""
+"""What every figure is made of: its look, text at a place, intervals, and motion in the browser. Imports no model.
+
+Imports pandas before plotly looks for it: where another thread is at that moment importing it, plotly finds a half of it
+and fails.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 
 from explorer.palette import Palette
