@@ -18,15 +18,16 @@ from explorer.alignment.orthogonal import haar
 from explorer.alignment.site_maps import SiteMaps
 from explorer.alignment.twin import make_twin, twin_rotation
 from explorer.errors import InputError
-from explorer.features import feature_table as atlas
+from explorer.features import feature_search, feature_table as atlas
 from explorer.features.activation_histograms import BINS, readings
-from explorer.features.contexts import one_feature, top_contexts
-from explorer.features.feature_table import Query
+from explorer.features.contexts import one_feature, sentence_around, top_contexts
+from explorer.features.feature_search import Query
 from explorer.features.own_text import MAX_CHARACTERS, read_text
 from explorer.models.hooks import residuals
 from explorer.models.sites import Site
 from explorer.models.tokens import special_tokens, token_pieces, word_at
 from explorer.number_text import number
+from explorer.palette import LIGHT
 from explorer.presentation.features import captions as feature_sentences
 from explorer.sae.sae import SAE
 from explorer.text.labels import LabelMatrix
@@ -68,7 +69,7 @@ def test_contexts_hold_the_activations_of_a_direct_pass(tokenizer: Any, sae: SAE
         np.testing.assert_allclose(context.target[1:], read[1:n], atol=1e-4)
         # What the page writes into its tooltips is the same, token by token.
         shown = contexts_html([context], True, _View(), "through R")  # type: ignore[arg-type]
-        sides = re.findall(r"<div class='context'>(.*?)</div>", shown)
+        sides = re.findall(r"<div class='line'(.*?)</div>", shown, re.S)
         for side, values in zip(sides, (own, read), strict=True):
             titles = [t.replace("−", "-") for t in re.findall(r"<mark[^>]*title='([^']*)'", side)]
             fires = [i for i in range(1, n) if float(values[i]) > 0 or i == context.peak]
@@ -124,8 +125,7 @@ def test_text_is_never_markup(tokenizer: Any, sae: SAE) -> None:
 class _View:
     source, target, arm = "A", "B", "rotated"
 
-    class palette:
-        highlight = "0,0,0"
+    palette = LIGHT
 
 
 def all_maps(seed: int) -> SiteMaps:
@@ -256,10 +256,11 @@ def table() -> pd.DataFrame:
 
 def test_search(table: pd.DataFrame) -> None:
     def ids(**query: Any) -> list[int]:
-        return list(atlas.search(table, Query(**query)).index)
+        return list(feature_search.search(table, Query(**query)).index)
 
     assert ids() == [0, 1, 3] and ids(alive=False) == [0, 1, 3, 2]
     assert ids(text="log ships") == ids(text="SHIP") == ids(text="0") == [0]
+    # The clear label comes first, though its word is a part of the other's words only; then the part.
     assert ids(text="genre=log") == [3] and ids(text=".*") == [3] and ids(text="2") == []
     assert ids(text="gull") == ids(text="gull", place="fires on") == [0] and ids(text="gull", place="promoted") == []
     assert ids(text="ship", place="label") == [0] and ids(text="est", place="promoted") == [1]
@@ -275,16 +276,61 @@ def test_search(table: pd.DataFrame) -> None:
     ).empty
 
 
+def test_a_search_lists_the_best_reason_first(table: pd.DataFrame) -> None:
+    """Planted: the feature worth most only promotes the word, and one less worth fires on it."""
+    n, none = 6, ["x"]
+    planted = pd.DataFrame(
+        {
+            "density": 0.1,
+            "worth": [0.9, 0.8, 0.7, 0.2, 0.1, 0.6],
+            "label": ["slot=eggs", "slot=dialogue_friendship", "slot=log_ships", "slot=days", "slot=log_ships", "a=b"],
+            "f1": [0.9, 0.8, 0.1, 0.2, 0.7, 0.9],
+            "fires_on": [["egg", "envelope"], none, none, ["Ship", "sloop"], ["Swift"], ["shipyard"]],
+            "promoted": [[" ship"], none, none, none, none, none],
+        },
+        index=range(n),
+    )
+    found = feature_search.search(planted, Query(text="ship"))
+    assert list(found.index) == [4, 3, 1, 2, 5, 0]
+    assert list(found["found"]) == ["label", "word", "part", "part", "part", "promotes"]
+    # Another order than the usual one is kept as it is asked for; of several words each must be found.
+    assert list(feature_search.search(planted, Query(text="ship", sort="f1")).index) == [0, 5, 1, 4, 3, 2]
+    assert list(feature_search.search(planted, Query(text="ships swift")).index) == [4]
+    assert feature_search.search(planted, Query(text="ship egg")).index.tolist() == [0]
+
+
+def test_what_becomes_of_a_feature_has_named_thresholds(table: pd.DataFrame) -> None:
+    planted = (
+        pd.concat([table] * 2, ignore_index=True)
+        .iloc[:5]
+        .assign(density=0.1, r_rotated=[0.5, 0.49, 0.2, 0.19, math.nan], r_shuffled=[0.6, 0, 0, 0, 0])
+    )
+    assert list(atlas.fate(planted, "rotated")) == ["matched", "partly", "partly", "lost", "rare"]
+    assert list(feature_search.search(planted, Query(fate="lost")).index) == [3]
+    assert list(feature_search.search(planted, Query(fate="matched", arm="shuffled")).index) == [0]
+    said = feature_sentences.fates(planted, "rotated").replace("<b>", "").replace("</b>", "")
+    assert "matches 1 (r ≥ 0.5), 2 partly, loses 1 (r < 0.2); 1 fire" in said
+    assert said.endswith("An R of shuffled pairs matches 1.")
+
+
+def test_the_sentence_around_a_peak() -> None:
+    pieces = ["One", ".", " A", " fox", " ran", '."', "\n", "Two", " hens", "!"]
+    assert [sentence_around(pieces, i) for i in (0, 3, 7)] == ["One.", 'A fox ran."', "Two hens!"]
+    long = [" a"] * 400
+    assert sentence_around(long, 200).split() == ["a"] * 60
+    assert " b" in sentence_around([*long[:200], " b", *long], 200)
+
+
 def test_search_in_the_contexts(table: pd.DataFrame) -> None:
     pieces = [["The", " wind", " blew"], [" Dear", " aunt", " May"]]
-    words = atlas.context_words(table, pieces, before=1, after=0)
+    words = feature_search.context_words(table, pieces, before=1, after=0)
     assert words.tolist() == ["the wind …  dear", " aunt may", "", "the"]
     query = Query(text="Wind", place="contexts")
-    assert list(atlas.search(table, query, words).index) == [0]
+    assert list(feature_search.search(table, query, words).index) == [0]
 
 
 def test_neighbours_follow_the_list(table: pd.DataFrame) -> None:
-    shown = atlas.search(table, Query())
+    shown = feature_search.search(table, Query())
     assert [atlas.neighbour(shown, 1, step) for step in (-1, 1)] == [0, 3]
     assert atlas.neighbour(shown, 0, -1) is None and atlas.neighbour(shown, 3, 1) is None
     assert (atlas.neighbour(shown, 2, 1), atlas.neighbour(shown, 2, -1)) == (0, 3)
@@ -296,7 +342,7 @@ def test_labels_kept_and_null_shares(table: pd.DataFrame) -> None:
     assert atlas.null_share(table, 0.15) == pytest.approx(2 / 3)
     assert math.isnan(atlas.null_share(table, math.nan))
     without = table.assign(f1=math.nan, label="")
-    assert not atlas.has_labels(without) and atlas.exemplar(atlas.search(without, Query())) == 0
+    assert not atlas.has_labels(without) and atlas.exemplar(feature_search.search(without, Query())) == 0
     said = feature_sentences.headline(without, 1, "rotated", "A", "B")
     assert "label" not in said and "“Dear”" in said
 

@@ -21,7 +21,7 @@ from explorer.presentation.features import captions as feature_sentences, card_e
 from explorer.presentation.features.densities import densities
 from explorer.presentation.features.map_colours import COLOURINGS
 from explorer.presentation.features.map_tables import other_side, side_table
-from explorer.presentation.features.maps import APART, STEPS, twin_maps
+from explorer.presentation.features.maps import STEPS, twin_maps
 from explorer.sae.sae import SAE
 
 SITE = Site(1, 2)
@@ -144,7 +144,7 @@ def test_the_maps_carry_every_feature_with_its_number(
     assert [c[1] for c in figure.data[0].customdata] == list(range(40)) and figure.data[1].customdata[0][0] == "B"
     assert [i for i in range(40) if figure.data[0].marker.opacity[i] > 0.5] == [0, 1]
     first, last = figure.frames[0].data[0], figure.frames[-1].data[0]
-    np.testing.assert_allclose(first.x, b["raw_x"] + APART, atol=1e-3)
+    np.testing.assert_allclose(first.x, b["raw_x"], atol=1e-3)
     np.testing.assert_allclose(last.y, b["y"], atol=1e-3)
     np.testing.assert_allclose(figure.data[1].x, last.x, atol=1e-3)
     raw = twin_maps(a, b, ([], ()), "raw", by, ("A", "B"), palette)

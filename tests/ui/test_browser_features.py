@@ -43,8 +43,9 @@ def places(page: Page, trace: int) -> list[list[float]]:
     script = """trace => {
         const plot = document.querySelector('.st-key-directions .js-plotly-plot'), full = plot._fullLayout;
         const box = plot.getBoundingClientRect(), dots = plot._fullData[trace];
-        return Array.from(dots.x, (x, i) => [box.left + full._size.l + full.xaxis.l2p(x),
-            box.top + full._size.t + full.yaxis.l2p(dots.y[i]), dots.customdata[i][1]]);
+        const x = trace ? full.xaxis2 : full.xaxis, y = trace ? full.yaxis2 : full.yaxis;
+        return Array.from(dots.x, (at, i) => [box.left + x._offset + x.l2p(at),
+            box.top + y._offset + y.l2p(dots.y[i]), dots.customdata[i][1]]);
     }"""
     found: list[list[float]] = page.evaluate(script, trace)
     return found
@@ -66,15 +67,15 @@ def hover(page: Page, x: float, y: float) -> None:
 def test_a_whole_visit(page: Page) -> None:
     page.locator(".st-key-find input").fill("Monday")
     page.locator(".st-key-find input").press("Enter")
-    expect(page.locator(".st-key-finder .fact").first).not_to_contain_text("1,024 of 1,024", timeout=SLOW)
+    expect(page.locator(".st-key-finder .count")).not_to_contain_text("2,048 of 2,048", timeout=SLOW)
     settled(page)
     opened = number(page)
     page.get_by_role("button", name=re.compile("^Next")).click()
     expect(page.locator(".st-key-feature input")).not_to_have_value(opened, timeout=SLOW)
     first = number(page)
     said(page, first)
-    expect(page.locator(".contexts .context")).not_to_have_count(0, timeout=SLOW)
-    expect(page.locator(".contexts mark[title]").first).to_be_visible()
+    expect(page.locator(".contexts-list .context")).not_to_have_count(0, timeout=SLOW)
+    expect(page.locator(".contexts-list mark[title]").first).to_be_visible()
 
     # A dot of A's map chooses its feature; the layer follows without a new figure.
     page.locator(".st-key-directions").scroll_into_view_if_needed()
@@ -143,7 +144,7 @@ def test_box_selects_in_the_table_and_the_list_stands_in(page: Page) -> None:
     expect(chosen).to_contain_text("chosen on the map", timeout=SLOW)
     count = int(re.findall(r"\d+", chosen.inner_text())[0])
     assert 10 < count < len(dots) * 0.6
-    expect(page.locator(".st-key-finder .fact").first).to_contain_text(f"{count:,} of", timeout=SLOW)
+    expect(page.locator(".st-key-finder .count")).to_contain_text(f"{count:,} of", timeout=SLOW)
     settled(page)
     # Lines join the matches of the selection.
     page.wait_for_function("document.querySelectorAll('.st-key-directions line').length > 5", timeout=SLOW)
@@ -168,7 +169,7 @@ def test_lasso_in_b_selects_in_a_and_the_maps_are_saved(page: Page) -> None:
     expect(chosen).to_contain_text("chosen on the map", timeout=SLOW)
     count = int(re.findall(r"\d+", chosen.inner_text())[0])
     assert 10 < count < len(dots), "features of A whose partners lie in the loop"
-    expect(page.locator(".st-key-finder .fact").first).to_contain_text(f"{count:,} of", timeout=SLOW)
+    expect(page.locator(".st-key-finder .count")).to_contain_text(f"{count:,} of", timeout=SLOW)
     inside = {int(d[2]) for d in dots if d[1] < high + 1}
     page.wait_for_function("document.querySelectorAll('.st-key-directions line').length > 5", timeout=SLOW)
     script = "() => [...document.querySelectorAll('.st-key-directions line')].slice(1).map(l => Number(l.dataset.to))"

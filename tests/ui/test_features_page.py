@@ -1,13 +1,14 @@
 """The Features page on the shipped study, through AppTest: controls by key, no browser."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from explorer.features import feature_table as atlas, stars, umap_layout as twin_layout
+from explorer.features import feature_search, feature_table as atlas, stars, umap_layout as twin_layout
 from explorer.study.library import open_study, shipped_studies
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ def test_a_feature_by_number_and_the_map_stays() -> None:
     assert not at.exception and "Feature 5</b> of seed0" in shown
     row = known.loc[5]
     assert f"{row['r_rotated']:.2f}".replace("-", "−") in shown and f"{row['f1']:.2f}" in shown
-    assert "contexts tokens" in shown and "…</td>" not in shown
+    assert "contexts-list" in shown and "…</td>" not in shown
     # Choosing another feature must not build the map anew in the browser.
     assert spec(at) == before
     points = [t for t in json.loads(before)["data"] if t["type"] == "scattergl"]
@@ -72,9 +73,17 @@ def test_search_filters_and_nothing_found() -> None:
     at = page(b="seed1")
     at.text_input(key="find").set_value("no such word").run()
     assert not at.exception and any("No feature matches" in e.value for e in at.info)
+    # No card of a feature that the filters hide; a number that is asked for opens, and the page says that it is hidden.
+    assert "<b>Feature" not in html(at) and any("there is no card" in e.value for e in at.info)
+    at.number_input(key="feature").set_value(9).run()
+    assert "Feature 9</b>" in html(at) and "Feature 9 is not in the list" in html(at)
+    at.button(key="show_all").click().run()
+    assert len(at.dataframe[0].value) > 2000 and "is not in the list" not in html(at) and "Feature 9</b>" in html(at)
     at.text_input(key="find").set_value("genre=letter").run()
     at.checkbox(key="mutual").check().run()
     shown = at.dataframe[0].value
+    # The card follows the list.
+    assert at.number_input(key="feature").value in shown["feature"].tolist()
     assert not at.exception and (shown["label"] == "genre letter").all() and shown["mutual"].all()
     at.text_input(key="find").set_value("").run()
     at.checkbox(key="mutual").uncheck().run()
@@ -98,6 +107,68 @@ def test_search_in_the_contexts() -> None:
         tokenizer.decode(chunks.ids[c][max(0, p - 8) : p + 4]) for c, p in zip(known.contexts, known.peaks, strict=True)
     ]
     assert any("captain" in text.lower() for text in near)
+
+
+def test_ship_leads_with_ships_and_says_why() -> None:
+    at = page(b="seed1", find="ship")
+    found, known = at.dataframe[0].value, table("seed0", "seed1", 2)
+    first = known.loc[found["feature"].iloc[0]]
+    assert "ship" in first["label"] and first["f1"] >= atlas.CLEAR
+    assert found["found"].tolist() == sorted(
+        found["found"], key=["label", "the word", "part of it", "promotes it"].index
+    )
+    assert list(feature_search.search(known, feature_search.Query(text="ship")).index) == found["feature"].tolist()
+
+
+def test_matched_and_lost_are_walked() -> None:
+    at = page(b="seed1", fate="lost")
+    known = table("seed0", "seed1", 2)
+    lost = known[(known["density"] > 0) & (known["r_rotated"] < atlas.SOME)]
+    found = at.dataframe[0].value["feature"].tolist()
+    assert set(found) == set(lost.index) and f"loses <b>{len(lost)}</b> (r < 0.2)" in html(at)
+    at.button(key="go_n").click().run()
+    assert at.number_input(key="feature").value == found[0]
+    at.button(key="go_n").click().run()
+    assert at.number_input(key="feature").value == found[1] and "is not in the list" not in html(at)
+
+
+def test_your_text_follows_the_feature_until_it_is_edited() -> None:
+    at = page(b="seed1", panel="your text", feature="1732")
+    first = at.text_area(key="text").value
+    known = table("seed0", "seed1", 2)
+    assert any(word in first for word in known.loc[1732, "fires_on"]) and not at.warning
+    at.number_input(key="feature").set_value(27).run()
+    second = at.text_area(key="text").value
+    assert second != first and any(word in second for word in known.loc[27, "fires_on"])
+    at.text_area(key="text").set_value("The ship is mine.").run()
+    at.number_input(key="feature").set_value(1732).run()
+    assert at.text_area(key="text").value == "The ship is mine." and not at.exception and not at.warning
+    at.button(key="own_sentence").click().run()
+    assert at.text_area(key="text").value == first
+
+
+def test_the_card_steers_both_models() -> None:
+    at = page(b="twin", panel="steer both", feature="673")
+    assert "One click writes three lanes" in html(at)
+    at.button(key="card_write").click().run()
+    for _ in range(200):
+        if "Done after" in html(at):
+            break
+        at.run()
+    shown = html(at)
+    lanes = dict(re.findall(r"data-lane='([^']*)'>(.*?)</div>", shown, re.S))
+    assert list(lanes) == ["source+v", "rotated", "random"] and not at.exception
+    # On the twin R is exact: both write one text; the random direction another.
+    assert lanes["source+v"] == lanes["rotated"] != lanes["random"]
+    counts = [int(n) for n in re.findall(r"(\d+) of its words", shown)]
+    assert counts == [lane.count("<u>") for lane in lanes.values()]
+    at.button(key="card_write").click().run()
+    for _ in range(200):
+        if "Done after" in html(at):
+            break
+        at.run()
+    again = dict(re.findall(r"data-lane='([^']*)'>(.*?)</div>", html(at), re.S))
+    assert again["source+v"] != lanes["source+v"], "writing again takes other chances"
 
 
 def test_neighbours_stars_and_notes() -> None:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from explorer.ui.frame import View
 
 POLL_SECONDS = 0.15
-DOSE, NEW_TOKENS, TEMPERATURE = 0.4, 40, 0.8
+DOSE, NEW_TOKENS, TEMPERATURE = 0.5, 40, 0.8
+OPENING = 2
+"""Words of the example that its prompt takes."""
 MAX_PROMPT = 300
 _CLICK = "card_write"
 
@@ -42,7 +44,16 @@ def draw_steering(table: pd.DataFrame, chosen: int, view: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="card_steer_row"):
         prompt = st.text_input("Prompt", _prompt(view), max_chars=MAX_PROMPT, key="card_prompt", **KEPT)
         dose = st.slider(
-            "Dose, in median norms", -MAX_DOSE, MAX_DOSE, DOSE, 0.1, format="%+.1f", key="card_dose", width=150, **KEPT
+            "Dose",
+            -MAX_DOSE,
+            MAX_DOSE,
+            DOSE,
+            0.1,
+            format="%+.1f",
+            key="card_dose",
+            width=120,
+            help="Length of what is added, in median norms of the rows of the model that is steered.",
+            **KEPT,
         )
     ask = partial(_request, chosen, view, (prompt or "")[:MAX_PROMPT], float(dose))
     with st.spinner(f"Loading {view.source} and {view.target} …"):
@@ -51,8 +62,11 @@ def draw_steering(table: pd.DataFrame, chosen: int, view: View) -> None:
 
 
 def _prompt(view: View) -> str:
-    """The beginning of the study's example text: a few words that any text may go on from."""
-    return " ".join(view.study.corpus.example.split()[:3])
+    """A few words after which any kind of text may follow: how the example's last sentence begins."""
+    words_of = view.study.corpus.example.rstrip(".").split(". ")[-1].split()
+    if len(words_of) > OPENING:
+        return " ".join(words_of[:OPENING])
+    return next((c.prompt for c in view.study.corpus.contrasts()), view.study.corpus.example)
 
 
 def _request(chosen: int, view: View, prompt: str, dose: float) -> Request:
