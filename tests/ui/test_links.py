@@ -81,7 +81,12 @@ def test_terms_are_found_where_they_stand_and_nowhere_else() -> None:
     by_name = {term.name: term for term in TERMS}
     for term in TERMS:
         assert term.text.endswith(".") and len(term.text) < 230, term.name
-    for name, text in (("site", "at the site after 2"), ("KL", "KL 0.008"), ("faithful", "Faithful asks"), ("ρ", "ρ = 0.75")):
+    for name, text in (
+        ("site", "at the site after 2"),
+        ("KL", "KL 0.008"),
+        ("faithful", "Faithful asks"),
+        ("ρ", "ρ = 0.75"),
+    ):
         assert by_name[name].found(text), name
     for name, text in (("site", "the website"), ("R, the orthogonal map", "‖R − I‖ of Rome"), ("dose", "overdosed")):
         assert not by_name[name].found(text), name
