@@ -48,7 +48,7 @@ def _page(path: Path, chromium: Any, address: str) -> Path:
     """The first screen of the Rotation page, on paper."""
     page = chromium.new_page(viewport={"width": 1440, "height": 900}, color_scheme="light")
     page.goto(f"{address}/rotation", timeout=PATIENCE * 1000)
-    for key in ("ev", "dial", "ladder"):
+    for key in ("opening", "dial"):
         page.wait_for_selector(f".st-key-{key} .main-svg", timeout=PATIENCE * 1000)
     _settle(page)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,10 @@ def decoder_cosine(study: ClaimStudy) -> Finding | None:
             control.say(", ").percent(*after).say(" after R")
         control.say(". The number counts how little rows moved from their common start.")
     worst = min(shares)
-    return Finding(ours, control, worst >= MATCH_AGREES, worst >= MATCH_PARTLY, "features", see="figure-match_bars")
+    told = next(s.label for s in story.sites if any(f.same_init for f in s.families)) if story else ""
+    return Finding(
+        ours, control, worst >= MATCH_AGREES, worst >= MATCH_PARTLY, "features", {"site": told}, "figure-match_bars"
+    )
 
 
 def raw_fails(study: ClaimStudy) -> Finding | None:

@@ -29,13 +29,13 @@ def _steering(found: Sequence[DoseResponse], wanted: Regime) -> Finding:
     ours.say(" vectors, by site and target): ")
     for i, regime in enumerate(REGIMES):
         ours.say(", " if i else "").show(float(regimes.count(regime)), digits=0).say(f" {regime.value}")
-    ours.say(". Counted where the target's own vector works; areas over ten doses.")
+    ours.say(". Counted where B's own vector works; areas over ten doses.")
     passed = [r for r in found if r.verdict == TransferVerdict.TRANSFERS]
     ratios = [r.transfer.value for r in passed if r.transfer is not None]
     control = Text().say("Rotated, ").show(float(len(passed)), digits=0).say(" transfer")
     if ratios:
-        control.say(" at ").show(*ratios).say(" of the target's own effect")
-    control.say(". “None” is within the 5–95 % band of random directions or below a fifth of the target's own; only a ")
+        control.say(" at ").show(*ratios).say(" of B's own effect")
+    control.say(". “None” is within the 5–95 % band of random directions or below a fifth of B's own; only a ")
     control.say("signed effect can show an inversion.")
     share = regimes.count(wanted) / len(regimes)
     return Finding(ours, control, share == 1, share > 0, "steering", see="vectors")

@@ -36,7 +36,7 @@ def carry(
         raise InputError("the arm 'none' steers nothing and carries no vector")
     if arm == "native":
         if native is None:
-            raise InputError("this vector was loaded from a file: the target has no native counterpart for it")
+            raise InputError("this vector was loaded from a file: B has no vector of its own for it")
         return native
     if arm == "random":
         return unit(maps.haar(len(v), 10_000 + seed)[0].float()) * v.norm()

@@ -105,6 +105,9 @@ def open_site_next(label: str) -> None:
 
 def _select(key: str, label: str, options: list[str], index: int, width: int) -> str:
     ask(key, options)
+    if st.session_state.get(key, options[0]) not in options:
+        # Of another study: what stands in the address would be asked for in vain.
+        del st.session_state[key]
     chosen = str(st.selectbox(label, options, index=index, key=key, width=width, **KEPT))
     tell(key, label[0].lower() + label[1:], chosen, options)
     return chosen

@@ -31,7 +31,8 @@ def begin_link() -> None:
 def ask(key: str, options: Sequence[str]) -> None:
     """Remember what the link asks for if it is none of the options: before the widget, which drops it from the link."""
     asked = st.query_params.get(key)
-    if asked is not None and asked not in options:
+    # Once a widget has been drawn the address follows it, a step behind where another widget changes its options.
+    if asked is not None and asked not in options and key not in st.session_state:
         refuse(key, asked)
 
 

@@ -120,7 +120,7 @@ def test_a_vector_from_a_file(study: Path, tmp_path: Path, capsys: pytest.Captur
     for target, arm in (("seed0", "raw"), ("twin", "rotated"), ("seed1", "random")):
         from_file = told(steer(study, vector=tmp_path / "v.npy", target=target, arm=arm), capsys)
         assert from_file["tokens"] == told(steer(study, vector="feature:17", target=target, arm=arm), capsys)["tokens"]
-    assert "no native counterpart" in refused(steer(study, vector=tmp_path / "v.npy", arm="native"), capsys)
+    assert "no vector of its own" in refused(steer(study, vector=tmp_path / "v.npy", arm="native"), capsys)
 
 
 @pytest.mark.parametrize(

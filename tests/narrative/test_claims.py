@@ -187,7 +187,7 @@ def test_cohorts_are_told_apart_and_every_source_has_the_cross_checkpoint_claim(
         assert {p.target for p in found.independent} == set(seeds) - frozen
         assert found.early is not None and (found.early.source, found.early.target) == ("A0", "early")
         checkpoint = rules.checkpoints(found)
-        assert checkpoint is not None and checkpoint.link == {"a": "A0", "b": "early"}
+        assert checkpoint is not None and checkpoint.link == {"a": "A0", "b": "early", **rules.PAPER}
     both = ClaimStudy.of_toy(toy)
     assert both is not None
     assert {p.source for p in both.independent} == {"B0"} and {p.source for p in both.shared} == {"A0"}

@@ -24,7 +24,7 @@ from explorer.presentation.rotation import (
     randomness,
     sites as figures,
 )
-from explorer.study import verdict_axis
+from explorer.study import references, verdict_axis
 from explorer.study.cohort_draws import rotation_draws
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.training_rows import TrainingRow
@@ -141,7 +141,7 @@ def test_references_are_measured_pairs_of_the_same_source_and_site() -> None:
         next(s for s in study.pair("seed0", t).sites if s.site == where).ladder["affine"] for t in ("step0", "twin")
     ]
     assert [failed[0].estimate, failed[1].estimate] == affine
-    assert [trace.x[0] for trace in axis.verdict_axis(marks, LIGHT).data] == [m.value for m in marks]
+    assert [trace.x[0] for trace in axis.verdict_axis(marks, references(site), LIGHT).data] == [m.value for m in marks]
 
 
 def row(name: str, tokens: int, orthogonal: float) -> TrainingRow:

@@ -252,7 +252,7 @@ def test_arms_carry_vectors_as_they_should(llama: LanguageModel) -> None:
     for arm in ("rotated", "affine", "raw", "shuffled", "random"):
         assert float(carry(v, arm, fitted).norm()) == pytest.approx(1, abs=1e-4)
     assert torch.equal(carry(v, "native", fitted, native=v), v)
-    with pytest.raises(InputError, match="no native counterpart"):
+    with pytest.raises(InputError, match="no vector of its own"):
         carry(v, "native", fitted)
     with pytest.raises(InputError, match="steers nothing"):
         carry(v, "none", fitted)

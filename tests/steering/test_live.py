@@ -89,7 +89,7 @@ def test_doses_outside_the_range_are_refused(twins: Steering, dose: float) -> No
 
 
 def test_a_native_lane_needs_a_native_vector(twins: Steering) -> None:
-    with pytest.raises(InputError, match="no native counterpart"):
+    with pytest.raises(InputError, match="no vector of its own"):
         build_lanes(twins, ("native",), 0.4)
 
 

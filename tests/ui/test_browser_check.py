@@ -85,8 +85,11 @@ def test_a_whole_check_from_the_page(browser: Browser, address: str, folder: Pat
         expect(page.get_by_test_id("stMain")).to_contain_text("of memory on this machine", timeout=SLOW)
         start(page)
         expect(page.locator(".large")).to_have_text("Checking ann → ben", timeout=SLOW)
+        page.wait_for_url("**check=ann-ben")
+        link = page.url
+        expect(page.locator(".st-key-frame")).to_be_hidden()
         page.get_by_role("link", name="Rotation").click()
-        expect(page.locator(".st-key-ev")).to_be_visible(timeout=SLOW)
+        expect(page.locator(".st-key-opening")).to_be_visible(timeout=SLOW)
         page.get_by_role("link", name="Check a pair").click()
         page.wait_for_selector(".large", timeout=SLOW)
         page.reload()
@@ -96,7 +99,7 @@ def test_a_whole_check_from_the_page(browser: Browser, address: str, folder: Pat
         settled(page)
         expect(page.locator(".large")).to_contain_text("Not aligned.")
         assert "study=ann-ben" in page.url
-        link = page.url
+        expect(page.locator(".st-key-frame")).to_be_visible()
         for name, beginning in (("Report (JSON)", b"{"), ("Report (HTML)", b"<!"), ("Sites (CSV)", b"site,")):
             with page.expect_download(timeout=SLOW) as waiting:
                 page.get_by_role("button", name=name).click()
@@ -114,6 +117,7 @@ def test_a_whole_check_from_the_page(browser: Browser, address: str, folder: Pat
             assert "study=ann-ben" in page.url
             page.get_by_role("link", name="Check a pair").click()
             page.wait_for_selector(".criteria", timeout=SLOW)
+    # The link of the check that ran, in a tab that knows nothing of it: the result is there.
     with visit(browser, link, "dark") as page:
         page.set_default_timeout(SLOW)
         expect(page.locator(".large")).to_contain_text("Not aligned.", timeout=SLOW)

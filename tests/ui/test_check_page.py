@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,7 +38,7 @@ from explorer.presentation.check import captions as sentences
 from explorer.presentation.rotation import questions as figures_rotation, sites as figures
 from explorer.progress import Report
 from explorer.report import outputs as study_outputs
-from explorer.study import verdict_axis
+from explorer.study import library as studies, references, verdict_axis
 from explorer.study.archive import export_study, import_study
 from explorer.study.library import OwnStudy, adopt, open_study, own_names, shipped_pair, unfinished_folder
 
@@ -308,6 +309,11 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
     assert [row[0] for row in rows] == [*(s.label for s in sites), "input"], "what is measured, then the others"
     affine = [row[head.index("EV affine")] for row in rows]
     assert affine == [*(written(s.ladder["affine"].value) for s in sites), ""]
+    assert app.query_params["check"] == "a-b" and "check?check=a-b" in html(app), "a link leads back to it"
+    least = min(sites, key=lambda s: decisive(s).estimate.value)
+    assert least.verdict is not None and f"<b>{least.verdict.verdict.capitalize()}</b>, after 2 of 3 sites" in html(app)
+    marks = [t for t in figure(app, 0)["data"] if t["name"] in {s.label for s in sites}]  # type: ignore[attr-defined]
+    assert [values(t, "x")[0] for t in marks] == [decisive(s).estimate.value for s in sites]
     assert rows[-1][1] == "not yet measured" and {len(row) for row in rows} == {len(head)}
     other = filled(open_page(), models)
     assert "1 check is before it; it would begin in about" in html(other)
@@ -318,6 +324,51 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
     assert left.wait(20)
     assert "was cancelled" in html(app) and app.text_input(key="check_source").value == str(models[0])
     assert own_names() == before
+
+
+def test_the_link_to_a_check_shows_it_to_others_and_then_its_result(
+    models: tuple[Path, Path], checked: OwnStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, entered, pause = threading.Event(), threading.Event(), threading.Event()
+
+    def copied(_source: Any, _target: Any, out: Path, *given: Any) -> None:
+        entered.set()
+        while not over.is_set():
+            given[-1]("reading fit text", 0.4)
+            pause.wait(0.01)
+        shutil.copytree(checked.folder, out, dirs_exist_ok=True)
+
+    monkeypatch.setattr("explorer.ui.check.job.check", copied)
+    app = filled(open_page(), models)
+    app.button(key="check_start").click().run()
+    assert entered.wait(20)
+    name = str(app.query_params["check"])
+    assert name == "a-b-2", "no other study has it"
+    monkeypatch.setattr("explorer.ui.check.job.visitor", lambda: "somebody else")
+    later = linked(name)
+    assert "Checking A → B" in html(later) and "check_cancel" not in [b.key for b in later.button]
+    over.set()
+    until(lambda: name in own_names())
+    later.run()
+    assert not later.exception and later.selectbox(key="study").value == name and "What decided it" in titles(later)
+    for again in (linked(name), linked(name)):
+        assert again.selectbox(key="study").value == name and "What decided it" in titles(again)
+        assert "check" not in again.query_params, "the address names the study from now on"
+    studies.delete(name)
+    gone = linked(name)
+    assert f"asks for the check “{name}”" in html(gone) and gone.button(key="check_start")
+
+
+def linked(name: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=180)
+    app.query_params["check"] = name
+    app.switch_page("../pages/check.py").run()
+    assert not app.exception and not app.error
+    return app
+
+
+def titles(app: AppTest) -> str:
+    return " ".join(m.value for m in app.markdown)
 
 
 def test_example_texts_are_left_out_and_asked_for_again(checked: OwnStudy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,6 +433,8 @@ def test_the_verdict_its_numbers_and_their_thresholds(checked: OwnStudy) -> None
         assert f"<b>{written(value)}</b>" in sentences.subline(result)
     assert by.title in sentences.subline(result) and sentences.subline(result) in shown
     axis = figure(app, 0)["data"]  # type: ignore[index]
+    held = {a["text"] for a in figure(app, 0)["layout"]["annotations"]}  # type: ignore[index]
+    assert {f"{r.name} {written(r.value)}" for r in references(site)} <= held
     assert [float(values(trace, "x")[0]) for trace in axis] == [m.value for m in verdict_axis(study, result)]
     assert values(axis[0], "x")[0] == by.estimate.value, "the sentence's number is the picture's"
     found = {c.name: c for c in sentences.criteria(result)}

@@ -91,8 +91,8 @@ def traces(app: AppTest, number: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("reading", ["paper-style", "faithful"])
 def test_bars_and_ceilings(checked: Checked, reading: str) -> None:
-    app = open_site(checked, 0, reading=reading, scale="EV")
-    bars = traces(app, 0)
+    app = open_site(checked, 0, reading=reading, scale="EV", ask="Every map")
+    bars = traces(app, 1)
     told = [s["sae"] for s in checked.report["sites"]]
     suffix = "" if reading == "paper-style" else "_faithful"
     compared = [arm for arm in arms() if f"{arm}{suffix}" in told[0]]
@@ -100,7 +100,7 @@ def test_bars_and_ceilings(checked: Checked, reading: str) -> None:
     for arm in compared:
         assert np.allclose(values(bars[arm], "y"), [s[f"{arm}{suffix}"] for s in told], atol=1e-9), arm
     if not suffix:
-        lines = [s["y0"] for s in figure(app, 0)["layout"]["shapes"] if s["x1"] != 1]  # type: ignore[index]
+        lines = [s["y0"] for s in figure(app, 1)["layout"]["shapes"] if s["x1"] != 1]  # type: ignore[index]
         assert np.allclose(lines, [s["ceiling"] for s in told])
 
 
@@ -119,7 +119,8 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     ceiling = max(s["y0"] for s in spec["layout"]["shapes"])  # type: ignore[index]
     assert ceiling == pytest.approx(told["sae"]["ceiling"], abs=1e-6)
 
-    ladder = traces(app, 2)
+    app.segmented_control(key="ask").set_value("Which map?").run()
+    ladder = traces(app, 1)
     for rung, m in drawn(rungs()).items():
         low, high = told["intervals"][f"ev.{rung}"]
         (x,) = values(ladder[m.title], "x")
@@ -132,7 +133,7 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
         assert max(values(ladder[title], "x")) == pytest.approx(told[kind][key]), "the report gives the largest"
 
     app.segmented_control(key="ask").set_value("Is R random?").run()
-    counts = values(traces(app, 2)[0], "y")
+    counts = values(traces(app, 1)[0], "y")
     R = checked.rotations[f"{told['site']}.R"].astype(np.float64)
     angles = np.abs(np.angle(np.linalg.eigvals(R)))
     edges = np.linspace(0, np.pi, len(counts) + 1)
@@ -143,7 +144,7 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     assert f"{told['rotation']['identified_rank']} of {len(R)} directions" in shown
 
     app.segmented_control(key="ask").set_value("Does the function survive?").run()
-    ways = list(traces(app, 2).values())
+    ways = list(traces(app, 1).values())
     for trace, way in zip(ways, ("source_to_target", "target_to_source"), strict=True):
         assert values(trace, "x") == pytest.approx([told["stitch"][way][arm] for arm in ("mean", *drawn(seams()))])
     shown = " ".join(h.proto.body for h in app.get("html"))
@@ -151,7 +152,7 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     assert f"{both['loss_source']:.3f} and {both['loss_target']:.3f} nats per token, KL {both['kl']:.3f}" in shown
 
     app.segmented_control(key="ask").set_value("How much text?").run()
-    affine, rotation = list(traces(app, 2).values())[:2]
+    affine, rotation = list(traces(app, 1).values())[:2]
     assert values(rotation, "y")[-1] == pytest.approx(told["ev"]["orthogonal"], abs=2e-3)
     assert values(affine, "y")[-1] == pytest.approx(told["ev"]["affine"], abs=2e-2), "ridge is chosen on fewer rows"
     assert values(rotation, "x")[-1] == checked.report["rows"]["fit"]
@@ -160,12 +161,13 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
 def test_heat_maps(checked: Checked) -> None:
     app = open_site(checked, 0)
     app.segmented_control(key="ask").set_value("Other depths").run()
-    depths = figure(app, 2)["data"][0]["z"]  # type: ignore[index]
+    depths = figure(app, 1)["data"][0]["z"]  # type: ignore[index]
     assert np.allclose(depths, checked.report["ev_cross_site"])
     app.segmented_control(key="ask").set_value("Other pairs").run()
-    pairs = figure(app, 2)["data"][0]["z"]  # type: ignore[index]
+    pairs = figure(app, 1)["data"][0]["z"]  # type: ignore[index]
     assert np.allclose(pairs, [[s["ev"]["orthogonal_scale"] for s in checked.report["sites"]]])
     assert set(ANSWERS) == {
-        "Which map?", "Is R random?", "Does the function survive?", "How much text?", "Other depths", "Other pairs",
+        "Turn the dial", "Every map", "Which map?", "Is R random?",
+        "Does the function survive?", "How much text?", "Other depths", "Other pairs",
         "Over training",
     }, "a new question needs its line here; the table over training belongs to shipped studies only"  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from streamlit.testing.v1 import AppTest
 from explorer.alignment.dictionary_results import Reading, dial_lines
 from explorer.alignment.map_registry import arms
 from explorer.alignment.results import SiteResult
+from explorer.alignment.verdict import rotation_nulls
 from explorer.jobs import MEASURERS
 from explorer.narrative.random_words import UNRECORDED
-from explorer.number_text import minus
+from explorer.number_text import minus, number as written
 from explorer.palette import LIGHT
-from explorer.presentation.rotation import dictionary_bars
+from explorer.presentation import captions as sentences
+from explorer.presentation.rotation import captions as rotation_sentences, dictionary_bars, opening
+from explorer.presentation.rotation.opening_picture import LOWEST
 from explorer.study.library import open_study
 from explorer.study.study import Study
 
@@ -72,8 +76,9 @@ def told(site: SiteResult, arm: str, reading: Reading, scale: str) -> float:
 def test_bars_are_the_measured_scores_of_every_map_and_site(
     study: Study, scale: str, name: str, reading: Reading
 ) -> None:
-    app = open_page() if (scale, name) == ("restored", "faithful") else open_page(scale=scale, reading=name)
-    spec = figure(app, 0)
+    switched = {} if (scale, name) == ("restored", "faithful") else {"scale": scale, "reading": name}
+    app = open_page(ask="Every map", **switched)
+    spec = figure(app, 1)
     bars = {t["name"]: t for t in spec["data"]}  # type: ignore[attr-defined]
     result = study.pair("seed0", "seed1")
     assert set(bars) == (set(arms()) if scale == "EV" else set(arms()) - {"shuffled"})
@@ -81,7 +86,7 @@ def test_bars_are_the_measured_scores_of_every_map_and_site(
         assert np.allclose(values(bar, "y"), [told(s, arm, reading, scale) for s in result.sites])
     lines = [s["y0"] for s in spec["layout"]["shapes"] if s["x1"] != 1]  # type: ignore[index]
     assert np.allclose(lines, [told(s, "ceiling", reading, scale) for s in result.sites])
-    assert spec["layout"]["yaxis"]["title"]["text"].endswith(f", {name}")  # type: ignore[index]
+    assert any(f", {name}<br>" in a["text"] for a in spec["layout"]["annotations"])  # type: ignore[index]
     shown = " ".join(h.proto.body for h in app.get("html"))
     here = result.sites[2]
     assert here.dictionary is not None
@@ -89,6 +94,52 @@ def test_bars_are_the_measured_scores_of_every_map_and_site(
     assert re.search(rf"seed0's dictionary( \(.*?\))?, scored on {here.rows_test:,} rows", unescape(shown))
     back = f"{told(here, 'rotated', 'faithful', 'restored'):.2f}"
     assert re.search(rf"<b>{back}( \[.*?\])?</b> of what seed0's dictionary", shown)
+
+
+def test_the_page_opens_with_one_sentence_and_what_comes_back_between_null_and_ceiling(study: Study) -> None:
+    app = open_page()
+    spec = figure(app, 0)
+    result = study.pair("seed0", "seed1")
+    drawn = {t["name"]: t for t in spec["data"]}  # type: ignore[attr-defined]
+    for words, arm in (
+        ("as it is", "raw"),
+        ("mean moved", "translated"),
+        ("through R", "rotated"),
+        ("affine", "affine"),
+    ):
+        scores = [told(s, arm, "faithful", "restored") for s in result.sites]
+        shown = values(drawn[words], "y")
+        for i, score in enumerate(scores):
+            if score >= LOWEST:
+                assert shown[i] == pytest.approx(score), (words, i)
+            else:
+                cut = drawn[f"{words}, {written(score)}"]
+                assert values(cut, "y") == [LOWEST] and values(cut, "customdata") == pytest.approx([score])
+    assert len(drawn) <= 4 + sum(told(s, "raw", "faithful", "restored") < LOWEST for s in result.sites)
+    lines = {shape["y0"] for shape in spec["layout"]["shapes"]}  # type: ignore[index]
+    assert lines == {0.0, 1.0}
+    said = " ".join(a["text"] for a in spec["layout"]["annotations"])  # type: ignore[index]
+    assert "0 = shuffled pairs" in said and "1 = at home" in said and "restored, faithful" in said
+    (sentence,) = [h.proto.body for h in app.get("html") if "class='verdict'" in h.proto.body]
+    assert re.sub(r"<.*?>|\d\.\d", "", sentence).count(".") == 1, "one sentence"
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_rotation_is_called_so_only_where_it_is_one(study: Study, sign: float) -> None:
+    result = study.pair("seed0", "seed1")
+    site = replace(result.sites[2], rotation=replace(result.sites[2].rotation, determinant=sign))
+    sentence = sentences.rotation(result, site, "rotated")
+    assert ("one rotation" in sentence) == (sign > 0) and ("one orthogonal map" in sentence) == (sign < 0)
+    assert ("det R = −1" in rotation_sentences.called(result, site)) == (sign < 0)
+
+
+def test_a_study_without_dictionaries_opens_with_the_direct_fit(study: Study) -> None:
+    result = study.pair("seed0", "seed1")
+    bare = replace(result, sites=tuple(replace(s, dictionary=None, dial=None) for s in result.sites))
+    drawn = {t.name: list(t.y) for t in opening(bare, "rotated", "", LIGHT).data}
+    assert drawn["R, one scale"] == [s.ladder["orthogonal_scale"].value for s in bare.sites]
+    assert drawn["largest null"] == [rotation_nulls(s).gate for s in bare.sites]
+    assert "no dictionary" in sentences.rotation(bare, bare.sites[2], "rotated")
 
 
 def test_bars_that_are_cut_say_so_and_how_far_they_go() -> None:
@@ -122,7 +173,7 @@ def test_dial_starts_at_raw_and_ends_at_the_rotation(study: Study) -> None:
         lines = dial_lines(here.dial, here.dictionary, "paper", scale)  # type: ignore[arg-type]
         assert np.allclose(ends, [lines.true[0], lines.true[-1]])
         names = [a["text"] for a in spec["layout"]["annotations"]]  # type: ignore[index]
-        assert ("the rows<br>themselves" in names) == (scale == "EV"), "EV of rows is no share of a dictionary"
+        assert ("the rows themselves" in names) == (scale == "EV"), "EV of rows is no share of a dictionary"
 
 
 def test_frame_drives_sentence_and_figures(study: Study) -> None:
@@ -154,7 +205,7 @@ def test_twin_comes_back_exactly(study: Study) -> None:
 def test_fitting_again_live_gives_the_stored_map(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     # A tenth of the text is enough: the twin's map is exact.
     monkeypatch.setattr("explorer.ui.cache.chunks", lambda _where: study.chunks(110))
-    app = open_page()
+    app = open_page(ask="Which map?")
     app.selectbox(key="b").set_value("twin").run()
     app.button(key="refit_button").click().run()
     assert not app.exception and app.button(key="refit_cancel"), "the page does not wait for it"
@@ -168,7 +219,7 @@ def test_fitting_again_live_gives_the_stored_map(study: Study, monkeypatch: pyte
 
 def test_a_live_fit_is_cancelled(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("explorer.ui.cache.chunks", lambda _where: study.chunks(110))
-    app = open_page()
+    app = open_page(ask="Which map?")
     app.button(key="refit_button").click().run()
     app.button(key="refit_cancel").click().run()
     assert not app.exception and app.button(key="refit_button")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -23,7 +24,7 @@ def verdict_axis(marks: Sequence[Mark], held_against: Sequence[Reference], palet
     figure = go.Figure()
     for i, mark in enumerate(marks):
         _mark(figure, mark, i, palette)
-        text_at(figure, mark.name, 0, i, xref="paper", xanchor="left", yanchor="bottom", yshift=7)
+        _name(figure, mark.name, i, palette.ink, palette)
     for level, reference in enumerate(held_against):
         colour = palette.null if reference.kind == "null" else palette.ink
         figure.add_vline(x=reference.value, line={"color": colour, "width": 2, "dash": DASH[reference.kind]})
@@ -54,19 +55,9 @@ def sites_so_far(sites: Sequence[SiteResult], awaited: Sequence[str], palette: P
             )
         _mark(figure, Mark(site.label, by.estimate.value, by.estimate, by.colour), 0, palette, at=i)
         said = f"{site.label}: {site.verdict.verdict}" if site.verdict is not None else site.label
-        text_at(figure, said, 0, i, xref="paper", xanchor="left", yanchor="bottom", yshift=7)
+        _name(figure, said, i, palette.ink, palette)
     for i, label in enumerate(awaited, len(sites)):
-        text_at(
-            figure,
-            f"{label}: not yet measured",
-            0,
-            i,
-            palette.null,
-            xref="paper",
-            xanchor="left",
-            yanchor="bottom",
-            yshift=7,
-        )
+        _name(figure, f"{label}: not yet measured", i, palette.null, palette)
     words = (
         (palette.rotated, "● R with one scale"),
         (palette.null, "| largest null"),
@@ -76,6 +67,12 @@ def sites_so_far(sites: Sequence[SiteResult], awaited: Sequence[str], palette: P
     text_at(figure, told, 0, 1, xref="paper", yref="paper", xanchor="left", yanchor="bottom")
     _axes(figure, [decisive(s).estimate.low for s in sites], len(sites) + len(awaited), 1, palette)
     return figure
+
+
+def _name(figure: go.Figure, text: str, row: float, colour: str, palette: Palette) -> None:
+    """What a row is, at its left above the mark; nothing shines through it."""
+    place: dict[str, Any] = {"xref": "paper", "xanchor": "left", "yanchor": "bottom", "bgcolor": palette.paper}
+    text_at(figure, text, 0, row, colour, yshift=6, **place)
 
 
 def _mark(figure: go.Figure, mark: Mark, i: int, palette: Palette, at: float | None = None) -> None:
@@ -88,8 +85,8 @@ def _mark(figure: go.Figure, mark: Mark, i: int, palette: Palette, at: float | N
             x=[mark.value],
             y=[i if at is None else at],
             mode="markers+text",
-            text=[f"  <b>{number(mark.value)}</b>" if i == 0 else f"  {number(mark.value)}"],
-            textposition="middle right" if mark.value < 0.9 else "middle left",
+            text=[f"  <b>{number(mark.value)}</b>  " if i == 0 else f"  {number(mark.value)}  "],
+            textposition="bottom center" if at is not None else "middle right" if mark.value < 0.9 else "middle left",
             textfont={"size": 15 if i == 0 else 14},
             cliponaxis=False,
             marker={

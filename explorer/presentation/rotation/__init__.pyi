@@ -8,4 +8,4 @@ from . import (
 )
 from .dial_figure import dial as dial
 from .dictionary_bars import NAMES as NAMES, TITLES as TITLES, mark_cut as mark_cut
-from .opening import opening as opening
+from .opening_picture import opening as opening

@@ -59,7 +59,7 @@ def ladder(site: SiteResult, palette: Palette) -> go.Figure:
     for title, value in beyond:
         if value < left:
             text_at(figure, f"◂ {number(value)}", left, title, palette.ink, 14, xanchor="left")
-    figure.update_xaxes(title="explained variance of the source's rows", range=[left, 1.18], showgrid=True)
+    figure.update_xaxes(title="EV of A's rows", range=[left, 1.18], showgrid=True)
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False)
     figure.update_layout(margin={"l": 170, "r": 24, "t": 10, "b": 48})
     return figure

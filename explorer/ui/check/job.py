@@ -74,8 +74,12 @@ def draw_job() -> bool:
     asked = CHECKS.named(linked) if linked else None
     if asked is None or (mine is not None and mine.job.busy and not asked.job.busy):
         asked = mine
+    if asked is not None and asked.job.result is not None:
+        if asked is mine:
+            CHECKS.dismiss(asked)
+        linked, asked = asked.job.result, None
     if linked and asked is None:
-        st.query_params.pop(LINK)
+        st.query_params.pop(LINK, None)
         if linked in own_names():
             open_study_next(linked)
             st.rerun()

@@ -25,10 +25,10 @@ def draw_verdict(view: View) -> None:
     if result.verdict is None:
         st.info("This pair was measured without its controls, so it has no verdict: check it anew.")
         return
-    st.html(f"<p class='fact quiet'>{sentences.who(view.study.file, result)}</p>")
     st.html(f"<p class='large'>{sentences.headline(result)}</p>")
     st.html(f"<p class='verdict'>{sentences.subline(result)}</p>")
     draw_axis(view)
+    st.html(f"<p class='fact quiet'>{sentences.who(view.study.file, result)}</p>")
     st.html(f"<p class='fact'>{escape(sentences.meaning(result))}</p>")
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)
