@@ -23,15 +23,12 @@ class ContrastPlan(ReadyContrast):
 
 
 _TALE = ("genre", "tale")
-_OPENING = "Once there was a gardener called Clara"
+_OPENING = "Once there was a gardener called Clara."
+"""A whole sentence: what a model writes after it begins a new one, which may be of any kind of text."""
 
 PLANS = (
     ContrastPlan(
-        "present",
-        "past → present tense",
-        f"{_OPENING}. One evening Clara",
-        (("tense", "present"), _TALE),
-        (("tense", "past"), _TALE),
+        "present", "past → present tense", _OPENING, (("tense", "present"), _TALE), (("tense", "past"), _TALE)
     ),
     ContrastPlan("recipe", "tale → recipe", _OPENING, (("genre", "recipe"),), (_TALE,)),
     ContrastPlan("letter", "tale → letter", _OPENING, (("genre", "letter"),), (_TALE,)),
