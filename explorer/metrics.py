@@ -90,6 +90,15 @@ def interval(values: Float[np.ndarray, " n"]) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
+def wilson(counted: int, total: int) -> tuple[float, float]:
+    """Wilson’s 95 % interval of a share: every p with |counted/total − p| ≤ 1.96 √(p (1 − p)/total); 0 … 1 of none."""
+    if total == 0:
+        return 0.0, 1.0
+    z2 = 1.959963984540054**2
+    middle, spread = counted + z2 / 2, math.sqrt(z2 * (counted * (total - counted) / total + z2 / 4))
+    return max(0.0, (middle - spread) / (total + z2)), min(1.0, (middle + spread) / (total + z2))
+
+
 def restored(
     ev: float | Float[np.ndarray, "*n"],
     shuffled: float | Float[np.ndarray, "*n"],

@@ -1,4 +1,4 @@
-"""Steering: the same vector in A and in B, raw and carried by R, written out side by side."""
+"""Steering: the same vector in A and in B, raw and carried by R, written out side by side and counted."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import streamlit as st
 
 from explorer.presentation.steering import captions as sentences
 from explorer.ui import View, cache, what_is_this
-from explorer.ui.steering import controls, draw_bench, draw_dose, draw_transfer
+from explorer.ui.steering import controls, draw_bench, draw_dose, draw_strip, draw_transfer
 
 view: View = st.session_state["view"]
 request = controls(view)
-bench = st.container(key="bench")
-
+draw_bench(view, request)
 responses = cache.responses(view.where, view.source, view.target)
+draw_strip(view, request, responses)
 st.markdown("#### Dose–response")
 draw_dose(view, request, responses)
 st.markdown("#### Which vectors transfer?")
 draw_transfer(view, responses)
 what_is_this(sentences.STEERING_HELP)
-with bench:
-    # Last, because it may have to load the models: everything else is drawn by then.
-    draw_bench(view, request)

@@ -157,9 +157,10 @@ def _runs(
             texts = ["".join(token.text for token in tokens) for tokens in written.values()]
             counts = dict(zip(written, reader.read(texts), strict=True))
         else:
-            # Classes of tokens: a lane counts that says more of them than its model does by itself.
-            said = {lane: sum(token.typical for token in tokens) for lane, tokens in written.items()}
-            counts = {lane: n > said[PLAIN if lane in (PLAIN, STEERED) else "none"] for lane, n in said.items()}
+            # Classes of tokens: no text can be read as one. A lane counts that writes something else than its model does
+            # untouched, so that one sees that the vector acts, and that a control does not.
+            said = {lane: [token.text for token in tokens] for lane, tokens in written.items()}
+            counts = {lane: text != said[PLAIN if lane in (PLAIN, STEERED) else "none"] for lane, text in said.items()}
         right = sum(counted == (lane in (STEERED, "rotated")) for lane, counted in counts.items())
         surprises = [
             _surprise(m, prompt, ids[lane]) / max(_surprise(m, prompt, ids[plain]), LEAST_SURPRISE)

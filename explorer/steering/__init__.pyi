@@ -7,6 +7,7 @@ from .arms import (
     RECORDED as RECORDED,
     Arm as Arm,
 )
+from .class_counts import added as added, count_texts as count_texts
 from .count_job import (
     FRESH_TEXTS as FRESH_TEXTS,
     CountJob as CountJob,
@@ -57,10 +58,13 @@ from .reading_shares import (
     LEAST_ACCURACY as LEAST_ACCURACY,
     NEW_TOKENS as NEW_TOKENS,
     TEMPERATURE as TEMPERATURE,
+    TEXTS as TEXTS,
+    ClassCount as ClassCount,
     ReadingShares as ReadingShares,
 )
 from .reading_trials import suggest_dose as suggest_dose
 from .request import Request as Request
+from .suggestion import Suggestion as Suggestion, suggest as suggest
 from .token_classes import (
     TokenClasses as TokenClasses,
     token_words as token_words,

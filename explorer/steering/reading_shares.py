@@ -2,13 +2,13 @@
 
 The area under the effect (`explorer.steering.dose_response`) is taken where the loss rises by at most 10 %: there one
 sees little of it in a text. The suggested dose is the smallest at which one does, at the site where that costs least.
-Without torch: pages read these numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from explorer.metrics import wilson
 from explorer.steering.arms import Arm
 
 NEW_TOKENS = 60
@@ -24,6 +24,29 @@ MOST_LOSS_RISE = 0.60
 """From this rise of the loss on, as a share of the unsteered loss, a dose is never suggested."""
 LEAST_ACCURACY = 0.8
 """Classes that the contrast's own held-out texts do not show this often say nothing about what a model writes."""
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """How many of some texts count as a class."""
+
+    counted: int
+    """Those that count."""
+    texts: int
+    """All that were written."""
+
+    def __add__(self, other: ClassCount) -> ClassCount:
+        return ClassCount(self.counted + other.counted, self.texts + other.texts)
+
+    @property
+    def share(self) -> float:
+        """The share that counts; 0 of no text."""
+        return self.counted / self.texts if self.texts else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share."""
+        return wilson(self.counted, self.texts)
 
 
 @dataclass(frozen=True)
@@ -80,3 +103,12 @@ class ReadingShares:
         """An arm's share at a dose, or at the suggested one; None where it was not measured."""
         found, dose = self.arm(name), self.suggested if dose is None else dose
         return found.shares[self.doses.index(dose)] if found is not None and dose in self.doses else None
+
+    def counts(self, dose: float) -> dict[str, ClassCount]:
+        """How many texts of every arm count at a dose, those of the untouched target ("none") among them; nothing where
+        the dose was not measured.
+        """
+        if dose not in self.doses:
+            return {}
+        shares = {"none": self.untouched} | {a.arm: a.shares[self.doses.index(dose)] for a in self.arms}
+        return {arm: ClassCount(round(share * self.texts), self.texts) for arm, share in shares.items()}

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from explorer.alignment import PairResult
 from explorer.jobs import PAGE_CORES, use_cores
-from explorer.study import RotationDraws, Study, open_study, rotation_draws, study_folder
+from explorer.study import (
+    RecordedRun,
+    RotationDraws,
+    Study,
+    open_study,
+    read_recording,
+    rotation_draws,
+    study_folder,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +126,13 @@ def responses(where: str, source: str, target: str) -> list[DoseResponse]:
 def reading_shares(where: str, source: str, target: str) -> list[ReadingShares]:
     """What one reads of the contrasts of a measured pair; read only."""
     return study(where).reading_shares(source, target)
+
+
+@of_study(16)
+def recorded_run(where: str, source: str, target: str) -> RecordedRun | None:
+    """The steered generation that was recorded of a measured pair; None where none was. Read only."""
+    found = read_recording(study(where), source, target)
+    return None if found is None else found.run
 
 
 @of_study(32)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import tiny
 from background import until
@@ -22,9 +23,11 @@ from explorer.files import write_bytes, write_json
 from explorer.models.sites import all_sites
 from explorer.steering.dose_response import DoseResponse
 from explorer.steering.lanes import NORM_DOCUMENTS
-from explorer.steering.reading_shares import ArmShares, ReadingShares
+from explorer.steering.reading_shares import TEXTS, ArmShares, ReadingShares
 from explorer.study.pair_tensors import save_tensors
+from explorer.study.recordings import RecordedRun, Recording, WrittenToken
 from explorer.study.schema import SCHEMA, ModelEntry, PairEntry, StudyFile
+from explorer.text.class_reader import learn_classes
 from explorer.text.documents import TextEntry
 from explorer.text.tales import contrasts
 
@@ -110,7 +113,7 @@ def lane(at: AppTest, key: str) -> str:
 
 def plain(text: str) -> str:
     """A lane's text without the marks on its tokens."""
-    return re.sub("<span(?! class)[^>]*>|</span>", "", text)
+    return re.sub("<span( class='same')?>|<span title[^>]*>|</span>", "", text)
 
 
 def settle(at: AppTest) -> AppTest:
@@ -136,8 +139,7 @@ def start(at: AppTest, **values: Any) -> AppTest:
 def test_at_first_it_says_what_to_do(page: AppTest) -> None:
     page.run()
     assert not page.exception
-    assert "Press Generate" in html(page)
-    assert "Dose +0.30 = length " in html(page)
+    assert "Nothing is written yet: press Write it live" in html(page) and "data-state='empty'" in html(page)
     assert page.button(key="stop").disabled
     assert page.text_input(key="prompt").value == contrasts.PLANS[0].prompt
     assert "<b>1 of 3</b> contrasts transfer from seed0 to twin" in html(page)
@@ -153,7 +155,7 @@ def test_the_dose_response_of_the_chosen_vector_is_shown_or_measured(page: AppTe
     page.query_params["vector"] = "contrast:sea"
     page.run()
     assert "it <b>transfers</b>: TE 0.9" in html(page)
-    names = {t["name"] for t in json.loads(page.get("plotly_chart")[0].proto.spec)["data"]}
+    names = {t["name"] for t in json.loads(page.get("plotly_chart")[1].proto.spec)["data"]}
     assert {"random", "native", "rotated", "raw", "affine", "shuffled"} <= names
     page.multiselect(key="steer_vectors").set_value(["contrast:recipe"]).run()
     assert not page.get("plotly_chart")
@@ -193,9 +195,9 @@ def test_the_page_opens_with_the_suggested_dose_and_site(page: AppTest, reads: N
     page.multiselect(key="steer_vectors").set_value(["contrast:sea"]).run()
     assert (page.slider(key="dose").value, page.selectbox(key="site").value) == (0.5, "after 2")
     assert "Suggested: dose 0.5 at the site after 2, where twin’s own vector raises the loss by +41 %." in html(page)
-    assert "count as the class: native 9, rotated 6, raw 3, random 0." in html(page)
+    assert "count as the class: B’s own 9, rotated 6, raw 3, random 0." in html(page)
     assert "Untouched, 1 of 12 count." in html(page) and "rightly: 98 %, 90 % of the two classes" in html(page)
-    figure = json.loads(page.get("plotly_chart")[1].proto.spec)
+    figure = json.loads(page.get("plotly_chart")[2].proto.spec)
     assert [t["name"] for t in figure["data"]] == ["random", "raw", "native", "rotated"]
     assert [t["y"] for t in figure["data"]][-1] == pytest.approx([100 / 12, 25, 50])
     assert figure["layout"]["xaxis"]["ticktext"] == ["0", "0.3<br>+3 %", "0.5<br>+41 %"]
@@ -225,6 +227,126 @@ def test_what_cannot_be_measured_is_told_beside_the_button(page: AppTest, monkey
     assert "no classes of this vector" not in html(page)
 
 
+def test_the_count_is_first_and_stands_in_every_lane(page: AppTest, reads: None) -> None:
+    page.run()
+    words = html(page)
+    assert (
+        "<b>6 of 12</b> fresh texts of twin read as <b>harbour</b> with seed0’s v carried by R; raw <b>3</b>, "
+        "random <b>0</b>, untouched <b>1</b>." in words
+    )
+    assert "seeds 0 to 11. Wilson’s 95 % interval: carried by R 25 to 75 %, raw 9 to 53 %, untouched 1 to 35 %" in words
+    assert count_of(page, "rotated") == "<b>6</b> of 12" and count_of(page, "none") == "<b>1</b> of 12"
+    assert count_of(page, "source") == "", "what was not counted has no count"
+    page.slider(key="dose").set_value(0.45).run()
+    assert count_of(page, "rotated") == "" and "press Count" in html(page)
+    page.button(key="use_suggested").click().run()
+    assert page.slider(key="dose").value == 0.5 and "<b>6 of 12</b>" in html(page)
+
+
+def count_of(at: AppTest, key: str) -> str:
+    """What the head of a lane counts."""
+    head = html(at).partition(f"data-lane='{key}'>")[0].rpartition("<p class='count'")[2]
+    return head.partition("<span>")[2].partition("</span>")[0]
+
+
+def test_fresh_texts_are_counted_live_and_more_of_them_add_up(page: AppTest) -> None:
+    page.query_params["vector"] = "contrast:recipe"
+    page.run()
+    for texts, last in ((TEXTS, 3 * TEXTS - 1), (2 * TEXTS, 4 * TEXTS - 1)):
+        page.button(key="count").click().run()
+        until(lambda last=last: page.exception or f"to {last}. Wilson" in html(page.run()), 120, every=0.1)
+        assert not page.exception
+        assert count_of(page, "rotated").endswith(f"of {texts}") and count_of(page, "source+v").endswith(f"of {texts}")
+        assert count_of(page, "rotated") == count_of(page, "source+v"), "on the twin R is exact"
+    at, study = contrasts.ready_contrast("recipe"), page.text_input(key="prompt").value
+    reader = learn_classes(at, study)
+    assert reader is not None and f"right for {100 * reader.accuracy.positive:.0f} %" in html(page)
+
+
+def test_the_strip_is_of_the_stored_responses(page: AppTest) -> None:
+    page.query_params["vector"] = "contrast:sea"
+    page.run()
+    figure = json.loads(page.get("plotly_chart")[0].proto.spec)
+    heat, cells = figure["data"]
+    own = [r for r in STORED if r.vector == "contrast:sea"][::-1]
+    curves = [next(a for a in r.arms if a.arm == "rotated") for r in own]
+    assert heat["y"] == ["input", "after 2"] and len(heat["x"]) == len(own[0].doses)
+    assert np.array(heat["z"]) == pytest.approx(np.array([c.effect for c in curves]))
+    assert cells["customdata"] == [[r.site, c] for r in own for c in r.doses]
+    over = [rise > 0.10 for c in curves for rise in c.loss_rise]
+    assert ["×" in text for text in cells["text"]] == over
+    page.session_state["map"] = "raw"
+    page.run()
+    heat = json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]
+    raw = [next(a for a in r.arms if a.arm == "raw") for r in own]
+    assert np.array(heat["z"]) == pytest.approx(np.array([c.effect for c in raw])), "one switch drives every panel"
+
+
+def recorded(**changes: Any) -> RecordedRun:
+    """A planted recording of the ship's log."""
+    texts = {"source": " A fox.", "source+v": " Day ten. A sailor set sail.", "none": " A fox.", "raw": " A fox.",
+             "rotated": " Day two on deck.", "random": " An owl."}  # fmt: skip
+    written = {lane: [WrittenToken(text, typical=False)] for lane, text in texts.items()}
+    run = RecordedRun("log", "", MIDDLE, 0.25, 0.8, 4, contrasts.plan("log").prompt, written)
+    return replace(run, **changes)
+
+
+@pytest.fixture
+def recording(assets: Path) -> Iterator[Path]:
+    """The pair has a recording."""
+    import streamlit as st
+
+    path = assets / "tales" / "pairs" / "seed0-twin" / "story.json"
+    write_json(path, Recording([], [], [], recorded()))
+    st.cache_resource.clear()
+    yield path
+    path.unlink()
+    st.cache_resource.clear()
+
+
+def test_the_page_opens_with_the_recording_and_no_model(page: AppTest, recording: Path, monkeypatch: Any) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a model was loaded before anybody asked")
+
+    monkeypatch.setattr("explorer.study.study.Study.load_model", refuse)
+    page.run()
+    assert not page.exception
+    assert page.multiselect(key="steer_vectors").value == ["contrast:log"]
+    assert (page.slider(key="dose").value, page.selectbox(key="site").value) == (0.25, "after 2")
+    assert page.number_input(key="seed").value == 5, "what is written live is another text"
+    assert "Recorded when this study was made (seed 4). Press Write it live" in html(page)
+    assert "data-state='recorded'" in html(page)
+    assert plain(lane(page, "rotated")).endswith("Day two on <u>deck</u>.")
+    assert "sailor set <u>" in plain(lane(page, "source+v")), "sail is a sign, a sailor is none"
+    assert lane(page, "raw").count("class='same'") == 1, "word for word as untouched"
+    page.text_input(key="prompt").set_value("Another.").run()
+    assert "data-state='stale'" in html(page) and "Day two" in plain(lane(page, "rotated")), "no white box"
+
+
+def test_a_link_to_another_setting_is_empty_and_says_what_to_do(page: AppTest, recording: Path) -> None:
+    page.query_params["vector"], page.query_params["dose"] = "contrast:log", "0.4"
+    page.run()
+    assert "data-state='empty'" in html(page) and "press Write it live" in html(page)
+    assert "Day two" not in html(page)
+
+
+def test_a_recording_that_stops_within_a_sentence_says_so(page: AppTest, recording: Path) -> None:
+    write_json(recording, Recording([], [], [], recorded(prompt=contrasts.plan("log").prompt.removesuffix("."))))
+    page.run()
+    assert "data-state='recorded'" in html(page) and "which stops within a sentence" in html(page)
+    assert page.text_input(key="prompt").value.endswith("Clara.")
+
+
+def test_own_prompts_and_files_are_buttons(page: AppTest) -> None:
+    page.run()
+    options = page.multiselect(key="steer_vectors").options
+    assert not {"my own prompts", "an uploaded vector"} & set(options)
+    page.button(key="own_lists").click().run()
+    assert page.multiselect(key="steer_vectors").value == ["lists"] and page.text_area(key="to")
+    page.button(key="own_file").click().run()
+    assert page.multiselect(key="steer_vectors").value == ["file"] and "choose a file" in page.error[0].value
+
+
 def test_on_the_twin_the_rotated_lane_is_that_of_the_source(page: AppTest) -> None:
     start(page)
     assert not page.exception
@@ -233,17 +355,17 @@ def test_on_the_twin_the_rotated_lane_is_that_of_the_source(page: AppTest) -> No
     texts = {key: plain(lane(page, key)) for key in ("source", "source+v", "none", "raw", "rotated", "random")}
     assert all(text.startswith("<span class='prompt'>Once there was") for text in texts.values())
     assert texts["rotated"] == texts["source+v"] != texts["source"] == texts["none"] != texts["raw"]
-    assert html(page).count("<p class='under'>effect") == 4
+    assert html(page).count("<p>effect") == 4
 
 
 def test_changed_inputs_are_called_stale(page: AppTest) -> None:
     start(page)
-    written = lane(page, "rotated")
+    written, dose = lane(page, "rotated"), page.slider(key="dose").value
     page.slider(key="dose").set_value(-0.2).run()
-    assert "generate again" in html(page) and "class='lanes stale'" in html(page)
+    assert "the pale text is of before" in html(page) and "class='lanes stale'" in html(page)
     assert lane(page, "rotated") == written
-    page.slider(key="dose").set_value(0.3).run()
-    assert "generate again" not in html(page)
+    page.slider(key="dose").set_value(dose).run()
+    assert "the pale text" not in html(page) and "data-state='live'" in html(page)
     page.button(key="fresh").click().run()
     settle(page)
     assert page.number_input(key="seed").value == 1 and "Done: " in html(page)
@@ -323,9 +445,9 @@ def test_own_lists_steer_and_say_how_stable_they_are(page: AppTest) -> None:
     assert "your lists are empty" in page.error[0].value
     page.text_area(key="to").set_value("the wild sea rose\nthe sea was deep\nboats on the sea").run()
     page.text_area(key="from").set_value("the dark wood\nthe old wood was still").run()
-    assert "v rests on 3 + 2 prompts; cosine between the halves" in html(page)
     start(page)
     assert plain(lane(page, "rotated")) == plain(lane(page, "source+v")) and not page.exception
+    assert "v rests on 3 + 2 prompts; cosine between the halves" in html(page)
 
 
 def test_continue_goes_on_where_the_lanes_stand(page: AppTest) -> None:

@@ -1,2 +1,10 @@
-from . import captions as captions, cohorts as cohorts, dose as dose, dose_captions as dose_captions
+from . import (
+    arm_names as arm_names,
+    captions as captions,
+    cohorts as cohorts,
+    counts as counts,
+    dose as dose,
+    dose_captions as dose_captions,
+    strip as strip,
+)
 from .cohorts import Pair as Pair

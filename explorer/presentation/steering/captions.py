@@ -10,6 +10,7 @@ from explorer.number_text import number, signed
 
 if TYPE_CHECKING:
     from explorer.steering import LaneEffect, Piece, Snapshot
+    from explorer.study import RecordedRun
 
 
 def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
@@ -18,7 +19,7 @@ def lane_titles(source: str, target: str) -> dict[str, tuple[str, str]]:
         "source": (source, "A, left alone"),
         "source+v": (f"{source} + v", "A, with its own v"),
         "none": (target, "B, left alone"),
-        "native": (f"{target} + own", "B’s own v for the same contrast"),
+        "native": (f"{target} + B’s own", "B’s own v for the same contrast"),
         "raw": (f"{target} + raw", f"{source}’s v, as it is"),
         "rotated": (f"{target} + rotated", f"{source}’s v, carried by R"),
         "translated": (f"{target} + translated", "a moved mean turns no direction: as raw"),
@@ -68,20 +69,30 @@ def visible(token: str) -> str:
 
 
 def status(snapshot: Snapshot | None, stale: bool) -> str:
-    """One calm line on where the generation stands."""
+    """One calm line on where the live generation stands."""
     if snapshot is None or (snapshot.state == "failed" and stale):
-        return "Press Generate: all lanes continue the same prompt."
-    if snapshot.state == "failed" and not stale:
+        return "Nothing is written yet: press Write it live, and all lanes continue the same prompt."
+    if snapshot.state == "failed":
         return f"Nothing was written: {snapshot.message}."
     speed = f"{snapshot.tokens} tokens in {snapshot.seconds:.1f} s"
     if stale and snapshot.state not in ("running", "waiting"):
-        return "Inputs changed: generate again."
+        return "You changed what is asked: the pale text is of before. Press Write it live."
     if snapshot.state == "waiting":
         ahead = f"{snapshot.ahead} before you" if snapshot.ahead else "you are next"
         return f"Waiting for others to finish: {ahead}."
     if snapshot.state == "running":
         return f"Writing … {speed}." if snapshot.tokens else "Reading the prompt …"
-    return f"{'Stopped' if snapshot.state == 'stopped' else 'Done'}: {speed}, all lanes together."
+    return f"Written live. {'Stopped' if snapshot.state == 'stopped' else 'Done'}: {speed}, all lanes together."
+
+
+def recorded(run: RecordedRun, prompt: str, stale: bool) -> str:
+    """What the recorded generation is (plain text); `prompt` is what is asked now."""
+    told = f"Recorded when this study was made (seed {run.seed})"
+    if stale:
+        return f"{told}, at another setting than yours now: press Write it live."
+    if prompt != run.prompt:
+        return f"{told}, after “{run.prompt}”, which stops within a sentence."
+    return f"{told}. Press Write it live for text of this moment."
 
 
 STEERING_HELP = r"""
@@ -100,6 +111,16 @@ activations alone and has never seen the vector. *Random* is the control: a dire
 with each seed. The map switch above adds one more lane: *affine* ($v_A W$, rescaled to the same length), *shuffled*
 ($R$ of pairs that do not belong together), or *translated* (the same as raw: moving the mean turns no direction).
 Under *Options*, B's own vector for the same contrast can be added.
+
+**Marks.** A word is *underlined* if it is a sign of the class to which the vector leads: a sixteenth of the class's own
+texts or more have it, and a share that is eight times that of the other class's texts or more (for a feature: a whole word
+that it promotes most). *Pale* text is word for word what the same model wrote untouched. The thin *bars* under a lane say
+how far each token's distribution moved, as KL from the untouched model after the same text, full at 4 nats. Nothing is
+tinted here: on every page a tint is the activation of a chosen feature.
+
+**The count.** Fresh texts, one for each seed, the same seeds in every lane, are read from their words by naive Bayes
+that was taught by the contrast's own texts: a text counts if its log-odds are as high as those of 95 % of the class's
+held-out texts. The interval of a share is Wilson's, 95 %.
 
 **Effect.** $m = \log P(\text{tokens typical of the positive class}) - \log P(\text{those of the negative class})$, and
 the effect is $m(c) - m(0)$: signed, so that an inversion shows. Under a lane it is read on the text that the same model

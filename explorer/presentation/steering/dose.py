@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 from explorer.number_text import minus, signed
 from explorer.palette import DASHES, Palette
 from explorer.presentation.plots import base_layout
+from explorer.presentation.steering.arm_names import said
 from explorer.steering import BAND, MAX_LOSS_RISE, DoseResponse
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _line(response: DoseResponse, arm: str, values: list[float], palette: Palett
         x=[_at(c) for c in doses], y=values, mode="lines+markers", name=arm,
         line={"color": palette.arm(arm), "width": 4 if arm == chosen else 2, "dash": DASHES.get(arm, "dash")},
         marker={"symbol": MARKS[arm][0], "size": 9 if arm == chosen else 7},
-        text=[f"{arm}, c = {c:+g}" for c in doses], hovertemplate="%{text}: %{y:.2f}<extra></extra>",
+        text=[f"{said(arm)}, c = {c:+g}" for c in doses], hovertemplate="%{text}: %{y:.2f}<extra></extra>",
     )  # fmt: skip
 
 
@@ -184,7 +185,9 @@ def _shade_unusable(figure: go.Figure, response: DoseResponse, palette: Palette)
 def _key(response: DoseResponse, palette: Palette) -> str:
     """The legend as coloured text: Plotly's own takes half of a narrow figure."""
     marks = [
-        f"<span style='color:{palette.arm(a)}'>{MARKS[a][1]}</span> {a}" for a in reversed(ORDER) if response.arm(a)
+        f"<span style='color:{palette.arm(a)}'>{MARKS[a][1]}</span> {said(a)}"
+        for a in reversed(ORDER)
+        if response.arm(a)
     ]
     band = f"<span style='color:{palette.null}'>▬</span> random, 5–95 %"
     return "   ".join(marks) + "<br>" + band + "   shaded: loss rises over 10 %"
@@ -203,7 +206,7 @@ def share_figure(found: ReadingShares, palette: Palette, chosen: str = "") -> go
                       "dash": DASHES.get(arm.arm, "dash")},
                 marker={"symbol": MARKS[arm.arm][0] if arm.arm in MARKS else "cross", "size": 8},
                 customdata=[0.0, *(100 * r for r in arm.loss_rise)],
-                hovertemplate=f"{arm.arm}: %{{y:.0f}} %, loss %{{customdata:+.0f}} %<extra></extra>",
+                hovertemplate=f"{said(arm.arm)}: %{{y:.0f}} %, loss %{{customdata:+.0f}} %<extra></extra>",
             )
         )  # fmt: skip
     if found.suggested is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from explorer.number_text import interval, minus, signed
+from explorer.presentation.steering.arm_names import said
 from explorer.steering import LEAST_ACCURACY, DoseResponse, Regime, TransferVerdict
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def shares(found: ReadingShares, target: str, site: str) -> str:
     if dose is None or native is None:
         return f"{_unsuggested(found, target)} {how}"
     counted = [
-        f"{a.arm} {a.shares[found.doses.index(dose)] * found.texts:.0f}" for a in found.arms if dose in found.doses
+        f"{said(a.arm)} {a.shares[found.doses.index(dose)] * found.texts:.0f}"
+        for a in found.arms
+        if dose in found.doses
     ]
     rise = signed(100 * native.loss_rise[found.doses.index(dose)], 0)
     return (

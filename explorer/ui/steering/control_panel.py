@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
+from explorer.presentation.steering import arm_names, counts
 from explorer.steering import AS_RAW, DEFAULT_LANES, LANES, MAX_DOSE, MAX_NEW_TOKENS, Arm, Positions, Request, Sampling
 from explorer.study import Study
-from explorer.ui.frame import KEPT, SITE_LINKED, View, open_site_next
+from explorer.ui.frame import KEPT, View
 from explorer.ui.steering.lanes_panel import MAX_SEED
-from explorer.ui.steering.vector_picker import example_prompt, pick_vectors, suggestion, weigh
+from explorer.ui.steering.opening import open_at_suggestion, suggestion
+from explorer.ui.steering.vector_picker import FILE, LISTS, choose_vector, example_prompt, pick_vectors, weigh
 
 MAX_PROMPT = 1000
 """Characters of a prompt; `prompt.check_prompt` limits its tokens."""
 
 _OFFERED = "example prompts of this session"
+IN_ORDER: tuple[Arm, ...] = tuple(arm for arm in arm_names.ARM_NAMES if arm in LANES)
+"""Steered lanes of B as they stand beside the untouched one: R next to it, the controls last."""
 
 
 def controls(view: View) -> Request:
     """Draw the controls; what they ask for. Raises InputError."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="steer_controls"):
         chips = pick_vectors(view)
-        _open_at_suggestion(view, chips)
+        open_at_suggestion(view, chips)
         dose = st.slider(
             "Dose c, in median norms", -MAX_DOSE, MAX_DOSE, 0.3, 0.05, format="%+.2f", key="dose", width=220, **KEPT
         )
@@ -29,21 +35,27 @@ def controls(view: View) -> Request:
         with st.popover("Options", width=110):
             lanes, sites, positions = _where(view)
             sampling = _sampling()
+    _own_and_suggested(view, chips, dose)
     vectors = weigh(chips, view.study)
     text = (prompt or "")[:MAX_PROMPT]
     return Request(view.where, view.source, view.target, sites, vectors, dose, text, lanes, sampling, positions)
 
 
-def _open_at_suggestion(view: View, chips: tuple[str, ...]) -> None:
-    """At the first visit: the dose and the site that are suggested, unless the link names others."""
-    found = suggestion(view, chips)
-    if found is None or "dose" in st.session_state or "dose" in st.query_params:
-        return
-    if found.site != view.site.name and not st.session_state.get(SITE_LINKED):
-        open_site_next(view.study.site(found.site).label)
-        st.rerun()
-    if found.site == view.site.name:
-        st.session_state["dose"] = found.suggested
+def _own_and_suggested(view: View, chips: tuple[str, ...], dose: float) -> None:
+    """Buttons for vectors of one's own, and where and how strongly the chosen vector is suggested to steer."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="steer_own"):
+        st.button("My own prompts", key="own_lists", type="tertiary", on_click=choose_vector, args=(LISTS, ""))
+        st.button("Upload a vector", key="own_file", type="tertiary", on_click=choose_vector, args=(FILE, ""))
+        found = suggestion(view, chips)
+        label = view.study.site(found.site).label
+        st.html(f"<p class='fact quiet'>{escape(counts.suggestion(found, label))}</p>", width="content")
+        if (found.site, round(found.dose, 2)) != (view.site.name, round(dose, 2)):
+            st.button("Use it", key="use_suggested", on_click=set_place, args=(label, found.dose))
+
+
+def set_place(site: str, dose: float) -> None:
+    """Steer at a site (its label) with a dose: a callback, before widgets are drawn."""
+    st.session_state["site"], st.session_state["dose"] = site, dose
 
 
 def _own_example(study: Study, chips: tuple[str, ...]) -> str:
@@ -60,15 +72,16 @@ def _own_example(study: Study, chips: tuple[str, ...]) -> str:
 def _where(view: View) -> tuple[tuple[Arm, ...], tuple[int, ...], Positions]:
     """Which lanes of B, at which sites and positions."""
     chosen = st.pills(
-        f"Lanes of {view.target}", LANES, selection_mode="multi", default=DEFAULT_LANES, key="lanes", **KEPT
-    )
+        f"Lanes of {view.target}", LANES, selection_mode="multi", default=DEFAULT_LANES, key="lanes",
+        format_func=arm_names.ARM_NAMES.__getitem__, **KEPT
+    )  # fmt: skip
     others = {site.label: site.index for site in view.study.sites if site != view.site}
     also = st.pills("Steer also at", list(others), selection_mode="multi", key="also", **KEPT)
     where = st.segmented_control(
         "Added to", [p.value for p in Positions], default=Positions.ALL.value, required=True, key="where", **KEPT
     )
     # The frame's map is always among the lanes: one switch drives every panel.
-    shown = [lane for lane in LANES if lane in chosen or lane == view.arm]
+    shown = [lane for lane in IN_ORDER if lane in chosen or lane == view.arm]
     lanes: tuple[Arm, ...] = ("none", *shown, *((AS_RAW,) if view.arm == AS_RAW else ()))
     sites = tuple(sorted({view.site.index, *(others[label] for label in also if label in others)}))
     return lanes, sites, Positions(where or Positions.ALL)

@@ -139,7 +139,7 @@ def _buttons(view: View, request: Request, now: Progress | None, known: bool, fo
             words = f"{now.ahead} before you" if now.ahead else f"measuring, {now.share:.0%}"
             st.progress(now.share, words, width=420)
         else:
-            label = "Count what it writes" if known else "Measure the dose–response"
+            label = "Count texts at every dose" if known else "Measure the dose–response"
             st.button(label, key=_BUTTON, on_click=note, args=(_BUTTON,))
             what = "every arm at ten doses, with 20 random directions"
             said = (now.message if now is not None else "") or (

@@ -14,28 +14,44 @@ from explorer.steering import Piece
 from explorer.text import mark_words
 
 
-def marked(text: str, signs: Collection[str], unfinished: bool = False) -> str:
-    """A text with the words that are `signs` underlined; the last word of an `unfinished` one may still grow."""
-    parts = mark_words(printable(text), signs, unfinished)
-    return "".join(f"<u>{escape(part.text)}</u>" if part.is_sign else escape(part.text) for part in parts)
+def marked(text: str, signs: Collection[str], unfinished: bool = False, same: int = 0) -> str:
+    """A text with the words that are `signs` underlined; the last word of an `unfinished` one may still grow.
+
+    Its first `same` characters are pale: they are those of another text.
+    """
+    return _joined([(printable(text), "<span>")], signs, unfinished, same)
 
 
-def marked_pieces(pieces: Sequence[Piece], signs: Collection[str], unfinished: bool) -> str:
+def marked_pieces(pieces: Sequence[Piece], signs: Collection[str], unfinished: bool, same: int = 0) -> str:
     """The same of a text whose tokens are known: at rest, hovering one shows what else might stand there."""
-    out, tokens = [], [(printable(piece.text), _titled(piece, not unfinished)) for piece in pieces]
+    tokens = [(printable(piece.text), _titled(piece, not unfinished)) for piece in pieces]
+    return _joined(tokens, signs, unfinished, same)
+
+
+def _joined(tokens: Sequence[tuple[str, str]], signs: Collection[str], unfinished: bool, same: int) -> str:
+    """Tokens, each with the tag that opens it, cut where words begin and end; none is lost or added."""
     whole = "".join(text for text, _ in tokens)
-    spans = iter(tokens)
-    text, opening = next(spans, ("", ""))
+    begun, rest = _parts(tokens, whole, signs, unfinished, same)
+    return (f"<span class='same'>{begun}</span>" if begun else "") + rest
+
+
+def _parts(
+    tokens: Sequence[tuple[str, str]], whole: str, signs: Collection[str], unfinished: bool, same: int
+) -> tuple[str, str]:
+    """The parts that are the same as those of another text, and the rest."""
+    out: tuple[list[str], list[str]] = ([], [])
+    spans, at = iter(tokens), 0
+    text, opening = "", ""
     for part in mark_words(whole, signs, unfinished):
-        inside, rest = [], part.text
-        while rest:
+        inside, left = [], part.text
+        while left:
             while not text:
                 text, opening = next(spans)
-            cut = min(len(text), len(rest))
-            inside.append(f"{opening}{escape(rest[:cut])}</span>")
-            text, rest = text[cut:], rest[cut:]
-        out.append(f"<u>{''.join(inside)}</u>" if part.is_sign else "".join(inside))
-    return "".join(out)
+            cut = min(len(text), len(left), same - at if at < same else len(left))
+            inside.append(f"{opening}{escape(left[:cut])}</span>")
+            text, left, at = text[cut:], left[cut:], at + cut
+        out[at > same].append(f"<u>{''.join(inside)}</u>" if part.is_sign else "".join(inside))
+    return "".join(out[0]), "".join(out[1])
 
 
 def _titled(piece: Piece, titled: bool) -> str:

@@ -8,7 +8,6 @@ from explorer.errors import InputError
 from explorer.steering import (
     MAX_VECTORS,
     MAX_WEIGHT,
-    ReadingShares,
     TransferVerdict,
     VectorSpec,
     Weighted,
@@ -20,10 +19,13 @@ from explorer.text import Contrast
 from explorer.ui import cache
 from explorer.ui.frame import KEPT, View
 from explorer.ui.links import refuse, tell
+from explorer.ui.steering.opening import recorded_vector, suggestion
 from explorer.ui.steering.vector_file import uploaded
 
 _PARAMETER, _KEY, _WRITTEN = "vector", "steer_vectors", "steer_vector_in_link"
 LISTS, FILE = "lists", "file"
+OWN = {LISTS: "my own prompts", FILE: "an uploaded vector"}
+"""What stands in the list only once a button has chosen it."""
 PLAIN_PROMPT = "Once there was"
 MAX_LIST = 4000
 """Characters of a person's own list of prompts."""
@@ -40,10 +42,11 @@ def pick_vectors(view: View) -> tuple[str, ...]:
         for weight, name in parts:
             st.session_state[_weight_key(name)] = weight
     titles = _titles(view)
-    titles |= {LISTS: "two lists of my own", FILE: "a vector from a file"}
-    options = list(titles)
+    options, recorded = list(titles), recorded_vector(view)
     # Text without labels has no ready contrasts: there a feature shows something at once, empty lists do not.
-    first = "feature:0" if options[0] == LISTS and study.file.dictionaries else options[0]
+    usual = options[0] if options else "feature:0" if study.file.dictionaries else LISTS
+    first = recorded if recorded in titles else usual
+    titles |= OWN
     before = [str(o) for o in st.session_state.get(_KEY) or ()]
     if fresh and (missing := [o for o in before if o.startswith("contrast:") and o not in titles]):
         refuse(_PARAMETER, missing[0])
@@ -99,12 +102,11 @@ def _named(chip: str, study: Study) -> VectorSpec:
 def _own_lists() -> Contrast:
     """The person's own contrast: one prompt on each line."""
     sides = []
-    with st.popover("My prompts", width=150):
-        for key, label in (("to", "Towards: one prompt a line"), ("from", "Away from: one prompt a line")):
-            text = st.text_area(label, key=key, max_chars=MAX_LIST, **KEPT)
-            sides.append(tuple(line.strip() for line in (text or "")[:MAX_LIST].splitlines() if line.strip()))
+    for key, label in (("to", "Towards: one prompt a line"), ("from", "Away from: one prompt a line")):
+        text = st.text_area(label, key=key, max_chars=MAX_LIST, height=110, width=420, **KEPT)
+        sides.append(tuple(line.strip() for line in (text or "")[:MAX_LIST].splitlines() if line.strip()))
     if not all(sides):
-        raise InputError("your lists are empty: write at least one prompt in each, under My prompts")
+        raise InputError("your lists are empty: write at least one prompt in each of the two fields above")
     return Contrast(LISTS, "my lists", sides[0], sides[1])
 
 
@@ -147,24 +149,19 @@ def _titles(view: View) -> dict[str, str]:
     return {name: titles[name] for name in sorted(titles, key=rank)}
 
 
-def suggestion(view: View, chips: tuple[str, ...]) -> ReadingShares | None:
-    """What was read of the vector that steers alone, if a dose is suggested for it."""
-    found = cache.reading_shares(view.where, view.source, view.target)
-    return next((r for r in found if chips == (r.vector,) and r.suggested is not None), None)
-
-
 def _follow(view: View) -> None:
-    """Give a newly chosen contrast its suggested dose and site, and its own prompt unless a person wrote another."""
+    """Give a newly chosen vector its suggested dose and site, and its own prompt unless a person wrote another."""
     study, chips = view.study, tuple(st.session_state[_KEY])
-    if (found := suggestion(view, chips)) is not None:
-        st.session_state["dose"] = found.suggested
+    if chips:
+        found = suggestion(view, chips)
+        st.session_state["dose"] = found.dose
         st.session_state["site"] = study.site(found.site).label
     if chips and st.session_state.get("prompt") in {p.prompt for p in study.corpus.contrasts()}:
         st.session_state["prompt"] = example_prompt(study, chips)
 
 
 def choose_vector(name: str, site: str) -> None:
-    """Steer with one vector, at its site if it is a feature: a callback, before widgets are drawn."""
+    """Steer with one vector, at its site (its label) if it is a feature: a callback, before widgets are drawn."""
     st.session_state[_KEY] = [name]
     if name.startswith("feature:"):
         st.session_state["site"] = site
