@@ -194,7 +194,7 @@ def test_a_feature_opens_from_the_map_and_from_the_link(browser: Browser, addres
 def test_steered_text_streams_and_stops(browser: Browser, address: str) -> None:
     with visit(browser, f"{address}/steering?b=twin&temperature=0&length=400&dose=0.2") as page:
         settled(page)
-        page.get_by_role("button", name="Generate").click(timeout=SLOW)
+        page.get_by_role("button", name="Write it live").click(timeout=SLOW)
         lanes = page.locator(".lanes .lane")
         grown = "n => [...document.querySelectorAll('.lanes .lane')].every(l => l.textContent.length > n)"
         page.wait_for_function(grown, arg=80, timeout=SLOW)
@@ -219,7 +219,7 @@ def test_two_visitors_do_not_reach_each_other(browser: Browser, address: str) ->
         for page in (one, two):
             settled(page)
         for page in (one, two):
-            page.get_by_role("button", name="Generate").click(timeout=SLOW)
+            page.get_by_role("button", name="Write it live").click(timeout=SLOW)
         for page in (one, two):
             expect(page.locator("p[role=status]")).to_contain_text("Done", timeout=SLOW)
             page.wait_for_function("document.querySelectorAll('.lanes .lane').length >= 6", timeout=SLOW)

@@ -25,7 +25,7 @@ def test_lanes_stream_stop_and_continue(browser: Browser, address: str) -> None:
     link = f"{address}/steering?b=twin&temperature=0&length=200&dose=0.2&prompt=The+%3Cb%3Efox%3C%2Fb%3E+*sat*"
     with visit(browser, link) as page:
         settled(page)
-        page.get_by_role("button", name="Generate").click(timeout=SLOW)
+        page.get_by_role("button", name="Write it live").click(timeout=SLOW)
         page.wait_for_function(GROWN, arg=60, timeout=SLOW)
         page.locator(".st-key-stop button").click(timeout=SLOW)
         stopped = held(page)
@@ -69,7 +69,7 @@ def test_closing_the_tab_ends_its_work(browser: Browser, address: str) -> None:
     with visit(browser, f"{address}/steering?b=twin&temperature=0&length=400&dose=0.1") as page:
         settled(page)
         before = worked(process)
-        page.get_by_role("button", name="Generate").click(timeout=SLOW)
+        page.get_by_role("button", name="Write it live").click(timeout=SLOW)
         page.wait_for_function(GROWN, arg=60, timeout=SLOW)
         expect(page.locator("p[role=status]")).to_contain_text("Writing")
         assert worked(process) - before > 0.1
@@ -91,7 +91,7 @@ def test_special_tokens_and_what_is_not_read(browser: Browser, address: str) -> 
         expect(page.get_by_test_id("stMain")).to_contain_text("The prompt holds a special token")
         page.goto(f"{address}/steering?study=dyck3&length=10&prompt=([hello")
         settled(page)
-        page.get_by_role("button", name="Generate").click(timeout=SLOW)
+        page.get_by_role("button", name="Write it live").click(timeout=SLOW)
         expect(page.locator("p[role=status]")).to_contain_text("A0 does not read h e l o, only ( ) [ ]", timeout=SLOW)
 
 
@@ -121,3 +121,42 @@ def test_the_dose_response_is_shown(browser: Browser, address: str) -> None:
         page.locator(".st-key-dose_figure .js-plotly-plot").wait_for(timeout=SLOW)
         expect(page.get_by_test_id("stMain")).to_contain_text("contrasts transfer from seed0 to twin")
         assert "vector=contrast%3Anews" in page.url or "vector=contrast:news" in page.url
+
+
+def test_the_page_opens_with_text_counts_live_and_steers_from_the_strip(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}/steering") as page:
+        settled(page)
+        lanes = page.locator(".lanes[data-state=recorded]")
+        lanes.wait_for(timeout=SLOW)
+        assert all(len(text) > 80 for text in texts(page)), "text is there before the first click"
+        assert lanes.locator("u").count() > 2
+        stored = page.locator(".st-key-bench .verdict").text_content() or ""
+        page.locator(".st-key-count button").click(timeout=SLOW)
+        expect(page.locator(".st-key-bench")).to_contain_text("Counted live with the seeds 24 to 35", timeout=SLOW)
+        counted = page.locator(".lanes .count b").all_text_contents()
+        assert len(counted) == 6 and all(0 <= int(c) <= 12 for c in counted) and stored
+        page.locator(".st-key-generate button").click(timeout=SLOW)
+        page.locator(".lanes[data-state=live]").wait_for(timeout=SLOW)
+        expect(page.locator("p[role=status]")).to_contain_text("Done", timeout=SLOW)
+        expect(page.locator(".lanes .kl i").nth(40), "a bar for each token").to_be_attached(timeout=SLOW)
+        settled(page)
+        figure = page.locator(".st-key-strip .js-plotly-plot")
+        figure.scroll_into_view_if_needed(timeout=SLOW)
+        x, y = figure.evaluate(
+            "g => { const l = g._fullLayout, r = g.getBoundingClientRect(); const at = (a, i) => a._offset + a.c2p(i);"
+            " return [r.x + at(l.xaxis, 8), r.y + at(l.yaxis, l.yaxis._categories.length - 1)]; }"
+        )
+        page.mouse.click(x, y)
+        page.wait_for_url("**dose=0.4**", timeout=SLOW)
+        page.locator(".lanes[data-state=stale]").wait_for(timeout=SLOW)
+        assert "site=end" in page.url
+
+
+def test_nothing_scrolls_sideways_on_a_phone(browser: Browser, address: str) -> None:
+    with visit(browser, f"{address}/steering") as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        settled(page)
+        page.locator(".lanes").wait_for(timeout=SLOW)
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        lane = page.locator(".lanes section").first.bounding_box()
+        assert lane is not None and lane["width"] > 300, "one column"

@@ -71,8 +71,8 @@ def suggestion(found: Suggestion, site: str) -> str:
     """What is suggested for a vector and on what it rests (plain text)."""
     why = {
         "read": "the least that turns two thirds of texts with B’s own vector",
-        "response": "the most measured at which no lane loses more than 10 %",
-        "others": "not measured for this vector: the most, for half of those measured here, that costs under 10 %",
+        "response": "the largest measured dose that raises no lane’s loss by over 10 %",
+        "others": "not measured for this vector: for half of those measured here no larger one keeps the loss below +10 %",
         "unmeasured": "nothing of this pair is measured: the dose at which features are compared",
     }[found.ground]
     return f"Suggested: {signed(found.dose)} at {site}, {why}."

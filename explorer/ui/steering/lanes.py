@@ -47,7 +47,7 @@ def draw_lanes(
     """One column for each lane; `focus` is the lane of the frame's map. state: live, recorded, stale or empty."""
     titles = sentences.lane_titles(*names)
     columns = [_lane(key, titles, snapshot, palette, focus, marks) for key in keys]
-    kind = "lanes stale" if state == "stale" else "lanes"
+    kind = f"lanes{' stale' if state == 'stale' else ''}{'' if marks.counts else ' uncounted'}"
     place = f"class='{kind}' data-state='{state}' data-tokens='{snapshot.tokens}' style='--lanes: {len(columns)}'"
     st.html(f"<div {place}>{''.join(columns)}</div>")
 

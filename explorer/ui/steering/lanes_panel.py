@@ -124,8 +124,10 @@ def _draw(view: View, request: Request) -> bool:
     told += sentences.special(spelled(special, request.prompt))
     signs = class_signs(asked) if shown.tokens else frozenset[str]()
     watched = any(map(len, shown.pieces.values()))
-    legend = f"<span class='quiet'>{counts.legend(title_of(view, asked), len(signs), watched)}</span>"
-    st.html(f"<p class='fact'><span role='status'>{escape(told)}</span> {legend if shown.tokens else ''}</p>")
+    legend = f"<p class='fact quiet'>{counts.legend(title_of(view, asked), len(signs), watched)}</p>"
+    st.html(
+        f"<div class='told'><p class='fact' role='status'>{escape(told)}</p> {legend if shown.tokens else ''}</div>"
+    )
     marks = LaneMarks(
         signs, special, shown_counts(view, request) if asked == request or state == "recorded" else {},
         counts.class_name(title_of(view, request)),
