@@ -212,14 +212,14 @@ def steer(story: Story) -> str:
 def _counts(story: Story) -> str:
     """When a text counts, and how often it does; nothing where no texts were read."""
     offer = offers(story)[0]
-    counted = offer.counted(offer.dose)
-    if counted is None or offer.shares is None:
+    counts = offer.counts(offer.dose)
+    if not counts or offer.shares is None:
         return ""
     positive, negative = offer.shares.accuracy
     return (
         f"A text counts as “{offer.becomes}” where its words are as telling as those of the class: that is right for "
         f"{percent(positive)} of its own held-out texts and {percent(negative)} of the others. Untouched, "
-        f"{story.sister.target} writes it in {counted['none']} of {offer.shares.texts}. "
+        f"{story.sister.target} writes it in {counts['none'].counted} of {counts['none'].texts}. "
     )
 
 

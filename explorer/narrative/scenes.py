@@ -170,11 +170,12 @@ def revealed(story: Story) -> str:
 
 def _steer(story: Story) -> str:
     offer = offers(story)[0]
-    counted, a, b = offer.counted(offer.dose), story.sister.source, story.sister.target
-    if counted is None or offer.shares is None:
+    counts, a, b = offer.counts(offer.dose), story.sister.source, story.sister.target
+    if not counts:
         return _areas(story)
-    carried = f"{a}'s vector for “{offer.becomes}”, carried into {b}, turns {counted['rotated']} of {offer.shares.texts} texts"
-    return f"{carried}; not carried, {counted['raw']}; random, {counted['random']}."
+    carried = counts["rotated"]
+    said = f"{a}'s vector for “{offer.becomes}”, carried into {b}, turns {carried.counted} of {carried.texts} texts"
+    return f"{said}; not carried, {counts['raw'].counted}; random, {counts['random'].counted}."
 
 
 def _areas(story: Story) -> str:

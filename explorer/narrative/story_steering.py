@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from explorer.narrative.story import Story
-from explorer.steering import Arm, ReadingShares
+from explorer.steering import Arm, ClassCount, ReadingShares
 from explorer.study import RecordedRun
 
 COUNTED: tuple[Arm, ...] = ("rotated", "raw", "random", "none")
@@ -37,13 +38,10 @@ class Offer:
         """What texts turn into."""
         return self.title.split(ARROW)[-1]
 
-    def counted(self, dose: float) -> dict[Arm, int] | None:
-        """By arm: how many of `shares.texts` count as the class at a dose; None where that was not counted."""
-        if self.shares is None:
-            return None
-        found = {arm: self.shares.untouched if arm == "none" else self.shares.share(arm, dose) for arm in COUNTED}
-        counts = {arm: round(share * self.shares.texts) for arm, share in found.items() if share is not None}
-        return counts if len(counts) == len(COUNTED) else None
+    def counts(self, dose: float) -> Mapping[str, ClassCount]:
+        """By arm: how many fresh texts count as the class at a dose; empty where that was not counted."""
+        found = {} if self.shares is None else self.shares.counts(dose)
+        return found if set(COUNTED) <= set(found) else {}
 
 
 def recorded_run(story: Story) -> RecordedRun | None:

@@ -29,6 +29,8 @@ LEAST_SURPRISE = 0.05
 """Nats a token below which untouched text is as good as certain: multiples are taken of no less."""
 CONTRASTS = 3
 """Contrasts that are tried, where their readings say which show most: each takes a generation for every seed."""
+SEEN = 8
+"""Words that are signs of the class from which a room sees what a text has become; more do not count."""
 LETTERS = 3
 """Shorter tokens are not marked as typical: commas and syllables say nothing to a reader."""
 
@@ -114,6 +116,8 @@ class RecordingTrial:
     """What was written."""
     right: int
     """Lanes that read as they should: the source's steered one and the rotated one count as the class, others do not."""
+    signs: int
+    """Words of the rotated lane that are signs of the class."""
     surprise: float
     """Mean −log P of the second half of what a steered lane wrote, by its own model without the vector, as a multiple of
     that of what the same model wrote untouched: the worse of both models. Once a text has turned, its own model knows how
@@ -122,13 +126,13 @@ class RecordingTrial:
 
 
 def plainest(tried: Sequence[RecordingTrial]) -> RecordingTrial:
-    """Of those that read well the one with most lanes right, and of these the least surprising; the least broken if
-    none reads well.
+    """Of those that read well the one with most lanes right, of these one with enough signs of the class to be seen from
+    afar, and of these the least surprising; the least broken if none reads well.
     """
     readable = [t for t in tried if t.surprise <= READABLE]
     if not readable:
         return min(tried, key=lambda t: t.surprise)
-    return max(readable, key=lambda t: (t.right, -t.surprise))
+    return max(readable, key=lambda t: (t.right, min(t.signs, SEEN), -t.surprise))
 
 
 def _runs(
@@ -141,7 +145,7 @@ def _runs(
 ) -> Iterator[RecordingTrial]:
     """One contrast at its dose and site, with every seed."""
     from explorer.steering import PLAIN, STEERED, Sampling, lanes as live, typical_tokens, vectors as steering
-    from explorer.text import learn_classes
+    from explorer.text import class_words, learn_classes, mark_words
 
     contrast, site = study.corpus.contrast(shown.contrast), study.site(shown.site)
     prompt = next(p.prompt for p in study.corpus.contrasts() if p.name == shown.contrast)
@@ -169,7 +173,9 @@ def _runs(
         run = RecordedRun(
             shown.contrast, shown.title, site.name, shown.dose, TEMPERATURE, seed, prompt, written
         )  # fmt: skip
-        yield RecordingTrial(run, right, max(surprises))
+        said = "".join(token.text for token in written["rotated"])
+        signs = sum(part.is_sign for part in mark_words(said, class_words(contrast)))
+        yield RecordingTrial(run, right, signs, max(surprises))
 
 
 def _write(

@@ -5,28 +5,21 @@ Knows nothing of Streamlit: a page polls `CountJob.snapshot()`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from explorer.jobs import PATIENCE, WRITERS, Job, JobState, Queue
 from explorer.steering.arms import Arm
-from explorer.steering.continuations import continuations
-from explorer.steering.lanes import Steering
-from explorer.steering.vectors import carry
+from explorer.steering.class_counts import added, count_texts
+from explorer.steering.generation import Lane
+from explorer.steering.lanes import Steering, build_lanes
+from explorer.steering.reading_shares import ClassCount
 from explorer.text import ClassReader
 
 COUNTED: tuple[Arm, ...] = ("none", "rotated", "raw", "random")
 """Arms whose texts are counted."""
 FRESH_TEXTS = 20
 """Texts of each arm."""
-AT_ONCE = 2
-"""Texts of each arm that are written together; the count moves after each group of them."""
-DIRECTIONS = 4
-"""Random directions that the texts of the random arm have in turn."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +28,8 @@ class TextCount:
 
     state: JobState
     """Where the counting stands."""
-    read: int
-    """Texts of each arm that have been read."""
-    counted: Mapping[Arm, int]
-    """By arm: those that count as the class."""
+    counts: Mapping[str, ClassCount]
+    """By arm: texts that were read, and those of them that count as the class; empty before the first."""
     first: int
     """Seed of the first text; each text has the next."""
     message: str = ""
@@ -50,28 +41,23 @@ class TextCount:
         return self.state.busy
 
 
-def count_texts(
-    steering: Steering, dose: float, prompt: str, reader: ClassReader, first: int, job: Job[None] | None = None
-) -> Iterator[dict[Arm, int]]:
-    """After every `AT_ONCE` texts of each arm: how many of them count as the class. Text i has the seed `first` + i.
+def fresh_counts(
+    steering: Steering,
+    dose: float,
+    prompt: str,
+    reader: ClassReader,
+    first: int,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[dict[str, ClassCount]]:
+    """The counts of every batch of `FRESH_TEXTS` texts of each arm, all at `dose`. Text i has the seed `first` + i.
 
-    Every arm adds `dose` median norms of the target's rows, at every position. Raises InputError for a bad prompt.
+    The random arm's direction is drawn from its text's seed. Raises InputError for a bad prompt or dose.
     """
-    vectors = {arm: _directions(steering, arm) * dose * steering.norms[1] for arm in COUNTED}
-    for begin in range(0, FRESH_TEXTS, AT_ONCE):
-        turns = torch.arange(begin, begin + AT_ONCE)
-        rows = torch.stack([v[turns % len(v)] for v in vectors.values()])[None]
-        tick = (lambda: None) if job is None else job.report
-        texts = continuations(steering.target, [steering.site], prompt, rows, first + begin, tick)
-        yield {arm: sum(reader.read(some)) for arm, some in zip(COUNTED, texts, strict=True)}
 
+    def lanes(seed: int) -> list[Lane]:
+        return [lane for lane in build_lanes(steering, COUNTED, dose, seed) if lane.key in COUNTED]
 
-def _directions(steering: Steering, arm: Arm) -> Float[Tensor, "n d"]:
-    """The unit vectors of an arm, of which its texts have one after another; zero for the untouched target."""
-    if arm == "none":
-        return torch.zeros(1, steering.target.d_model)
-    seeds: Sequence[int] = range(DIRECTIONS) if arm == "random" else (0,)
-    return torch.stack([carry(steering.vector, arm, steering.fitted, seed=seed) for seed in seeds])
+    return count_texts(lanes, [steering.site], prompt, reader, range(first, first + FRESH_TEXTS), tick)
 
 
 class CountJob:
@@ -87,17 +73,16 @@ class CountJob:
         patience: float | None = PATIENCE,
         queue: Queue = WRITERS,
     ) -> None:
-        self._now = TextCount(JobState.WAITING, 0, dict.fromkeys(COUNTED, 0), first)
+        self._now = TextCount(JobState.WAITING, {}, first)
 
         def work(job: Job[None]) -> None:
-            for found in count_texts(steering, dose, prompt, reader, first, job):
+            for found in fresh_counts(steering, dose, prompt, reader, first, job.report):
                 job.commit(lambda found=found: self._add(found))  # type: ignore[misc]
 
         self._job = Job(work, queue, patience, failure="the counting failed ({error}): try again")
 
-    def _add(self, found: Mapping[Arm, int]) -> None:
-        counted = {arm: n + found[arm] for arm, n in self._now.counted.items()}
-        self._now = replace(self._now, read=self._now.read + AT_ONCE, counted=counted)
+    def _add(self, found: Mapping[str, ClassCount]) -> None:
+        self._now = replace(self._now, counts=added(self._now.counts, found))
 
     def snapshot(self) -> TextCount:
         """What there is to show now. Never waits for the models."""

@@ -350,8 +350,8 @@ def test_vectors_to_choose_from_begin_with_the_recorded_one(story: Story) -> Non
     found, run = offers(story), recorded_run(story)
     assert run is not None and (found[0].contrast, found[0].dose, found[0].site) == (run.contrast, run.dose, run.site)
     assert len({o.contrast for o in found}) == len(found) > 3
-    assert all(o.dose > 0 and o.shares is not None and o.counted(o.dose) is not None for o in found)
-    assert found[0].counted(0.77) is None, "a dose that was not counted"
+    assert all(o.dose > 0 and o.shares is not None and o.counts(o.dose) for o in found)
+    assert not found[0].counts(0.77), "a dose that was not counted"
     leads = [o.shares.lead for o in found[1:] if o.shares is not None]
     assert leads == sorted(leads, reverse=True)
 

@@ -13,11 +13,12 @@ from explorer.errors import InputError
 from explorer.jobs import JobState, Queue
 from explorer.models.sites import Site
 from explorer.steering import count_job
-from explorer.steering.count_job import AT_ONCE, COUNTED, FRESH_TEXTS, CountJob, count_texts
+from explorer.steering.class_counts import BATCH
+from explorer.steering.count_job import COUNTED, FRESH_TEXTS, CountJob, fresh_counts
 from explorer.steering.decoding import Sampling
 from explorer.steering.generation import generate
 from explorer.steering.lanes import Steering, build_lanes
-from explorer.steering.reading_shares import NEW_TOKENS, TEMPERATURE
+from explorer.steering.reading_shares import NEW_TOKENS, TEMPERATURE, ClassCount
 from explorer.steering.vectors import unit
 from explorer.text.class_reader import WORDS, Accuracy, ClassReader, words
 
@@ -51,27 +52,28 @@ def steering(tokenizer: Any) -> Steering:
 
 
 def test_it_counts_what_a_lane_writes_with_the_same_seed(steering: Steering, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(count_job, "FRESH_TEXTS", 2 * AT_ONCE)
+    monkeypatch.setattr(count_job, "FRESH_TEXTS", 2 * BATCH)
     shown = Words()
-    found = list(count_texts(steering, DOSE, PROMPT, reader(shown), FIRST))
+    found = list(fresh_counts(steering, DOSE, PROMPT, reader(shown), FIRST))
     assert len(found) == 2 and all(set(counts) == set(COUNTED) for counts in found)
     # In the order in which they are read: group by group, in each arm by arm.
-    read = [shown.seen[k : k + AT_ONCE] for k in range(0, len(shown.seen), AT_ONCE)]
-    for i in range(2 * AT_ONCE):
-        lanes = build_lanes(steering, ("none", "rotated", "raw"), DOSE)
+    read = [shown.seen[k : k + BATCH] for k in range(0, len(shown.seen), BATCH)]
+    for i in range(2 * BATCH):
+        lanes = build_lanes(steering, COUNTED, DOSE, FIRST + i)
         alone = generate(lanes, steering.site, PROMPT, Sampling(TEMPERATURE, FIRST + i, NEW_TOKENS))
-        for k, arm in enumerate(COUNTED[:3]):
-            assert read[len(COUNTED) * (i // AT_ONCE) + k][i % AT_ONCE] == words(alone[arm])[:WORDS], (arm, i)
+        for k, arm in enumerate(COUNTED):
+            assert read[len(COUNTED) * (i // BATCH) + k][i % BATCH] == words(alone[arm])[:WORDS], (arm, i)
     for k, arm in enumerate(COUNTED):
-        texts = read[k] + read[len(COUNTED) + k]
-        assert sum(counts[arm] for counts in found) == sum(any(len(w) == 1 for w in text) for text in texts)
+        for batch, counts in enumerate(found):
+            texts = read[len(COUNTED) * batch + k]
+            assert counts[arm] == ClassCount(sum(any(len(w) == 1 for w in text) for text in texts), BATCH)
 
 
 def test_a_count_in_the_background_ends_with_every_text_read(steering: Steering) -> None:
     job = CountJob(steering, DOSE, PROMPT, reader(Words()), FIRST, patience=None, queue=Queue(1))
     done = job.wait(240)
-    assert (done.state, done.read, done.first) == (JobState.DONE, FRESH_TEXTS, FIRST)
-    assert all(0 <= done.counted[arm] <= FRESH_TEXTS for arm in COUNTED)
+    assert (done.state, done.first) == (JobState.DONE, FIRST)
+    assert {arm: count.texts for arm, count in done.counts.items()} == dict.fromkeys(COUNTED, FRESH_TEXTS)
 
 
 def test_a_stopped_count_stands_still_and_a_bad_prompt_is_told(steering: Steering) -> None:
@@ -79,8 +81,8 @@ def test_a_stopped_count_stands_still_and_a_bad_prompt_is_told(steering: Steerin
     job = CountJob(steering, DOSE, PROMPT, reader(Words()), FIRST, patience=None, queue=busy)
     job.stop()
     stopped = job.wait(120)
-    assert stopped.state == JobState.STOPPED and stopped.read < FRESH_TEXTS
+    assert stopped.state == JobState.STOPPED and stopped.counts == {}
     with pytest.raises(InputError):
-        next(count_texts(steering, DOSE, "", reader(Words()), FIRST))
+        next(fresh_counts(steering, DOSE, "", reader(Words()), FIRST))
     bad = CountJob(steering, DOSE, "", reader(Words()), FIRST, patience=None, queue=busy).wait(120)
-    assert bad.state == JobState.FAILED and bad.message and bad.read == 0
+    assert bad.state == JobState.FAILED and bad.message and not bad.counts

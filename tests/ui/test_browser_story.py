@@ -17,10 +17,12 @@ from test_browser import ROOT, SLOW, app, browser as browser
 
 from explorer.narrative.scenes import MOVED, read_through, scenes_of
 from explorer.narrative.story import Story, open_story
-from explorer.narrative.story_steering import offers, recorded_run, to_a_sentence
+from explorer.narrative.story_steering import COUNTED, offers, recorded_run, to_a_sentence
 from explorer.presentation.story.words import FAINTEST
-from explorer.steering.count_job import COUNTED, FRESH_TEXTS, count_texts
+from explorer.steering.class_counts import added
+from explorer.steering.count_job import FRESH_TEXTS, fresh_counts
 from explorer.steering.lanes import NORM_DOCUMENTS, Steering
+from explorer.steering.reading_shares import ClassCount
 from explorer.steering.vectors import contrast_vector, median_norm
 from explorer.study.library import SHIPPED, open_study, studies_folder
 from explorer.text.class_reader import ClassReader, learn_classes
@@ -173,9 +175,8 @@ def test_it_steers_live_twice_with_other_texts_and_the_counter_is_computed(
     assert run is not None and offer.shares is not None
     whole = to_a_sentence("".join(t.text for t in run.written["rotated"]))
     expect(carried).to_have_text(run.prompt + whole, timeout=SLOW)
-    stored = offer.counted(offer.dose)
-    assert stored is not None
-    assert counts(page) == [f"{stored[arm]} of {offer.shares.texts}" for arm in ("rotated", "raw", "random", "none")]
+    stored = offer.counts(offer.dose)
+    assert counts(page) == [f"{stored[arm].counted} of {stored[arm].texts}" for arm in COUNTED]
     texts, told = [], page.locator(".stage-event .told")
     for time_ in (1, 2):
         page.keyboard.press(" ")
@@ -183,10 +184,10 @@ def test_it_steers_live_twice_with_other_texts_and_the_counter_is_computed(
         expect(status).to_have_text(f"written live, seed {run.seed + time_}, dose {run.dose:g}", timeout=SLOW)
         texts.append(carried.inner_text())
     assert texts[0] != texts[1] and all(text.startswith(run.prompt) for text in texts)
-    counted = dict.fromkeys(COUNTED, 0)
-    for group in count_texts(steering_of(story), run.dose, run.prompt, reader_of(story), 1040):
-        counted = {arm: n + group[arm] for arm, n in counted.items()}
-    assert counts(page) == [f"{counted[arm]} of {FRESH_TEXTS}" for arm in ("rotated", "raw", "random", "none")]
+    counted: dict[str, ClassCount] = {}
+    for batch in fresh_counts(steering_of(story), run.dose, run.prompt, reader_of(story), 1040):
+        counted = added(counted, batch)
+    assert counts(page) == [f"{counted[arm].counted} of {FRESH_TEXTS}" for arm in COUNTED]
     page.get_by_label("Name").fill("Ada")
     page.keyboard.press("Enter")
     expect(carried).to_contain_text("called Ada.", timeout=SLOW)

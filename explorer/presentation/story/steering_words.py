@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from html import escape
 
-from explorer.narrative import COUNTED
+from explorer.narrative import COUNTED, Story, offers
+from explorer.number_text import percent
 from explorer.palette import Palette
-from explorer.steering import Arm
+from explorer.steering import Arm, ClassCount
 from explorer.text import mark_words
 
 LARGE: tuple[Arm, ...] = ("none", "rotated")
@@ -21,14 +22,19 @@ SMALL: tuple[Arm, ...] = ("raw", "random")
 class Counter:
     """How many texts of each arm count as the class."""
 
-    counted: Mapping[Arm, int]
+    counts: Mapping[str, ClassCount]
     """By arm."""
-    read: int
-    """Texts of each arm that were read."""
     of: int
     """Texts of each arm that will be read in all."""
     told: str
     """When they were written, and from which seeds."""
+
+
+def stored_counter(story: Story) -> Counter | None:
+    """What was counted of the recorded vector when the study was made; None where nothing was."""
+    offer = offers(story)[0]
+    counts = offer.counts(offer.dose)
+    return Counter(counts, counts["none"].texts, "counted when this study was made") if counts else None
 
 
 def titles(target: str) -> dict[Arm, str]:
@@ -74,12 +80,17 @@ def count_board(becomes: str, counter: Counter | None, palette: Palette) -> str:
     if counter is None:
         return f"<section class='count'>{head}<p class='told'>not counted at this dose</p></section>"
     words = {"none": "untouched", "rotated": "carried by R", "raw": "as it is", "random": "random"}
-    rows = "".join(
-        f"<li style='--lane: {palette.arm(arm)}'><span>{words[arm]}</span><span class='dots' aria-hidden='true'>"
-        f"{_dots(counter.counted[arm], counter.read, counter.of)}</span><b>{counter.counted[arm]} of {counter.read}</b></li>"
-        for arm in COUNTED
-    )
+    rows = "".join(_counted(arm, words[arm], counter.counts[arm], counter.of, palette) for arm in COUNTED)
     return f"<section class='count' role='status'>{head}<ol>{rows}</ol><p class='told'>{escape(counter.told)}</p></section>"
+
+
+def _counted(arm: Arm, words: str, count: ClassCount, of: int, palette: Palette) -> str:
+    low, high = count.interval
+    interval = f"95 % of such counts lie between {percent(low)} and {percent(high)} (Wilson)"
+    return (
+        f"<li style='--lane: {palette.arm(arm)}' title='{interval}'><span>{words}</span><span class='dots' aria-hidden='true'>"
+        f"{_dots(count.counted, count.texts, of)}</span><b>{count.counted} of {count.texts}</b></li>"
+    )
 
 
 def _dots(counted: int, read: int, of: int) -> str:

@@ -12,7 +12,6 @@ from explorer.narrative import Scene, Story, offers, recorded_run, scenes, to_a_
 from explorer.palette import LIGHT, Palette
 from explorer.presentation.story import (
     PHONE,
-    Counter,
     answer,
     count_board,
     detector,
@@ -22,6 +21,7 @@ from explorer.presentation.story import (
     phone,
     random_scene,
     stage_dial,
+    stored_counter,
 )
 from explorer.steering import RECORDED, Request, Sampling, VectorSpec, Weighted
 from explorer.ui import cache
@@ -97,9 +97,6 @@ def recorded_steering(story: Story, view: View, palette: Palette) -> str:
     site, vectors = story.study.site(run.site).index, (Weighted(VectorSpec(contrast=run.contrast)),)
     how = (run.dose, run.prompt, RECORDED, Sampling(run.temperature, run.seed))
     signs = class_signs(Request(view.where, view.source, story.sister.target, (site,), vectors, *how))
-    counted = offer.counted(offer.dose)
-    texts = offer.shares.texts if offer.shares is not None else 0
-    counter = None if counted is None else Counter(counted, texts, texts, "counted when this study was made")
     written = {arm: to_a_sentence("".join(token.text for token in run.written[arm])) for arm in RECORDED}
-    board = count_board(offer.becomes, counter, palette)
+    board = count_board(offer.becomes, stored_counter(story), palette)
     return panes(story.sister.target, run.prompt, written, signs, False, palette, board)

@@ -17,7 +17,7 @@ from explorer.errors import InputError
 from explorer.jobs import JobState
 from explorer.narrative import Offer, Story, name_in, offers, recorded_run, renamed, to_a_sentence
 from explorer.palette import Palette
-from explorer.presentation.story import Counter, count_board, panes
+from explorer.presentation.story import Counter, count_board, panes, stored_counter
 from explorer.steering import (
     FRESH_TEXTS,
     NEW_TOKENS,
@@ -184,18 +184,13 @@ def _live(request: Request, snapshot: Snapshot, said: str) -> tuple[Mapping[Arm,
 
 def _counter(mine: Stage, story: Story) -> Counter | None:
     found: TextCount | None = mine.counting.snapshot() if mine.counting is not None and mine.live is not None else None
-    if found is not None and found.read:
+    if found is not None and found.counts:
         last = found.first + FRESH_TEXTS - 1
         told = f"{'counting' if found.busy else 'counted'} live, fresh seeds {found.first} to {last}"
-        return Counter(found.counted, found.read, FRESH_TEXTS, told)
+        return Counter(found.counts, FRESH_TEXTS, told)
     if mine.live is not None:
         return None
-    offer = offers(story)[0]
-    counted = offer.counted(offer.dose)
-    if counted is None or offer.shares is None:
-        return None
-    texts = offer.shares.texts
-    return Counter(counted, texts, texts, "counted when this study was made")
+    return stored_counter(story)
 
 
 def _chosen(story: Story) -> tuple[Offer, float, str]:
