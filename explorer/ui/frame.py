@@ -13,9 +13,12 @@ from explorer.palette import DARK, LIGHT, Palette
 from explorer.study import Study, own_names, shipped_studies
 from explorer.ui import cache
 from explorer.ui.links import ask, begin_link, tell
+from explorer.ui.pages import PAGES
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """Of a widget that persists across pages and in the link."""
+CHECK_LINK = "check"
+"""Query parameter that names a check by what its study will be called."""
 _NEXT, _SITE_NEXT = "open_study", "open_site"
 SITE_LINKED = "site_linked"
 """Whether the session began with a link that names a site: the address later drops the one that is the default."""
@@ -68,6 +71,12 @@ def current_palette() -> Palette:
 
 def draw_frame() -> View:
     """Draw the bar and return what it says. Drawn by the entry, before the page, so that it keeps its place."""
+    if (made := st.query_params.get(CHECK_LINK)) in own_names():
+        # The check has ended in a study: its link becomes that of the study before a widget holds another's values.
+        if "study" not in st.session_state:
+            st.switch_page(PAGES["check"].script, query_params={"study": made})
+        st.query_params.pop(CHECK_LINK)
+        st.session_state[_NEXT] = made
     if (wanted := st.session_state.pop(_NEXT, None)) is not None:
         st.session_state["study"] = wanted
     if (wanted := st.session_state.pop(_SITE_NEXT, None)) is not None:

@@ -152,9 +152,9 @@ def pairs_by_site(results: Sequence[PairResult], palette: Palette, dark: bool) -
     values = [[s.ladder[ROTATION].value for s in r.sites] for r in results]
     names = [f"{r.source} → {r.target}" for r in results]
     figure = _heat(values, [s.label for s in results[0].sites], names, palette, dark)
-    figure.update_xaxes(title="site", tickangle=0, tickfont={"size": 13})
+    figure.update_xaxes(title="site", tickangle=0, tickfont={"size": 12})
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(height=max(360, 120 + 34 * len(results)), margin={"l": 122, "r": 8, "t": 16, "b": 56})
+    figure.update_layout(height=max(360, 120 + 34 * len(results)), margin={"l": 130, "r": 8, "t": 16, "b": 56})
     return figure
 
 

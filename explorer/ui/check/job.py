@@ -18,11 +18,9 @@ from explorer.presentation.check import axis, captions as sentences, progress_ca
 from explorer.study import own_names
 from explorer.ui.charts import chart
 from explorer.ui.clicks import consume, note, poll
-from explorer.ui.frame import current_palette, open_study_next
+from explorer.ui.frame import CHECK_LINK as LINK, current_palette, open_study_next
 
 POLL_SECONDS = 0.5
-LINK = "check"
-"""Query parameter that names a check by what its study will be called."""
 _COOKIE, _KEY, _ERROR, _START = "_streamlit_xsrf", "check_visitor", "check_error", "check_start"
 
 
