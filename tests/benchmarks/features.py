@@ -125,7 +125,7 @@ def main() -> None:
 
 def show(folder: Path, fitted: Any) -> None:
     """The page's own functions, cold and warm."""
-    from explorer.features import feature_table as atlas
+    from explorer.features import feature_search, feature_table as atlas
     from explorer.features.contexts import top_contexts
     from explorer.study.feature_tables import READINGS, read_optional
     from explorer.study.library import open_study
@@ -141,11 +141,11 @@ def show(folder: Path, fitted: Any) -> None:
     say(f"open the table of {FEATURES} features", table)
     known = table()
     for query in (
-        atlas.Query(),
-        atlas.Query(text="sea"),
-        atlas.Query(ranges={"r_rotated": (0.5, 1.0)}, sort="density"),
+        feature_search.Query(),
+        feature_search.Query(text="sea"),
+        feature_search.Query(ranges={"r_rotated": (0.5, 1.0)}, sort="density"),
     ):
-        say(f"search {query.text or query.sort}", lambda q=query: atlas.search(known, q))  # type: ignore[misc]
+        say(f"search {query.text or query.sort}", lambda q=query: feature_search.search(known, q))  # type: ignore[misc]
     heavy = read_optional(study.pair_path("A", "B") / READINGS, site)
     say(
         "load the distributions",

@@ -21,7 +21,7 @@ from explorer.narrative.story_facts import match_of_coordinates, of_native, show
 from explorer.narrative.story_steering import name_in, offers, recorded_run, renamed, to_a_sentence
 from explorer.number_text import number, percent
 from explorer.palette import DARK
-from explorer.pipeline.recorded_run import READABLE, RecordingTrial, plainest
+from explorer.pipeline.recorded_run import READABLE, SEEN, RecordingTrial, plainest
 from explorer.presentation.story import stage as figures_stage
 from explorer.steering.dose_response import Regime, TransferVerdict
 from explorer.study.cohort_draws import Law, PairDraw, RotationDraws, Uniformity
@@ -296,12 +296,15 @@ def test_no_scene_tells_two_things_apart_by_colour_alone(story: Story, name: str
 
 
 def test_the_run_to_record_has_its_lanes_right_and_reads_well() -> None:
-    def trial(right: int, surprise: float = READABLE / 2) -> RecordingTrial:
-        return RecordingTrial(RecordedRun("", "", "", 0.5, 0.8, 0, "", {}), right, surprise)
+    def trial(right: int, surprise: float = READABLE / 2, signs: int = SEEN) -> RecordingTrial:
+        return RecordingTrial(RecordedRun("", "", "", 0.5, 0.8, 0, "", {}), right, signs, surprise)
 
     broken, partly, whole, quiet = trial(6, 2 * READABLE), trial(4, 1.0), trial(6), trial(6, READABLE / 4)
     assert plainest([broken, partly, whole]) is whole
     assert plainest([whole, quiet, partly]) is quiet, "of equals the one that reads best"
+    faint, plain = trial(6, 0.1, 3), trial(6, signs=3 * SEEN)
+    assert plainest([faint, whole, quiet]) is quiet and plainest([faint, partly]) is faint
+    assert plainest([plain, quiet]) is quiet, "more than a room sees does not count"
     assert plainest([broken, trial(0, 3 * READABLE)]) is broken
 
 

@@ -199,7 +199,7 @@ def test_your_text_ranks_the_features_of_a_token() -> None:
 @pytest.mark.parametrize("group", ["most in B", "top quarter", "lowest"])
 def test_groups_of_contexts(group: str) -> None:
     at = page(b="seed1", contexts=group)
-    assert not at.exception and html(at).count("<div class='context'>") >= 6
+    assert not at.exception and html(at).count("<div class='context'>") >= 3
 
 
 @pytest.mark.parametrize("target", ["early", "step0"])

@@ -2,7 +2,6 @@ from . import (
     cache as cache,
     card as card,
     maps as maps,
-    own_text as own_text,
     stars as stars,
     table as table,
 )
