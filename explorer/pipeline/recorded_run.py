@@ -173,8 +173,8 @@ def _runs(
         run = RecordedRun(
             shown.contrast, shown.title, site.name, shown.dose, TEMPERATURE, seed, prompt, written
         )  # fmt: skip
-        said = "".join(token.text for token in written["rotated"])
-        signs = sum(part.is_sign for part in mark_words(said, class_words(contrast)))
+        carried = "".join(token.text for token in written["rotated"])
+        signs = sum(part.is_sign for part in mark_words(carried, class_words(contrast)))
         yield RecordingTrial(run, right, signs, max(surprises))
 
 

@@ -15,7 +15,7 @@ import streamlit as st
 
 from explorer.errors import InputError
 from explorer.jobs import JobState
-from explorer.narrative import Offer, Story, name_in, offers, recorded_run, renamed, to_a_sentence
+from explorer.narrative import COUNTED, Offer, Story, name_in, offers, recorded_run, renamed, to_a_sentence
 from explorer.palette import Palette
 from explorer.presentation.story import Counter, count_board, panes, stored_counter
 from explorer.steering import (
@@ -24,6 +24,7 @@ from explorer.steering import (
     RECORDED,
     TEMPERATURE,
     Arm,
+    ClassCount,
     CountJob,
     Request,
     Sampling,
@@ -188,9 +189,9 @@ def _counter(mine: Stage, story: Story) -> Counter | None:
         last = found.first + FRESH_TEXTS - 1
         told = f"{'counting' if found.busy else 'counted'} live, fresh seeds {found.first} to {last}"
         return Counter(found.counts, FRESH_TEXTS, told)
-    if mine.live is not None:
-        return None
-    return stored_counter(story)
+    if found is not None and found.busy:
+        return Counter(dict.fromkeys(COUNTED, ClassCount(0, 0)), FRESH_TEXTS, "counting live …")
+    return stored_counter(story) if mine.live is None else None
 
 
 def _chosen(story: Story) -> tuple[Offer, float, str]:
