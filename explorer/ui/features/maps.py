@@ -163,7 +163,7 @@ def _clicked() -> None:
     """A dot of A chooses it, a dot of B the feature that it partners; a box or lasso chooses all that it holds."""
     points = st.session_state["map of features"]["selection"]["points"]
     found: dict[int, None] = {}
-    for side, feature in (p["customdata"] for p in points if p.get("customdata")):
+    for side, feature, _ in (p["customdata"] for p in points if p.get("customdata")):
         back = [int(feature)] if side == "A" else st.session_state[_BACK].get(int(feature), [])
         # One dot of B means its best match; of many, all that have theirs among them.
         found |= dict.fromkeys(back[:1])
