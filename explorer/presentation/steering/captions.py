@@ -82,7 +82,7 @@ def status(snapshot: Snapshot | None, stale: bool) -> str:
         return f"Waiting for others to finish: {ahead}."
     if snapshot.state == "running":
         return f"Writing … {speed}." if snapshot.tokens else "Reading the prompt …"
-    return f"Written live. {'Stopped' if snapshot.state == 'stopped' else 'Done'}: {speed}, all lanes together."
+    return f"{'Stopped' if snapshot.state == 'stopped' else 'Done'}: {speed}, all lanes together, written live."
 
 
 def recorded(run: RecordedRun, prompt: str, stale: bool) -> str:
