@@ -323,9 +323,7 @@ def test_status_lines() -> None:
     shown = SimpleNamespace(state="running", tokens=12, seconds=1.5, message="")
     assert say(None, False).startswith("Nothing is written yet: press Write it live")
     assert say(shown, False) == "Writing … 12 tokens in 1.5 s."
-    assert say(SimpleNamespace(**{**vars(shown), "state": "stopped"}), False).startswith(
-        "Written live. Stopped: 12 tokens"
-    )
+    assert say(SimpleNamespace(**{**vars(shown), "state": "stopped"}), False).startswith("Stopped: 12 tokens")
     assert "the pale text is of before" in say(SimpleNamespace(**{**vars(shown), "state": "done"}), True)
     failed = SimpleNamespace(**{**vars(shown), "state": "failed", "message": "the prompt is empty"})
     assert say(failed, False) == "Nothing was written: the prompt is empty."

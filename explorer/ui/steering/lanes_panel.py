@@ -159,12 +159,12 @@ def _shown(view: View, request: Request, snapshot: Snapshot | None) -> tuple[Sna
             return snapshot, mine.request, "stale" if stale else "live", told
         if mine.former is not None:
             return mine.former[1], mine.former[0], "stale", told
-        if (run := recorded_run(view)) is not None and (snapshot.busy or snapshot.state == JobState.FAILED):
+        if (run := recorded_run(view)) is not None and _pair(view) in st.session_state.get(_SEEN, ()):
             return recorded_snapshot(run), recorded_request(view, run), "stale", told
         return _nothing(request), request, "empty", told
     if (run := recorded_run(view)) is not None:
         seen = st.session_state.setdefault(_SEEN, set())
-        pair = (view.where, view.source, view.target)
+        pair = _pair(view)
         fits = shows_recording(view, request)
         if fits:
             seen.add(pair)
@@ -172,6 +172,10 @@ def _shown(view: View, request: Request, snapshot: Snapshot | None) -> tuple[Sna
             told = sentences.recorded(run, request.prompt, not fits)
             return recorded_snapshot(run), recorded_request(view, run), "recorded" if fits else "stale", told
     return _nothing(request), request, "empty", sentences.status(None, False)
+
+
+def _pair(view: View) -> tuple[str, str, str]:
+    return view.where, view.source, view.target
 
 
 def _draw_facts(view: View, request: Request) -> None:
