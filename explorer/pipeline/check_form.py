@@ -9,7 +9,7 @@ from pathlib import Path
 
 from explorer import MAX_SEED
 from explorer.errors import InputError
-from explorer.models import HUB_ID, Begin, ModelShape, check_folder, parse_sites, read_shape
+from explorer.models import Begin, ModelShape, check_folder, named_on_hub, parse_sites, read_shape
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
 from explorer.text import LINES, PARQUET, TEXT
@@ -139,8 +139,8 @@ def _checkpoint(field: str, place: str, revision: str) -> Checkpoint:
     place, revision = _cleaned(field, place), _cleaned(f"Revision of {field}", revision)
     if not place:
         raise InputError(f"{field} is empty: give a folder with config.json and safetensors, or a hub id (owner/name)")
-    if HUB_ID.fullmatch(place) and not Path(place).exists():
-        return Checkpoint(place, revision or None)
+    if not Path(place).exists() and (name := named_on_hub(place, revision or None)) is not None:
+        return Checkpoint(name.repository, name.revision)
     folder = _allowed(field, place)
     if not folder.is_dir():
         raise InputError(f"{field}: there is no folder '{place}'; give a model folder, or a hub id (owner/name)")

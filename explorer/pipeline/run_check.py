@@ -50,13 +50,14 @@ def check(
     cache for the next run. Raises InputError for what is not assessable.
     """
     from explorer.features import decoder_cosines
-    from explorer.models import digest, model_folder
+    from explorer.models import digest, locate_model
     from explorer.study import verdict_axis
 
     began = time.monotonic()
     progress = progress or CheckProgress()
     progress("looking for the models", 0.0)
-    places = [model_folder(c.place, c.revision) for c in (source, target)]
+    located = [locate_model(c.place, c.revision, progress) for c in (source, target)]
+    places = [found.folder for found in located]
     progress.plan(planned(places, options))
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
@@ -72,8 +73,8 @@ def check(
             raise InputError(f"not assessable: {result.verdict.reasons[0]}; {result.verdict.next}")
         context = work.circumstances()
         models = Models(
-            replace(context.models.source, id=source.place, revision=source.revision),
-            replace(context.models.target, id=target.place, revision=target.revision),
+            replace(context.models.source, id=source.place, revision=source.revision, weights=located[0].note),
+            replace(context.models.target, id=target.place, revision=target.revision, weights=located[1].note),
         )
         seconds = time.monotonic() - began
         facts = replace(context, models=models, command=command, seconds=seconds, date=now())

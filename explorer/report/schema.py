@@ -29,6 +29,9 @@ class ModelFacts:
     """Blocks."""
     parameters: int
     """Number of parameters."""
+    weights: str = ""
+    """How its weights were found, where that is not the usual way: converted from a pickle, from a pull request of the
+    conversion bot, or from a cache because the hub did not answer."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import IO, Any, TypeVar
 
 from explorer.errors import InputError
-from explorer.models import quieten, within_patience
+from explorer.models import hub_said, quieten, within_patience
 
 T = TypeVar("T")
+
+PILE = "hf://datasets/NeelNanda/pile-10k"
+"""The corpus on which the paper measures Pythias."""
 
 BLOCK_BYTES = 1 << 20
 """Bytes that are asked for together."""
@@ -26,8 +29,7 @@ def open_on_hub(where: str) -> IO[bytes]:
         raise InputError(f"the hub has no file '{where}': check owner, name and path") from error
     except Exception as error:  # network, credentials, spelling: fsspec and the hub raise what they like
         raise InputError(
-            f"cannot read '{where}' from the hub: it does not answer, or the address is not one; hf:// needs a network "
-            "and reads hf://datasets/OWNER/NAME/FILE; a local file does not"
+            f"cannot read '{where}' from the hub: {hub_said(error)}; a text there is hf://datasets/OWNER/NAME/FILE"
         ) from error
     return io.BufferedReader(_Remote(file, where), BLOCK_BYTES)
 
