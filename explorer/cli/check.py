@@ -34,7 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision-target", metavar="R", help="revision of a hub id (of every target)")
     parser.add_argument("--text", metavar="FILE", help="txt, jsonl or parquet, or hf://… (default: held-out Tales)")
     parser.add_argument("--sites", default="all", help="all, or indices or names separated by commas (default: all)")
-    parser.add_argument("--sae", default="train", help="train, none, or a path to dictionaries (default: train)")
+    parser.add_argument(
+        "--sae",
+        default="train",
+        help="train, none, a folder of dictionaries, or owner/name[/folder][@revision] on the hub (default: train)",
+    )
     parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
     parser.add_argument("--tokens", type=int, default=65_536, help="tokens of text (default: 65536)")
     parser.add_argument(

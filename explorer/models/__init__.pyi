@@ -14,6 +14,7 @@ from .language_model import (
 )
 from .logit_lens import logit_effect as logit_effect, promoted_tokens as promoted_tokens
 from .massive import BATCH as BATCH, MASSIVE as MASSIVE, NormLimits as NormLimits
+from .pickled import converted_file as converted_file
 from .polypythias import BAD_UPLOADS as BAD_UPLOADS, SEEDS as SEEDS, SIZES as SIZES, preset as preset
 from .prompts import check_prompt as check_prompt, check_readable as check_readable, spelled as spelled
 from .shape import ModelShape as ModelShape, read_shape as read_shape, shape_of as shape_of

@@ -24,6 +24,8 @@ from explorer.progress import Report, silent
 SETTINGS = (".json", ".txt", ".model")
 """How files of settings and tokenizers end; nothing of these is ever executed or unpickled."""
 _INDEX = "model.safetensors.index.json"
+_INSIDE = ("state", "state_dict", "model_state_dict")
+"""Where a pickle of more than tensors keeps these."""
 
 
 def pickles(folder: Path) -> list[Path]:
@@ -61,6 +63,18 @@ def converted(folder: Path, source: str, report: Report = silent) -> Path:
     return place
 
 
+def converted_file(path: Path) -> Path:
+    """One pickle of tensors as safetensors, made once for its content and kept in the user's cache; see `converted`."""
+    with path.open("rb") as file:
+        content = file_digest(file, "sha256").hexdigest()
+    place = user_cache().path("converted", {"file": content}, ".safetensors")
+    place = place or Path(tempfile.mkdtemp(prefix="polymorphism-explorer-")) / f"{path.stem}.safetensors"
+    if not place.is_file():
+        with replacing(place, shared=True) as partial:
+            _in_a_child(path, partial, str(path))
+    return place
+
+
 def _in_a_child(path: Path, into: Path, source: str) -> list[str]:
     """Names of the tensors that a child process read and wrote."""
     command = [sys.executable, "-m", "explorer.models.pickled", str(path.resolve()), str(into.resolve())]
@@ -87,6 +101,8 @@ def write_safetensors(path: Path, into: Path) -> list[str]:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise ValueError(f"it would need code to be run ({_blamed(str(error))})") from error
+    if isinstance(found, dict) and (inner := next((found[n] for n in _INSIDE if isinstance(found.get(n), dict)), None)):
+        found = inner
     if not isinstance(found, dict) or not found or not all(isinstance(t, torch.Tensor) for t in found.values()):
         raise ValueError("it is no dictionary of tensors by name")
     save_file({name: t.clone().contiguous() for name, t in found.items()}, into, {"format": "pt"})

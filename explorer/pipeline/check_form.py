@@ -12,6 +12,7 @@ from explorer.errors import InputError
 from explorer.models import Begin, ModelShape, check_folder, named_on_hub, parse_sites, read_shape
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
+from explorer.sae.formats import is_hub_dictionary
 from explorer.text import LINES, PARQUET, TEXT
 
 LEAST_TOKENS, MOST_TOKENS = 2_000, 10_000_000
@@ -205,6 +206,8 @@ def _dictionaries(choice: str, path: str) -> str:
     path = _cleaned("Dictionaries", path)
     if not path:
         raise InputError("Dictionaries: give the folder of a dictionary of the source, or choose to train one")
+    if is_hub_dictionary(path):
+        return path
     found = _allowed("Dictionaries", path)
     if not found.exists():
         raise InputError(f"Dictionaries: there is no '{path}'; give a folder in SAELens format, or choose to train one")

@@ -230,6 +230,8 @@ class Report:
     """Tokens of a window in which the text was read; null in reports of before."""
     bos: bool | None = None
     """Whether a BOS (or an end of text) stood before each document; null in reports of before."""
+    notes: tuple[str, ...] = ()
+    """What was left out or read in another way than usual, a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -252,3 +254,5 @@ class Circumstances:
     """Time taken."""
     date: str = ""
     """When the report is written: ISO 8601, with the zone."""
+    notes: tuple[str, ...] = ()
+    """What was left out or read in another way than usual, a sentence each."""
