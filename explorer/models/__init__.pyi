@@ -32,6 +32,7 @@ from .tokens import (
     check_characters as check_characters,
     special_tokens as special_tokens,
     token_pieces as token_pieces,
+    token_text as token_text,
     tokenised as tokenised,
     word_at as word_at,
 )

@@ -22,6 +22,13 @@ CONVERTED = (
 )
 
 
+_NO_LANGUAGE = (
+    *("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice"),
+    *("ForMaskedLM", "ForImageClassification", "RewardModel"),
+)
+"""How the names of models end whose head is of another kind; transformers would put a language model's in its place."""
+
+
 @dataclass(frozen=True)
 class Located:
     """Where a model lies on this machine."""
@@ -65,7 +72,7 @@ def check_folder(folder: Path, source: str) -> Path:
         raise InputError(f"'{source}' holds no weights: neither .safetensors nor pytorch_model.bin")
     if not any(is_tokenizer(path.name) for path in folder.iterdir()):
         raise InputError(f"no tokenizer in '{source}': put its files (tokenizer.json, tokenizer_config.json) into it")
-    _refuse_quantised(folder / "config.json", source)
+    _refuse_settings(folder / "config.json", source)
     return folder
 
 
@@ -78,9 +85,20 @@ def read_config(path: Path) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def _refuse_quantised(config: Path, source: str) -> None:
-    """Raise InputError if a config says that weights are packed (GPTQ, AWQ, bitsandbytes, FP8, …)."""
+def _refuse_settings(config: Path, source: str) -> None:
+    """Raise InputError if a config is of no causal language model, or says that weights are packed (GPTQ, FP8, …)."""
     found = read_config(config) or {}
+    made = [name for name in found.get("architectures") or [] if isinstance(name, str)]
+    if found.get("is_encoder_decoder"):
+        raise InputError(
+            f"'{source}' is an encoder-decoder ('{found.get('model_type')}'): only decoders can be read, which predict "
+            "the next token of one text"
+        )
+    if made and all(name.endswith(_NO_LANGUAGE) for name in made):
+        raise InputError(
+            f"'{source}' is no language model but {made[0]}, which predicts no next token: give the model that it was "
+            "made from"
+        )
     inner = found.get("text_config")
     for place in (found, inner if isinstance(inner, dict) else {}):
         if how := place.get("quantization_config") or place.get("compression_config"):
@@ -152,7 +170,7 @@ def _download(name: HubName, wanted: list[str]) -> Path:
     try:
         if "config.json" in wanted:  # before gigabytes are on their way
             config = hf_hub_download(name.repository, "config.json", revision=name.revision)
-            _refuse_quantised(Path(config), name.repository)
+            _refuse_settings(Path(config), name.repository)
         folder = Path(snapshot_download(name.repository, revision=name.revision, allow_patterns=wanted))
         return check_folder(folder, name.repository)
     except InputError:
