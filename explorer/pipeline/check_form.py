@@ -13,7 +13,7 @@ from explorer.models import Begin, ModelShape, check_folder, named_on_hub, parse
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
 from explorer.sae.formats import is_hub_dictionary
-from explorer.text import LINES, PARQUET, TEXT
+from explorer.text import GZIP, LINES, PARQUET, TEXT
 
 LEAST_TOKENS, MOST_TOKENS = 2_000, 10_000_000
 MOST_CONTEXT = 4096
@@ -193,7 +193,7 @@ def _text(text: str) -> str | None:
     path = _allowed("Text", text)
     if not path.is_file():
         raise InputError(f"Text: there is no file '{text}'; give one, or leave the field empty for held-out Tales")
-    if path.suffix.lower() not in (*TEXT, *LINES, *PARQUET, ""):
+    if path.suffix.lower() not in (*TEXT, *LINES, *PARQUET, GZIP, ""):
         raise InputError(f"Text: '{path.name}' is of no kind that is read; give {', '.join((*TEXT, *LINES, *PARQUET))}")
     return str(path)
 

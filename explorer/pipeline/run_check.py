@@ -210,6 +210,8 @@ class _Work:
         chunks = study.chunks()
         check_assessable(models, documents, chunks)
         notes: list[str] = []
+        if text.nulls:
+            notes.append(f"{text.nulls:,} records of the text hold none and were passed over")
         dictionaries = [
             entry
             for model, sha in zip(models, self.hashes, strict=True)

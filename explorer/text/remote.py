@@ -34,6 +34,21 @@ def open_on_hub(where: str) -> IO[bytes]:
     return io.BufferedReader(_Remote(file, where), BLOCK_BYTES)
 
 
+def files_on_hub(where: str) -> list[str]:
+    """The files of a data set, or of a folder of one, by their addresses. Raises InputError."""
+    from huggingface_hub import HfFileSystem
+
+    quieten()
+    try:
+        return [f"hf://{name}" for name in within_patience(lambda: HfFileSystem().find(where.removeprefix("hf://")))]
+    except FileNotFoundError as error:
+        raise InputError(f"the hub has no data set '{where}': check owner, name and path") from error
+    except Exception as error:  # network, credentials, spelling: the hub's library raises what it likes
+        raise InputError(
+            f"cannot read '{where}' from the hub: {hub_said(error)}; a text there is hf://datasets/OWNER/NAME"
+        ) from error
+
+
 class _Remote(io.RawIOBase):
     """A remote file, whose every call to the network goes through `_ask`."""
 

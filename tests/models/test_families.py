@@ -26,7 +26,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "falcon": {**WIDE, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4},
     "phi": {**WIDE, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40},
     "gptj": {**WIDE, "n_embd": 24, "n_layer": 3, "n_head": 4, "rotary_dim": 4},
-    "stablelm": {**WIDE, "num_key_value_heads": 3, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 40},
+    "stablelm": {
+        **WIDE, "num_key_value_heads": 3, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3,
+        "intermediate_size": 40,
+    },
     "granite": {**WIDE, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 40},
 }  # fmt: skip
 
