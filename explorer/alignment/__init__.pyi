@@ -72,7 +72,7 @@ from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, Sit
 from .stitching import LOGITS as LOGITS, TOKENS as TOKENS
 from .token_means import LEAST_SEEN as LEAST_SEEN
 from .turned_cohort import TURNS as TURNS, fit_rotations as fit_rotations, uniformity as uniformity
-from .twin import make_twin as make_twin, twin_rotation as twin_rotation
+from .twin import make_twin as make_twin, symmetry_of as symmetry_of, twin_rotation as twin_rotation
 from .verdict import (
     CE_LEAST as CE_LEAST,
     DRIFTED_SHARE as DRIFTED_SHARE,

@@ -24,7 +24,9 @@ HELP = "measure a pair of checkpoints and write a report"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The pair, the text, and what to spend on it."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="folder or hub id of the model whose dictionary is carried over"
+        "source",
+        metavar="SOURCE",
+        help="folder or hub id (owner/name[@revision]) of the model whose dictionary is carried over",
     )
     parser.add_argument("targets", metavar="TARGET", nargs="+", help="folder or hub id; of several, each is checked")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the report")
@@ -32,7 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision-target", metavar="R", help="revision of a hub id (of every target)")
     parser.add_argument("--text", metavar="FILE", help="txt, jsonl or parquet, or hf://… (default: held-out Tales)")
     parser.add_argument("--sites", default="all", help="all, or indices or names separated by commas (default: all)")
-    parser.add_argument("--sae", default="train", help="train, none, or a path to dictionaries (default: train)")
+    parser.add_argument(
+        "--sae",
+        default="train",
+        help="train, none, a folder of dictionaries, or owner/name[/folder][@revision] on the hub (default: train)",
+    )
     parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
     parser.add_argument("--tokens", type=int, default=65_536, help="tokens of text (default: 65536)")
     parser.add_argument(
@@ -83,13 +89,13 @@ def run(options: argparse.Namespace) -> int:
         copy_models=options.copy_models,
         keep_massive=options.keep_massive,
     )
-    source = Checkpoint(options.source, options.revision_source)
+    source = Checkpoint.named(options.source, options.revision_source)
     command = "python -m explorer " + shlex.join(options.arguments)
     found: list[Checked] = []
     for target, name, folder in zip(options.targets, names, folders, strict=True):
         line = ProgressLine(target if len(options.targets) > 1 else "")
         try:
-            pair = source, Checkpoint(target, options.revision_target)
+            pair = source, Checkpoint.named(target, options.revision_target)
             made = check(*pair, folder, chosen, command, line.progress)
         except Exception as error:  # of several targets the others are checked all the same
             if len(options.targets) == 1:

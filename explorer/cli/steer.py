@@ -121,7 +121,7 @@ def _vectors(
     from explorer.study import native_vector, own_vector
 
     if Path(text).suffix.lower() in SUFFIXES:
-        return load_vector(text, study.file.d_model, site.index), None
+        return load_vector(text, study.file.d_model, site), None
     try:
         spec = parse_vector(text)
     except InputError as error:

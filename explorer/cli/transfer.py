@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from explorer.cli.output import output_folder
 from explorer.errors import InputError
+
+if TYPE_CHECKING:
+    from explorer.models import Site
+    from explorer.sae import SAE
 
 HELP = "rotate a dictionary of the source for the target (SAELens format)"
 
@@ -20,16 +25,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--sae",
         required=True,
         metavar="PATH",
-        help="SAELens, sparsify or dictionary_learning folder, or a safetensors file with named arrays",
+        help="folder or file of a dictionary, of any format of README, or owner/name/folder on the hub",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write; must not exist, or be empty")
+
+
+def _of_site(saes: tuple[SAE, ...], site: Site) -> SAE:
+    """The dictionary of a site, of several; the first where none is of it, so that it is said which there are."""
+    from explorer.models import residual_index
+
+    return next((sae for sae in saes if residual_index(sae.site) == site.index), saes[0])
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, rotate, write, and say what was written."""
     import torch
 
-    from explorer.sae.formats import at_site, load_sae, save_sae
+    from explorer.sae.formats import at_site, load_saes, save_sae
     from explorer.study import open_study
 
     out = output_folder(options.out)
@@ -38,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     study = open_study(options.study)
     site = study.site(options.site)
     rotated = study.site_maps(options.source, options.target, site)["rotated"]
-    sae = at_site(load_sae(options.sae), site, study.file.d_model, options.sae)
+    sae = at_site(_of_site(load_saes(options.sae).saes, site), site, study.file.d_model, options.sae)
     carried = sae.rotated_for_target(rotated.matrix, rotated.mean_source, rotated.mean_target)
     save_sae(carried, out, options.target, study.file.text.context, torch.float32, study.file.text.bos)
     kind = sae.architecture + (f" with k = {sae.k}" if sae.k else "")

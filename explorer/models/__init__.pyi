@@ -1,13 +1,9 @@
 from . import polypythias as polypythias
 from .device import bfloat16_pays as bfloat16_pays, choose_device as choose_device, moved as moved
 from .hooks import edit_residual as edit_residual, residuals as residuals, start_at as start_at
-from .hub import (
-    HUB_ID as HUB_ID,
-    check_folder as check_folder,
-    model_folder as model_folder,
-    quieten as quieten,
-    within_patience as within_patience,
-)
+from .hub import check_folder as check_folder, locate_model as locate_model, read_config as read_config
+from .hub_answers import hub_said as hub_said, quieten as quieten, within_patience as within_patience
+from .hub_name import named_on_hub as named_on_hub
 from .language_model import (
     LONGEST as LONGEST,
     LanguageModel as LanguageModel,
@@ -18,7 +14,8 @@ from .language_model import (
 )
 from .logit_lens import logit_effect as logit_effect, promoted_tokens as promoted_tokens
 from .massive import BATCH as BATCH, MASSIVE as MASSIVE, NormLimits as NormLimits
-from .polypythias import SEEDS as SEEDS, SIZES as SIZES, pythia as pythia
+from .pickled import converted_file as converted_file
+from .polypythias import BAD_UPLOADS as BAD_UPLOADS, SEEDS as SEEDS, SIZES as SIZES, preset as preset
 from .prompts import check_prompt as check_prompt, check_readable as check_readable, spelled as spelled
 from .shape import ModelShape as ModelShape, read_shape as read_shape, shape_of as shape_of
 from .sites import (
@@ -35,6 +32,7 @@ from .tokens import (
     check_characters as check_characters,
     special_tokens as special_tokens,
     token_pieces as token_pieces,
+    token_text as token_text,
     tokenised as tokenised,
     word_at as word_at,
 )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST = 512
 """Tokens of a window, unless a model reads fewer or somebody says otherwise."""
-_FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+_FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f", "final_norm", "layer_norm")
 
 
 @dataclass

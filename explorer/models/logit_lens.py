@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.models.language_model import LanguageModel
+from explorer.models.tokens import token_text
 
 PROMOTED = 8
 ROWS = 4096
@@ -39,5 +40,5 @@ def promoted_tokens(model: LanguageModel, directions: Float[Tensor, "n d"], coun
     out = []
     for part in directions.split(ROWS):
         top = logit_effect(model, part).topk(count, dim=1).indices
-        out += [[model.tokenizer.decode([i]) for i in row] for row in top.tolist()]
+        out += [[token_text(model.tokenizer, [i]) for i in row] for row in top.tolist()]
     return out

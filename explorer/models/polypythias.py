@@ -30,6 +30,15 @@ SEEDS = tuple(range(1, 10))
 LAST_STEP = 143_000
 VOCABULARY = 50_304
 _POWERS = tuple(2**i for i in range(10))
+MISSING = (("410m", 2, 111_000), ("410m", 6, 88_000), ("410m", 9, 40_000))
+"""Size, seed and step of checkpoints that are said to lack their weights (EleutherAI/pythia, issue 202)."""
+BAD_UPLOADS = (
+    "A revision is not always what it is called: of other Pythias, steps are known to hold the weights of another step "
+    "(EleutherAI/pythia, issues 195, 203, 205, 206), and three checkpoints of the 410m seeds lack theirs (issue 202). "
+    "Before anything is measured, the check compares the two files and says whether they are two trainings, two steps "
+    "of one, or the same weights."
+)
+"""What is known of bad uploads, for people."""
 
 
 def pythia(size: str, seed: int) -> str:
@@ -46,6 +55,17 @@ def revision(step: int) -> str:
             f"no checkpoint at step {step}: there are 0, 1, 2, 4, … 512, and every 1,000 up to {LAST_STEP:,}"
         )
     return f"step{step}"
+
+
+def preset(size: str, seeds: tuple[int, int], step: int = LAST_STEP) -> tuple[str, str, str]:
+    """Two seeds of one size and the revision of both. Raises InputError for a pair that the hub does not have.
+
+    The revision is always said: main of these repositories held no weights when last seen.
+    """
+    for seed in seeds:
+        if (size, seed, step) in MISSING:
+            raise InputError(f"{pythia(size, seed)} at step {step:,} lacks its weights on the hub: choose another step")
+    return pythia(size, seeds[0]), pythia(size, seeds[1]), revision(step)
 
 
 def known_size(hub_id: str) -> PythiaSize | None:

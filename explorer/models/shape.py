@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from explorer.files import user_path
-from explorer.models.hub import HUB_ID, read_config
+from explorer.models.hub import cached_folder, read_config
+from explorer.models.hub_name import named_on_hub
 from explorer.models.polypythias import VOCABULARY, known_size
 
 _UNGATED = ("gpt2", "gpt_neo", "gptj", "opt", "phi", "bloom", "starcoder2", "falcon", "mpt")
@@ -38,17 +38,12 @@ def read_shape(place: str, revision: str | None = None) -> ModelShape | None:
     folder = user_path(place)
     if folder.is_dir():
         return shape_of(read_config(folder / "config.json") or {})
-    if not HUB_ID.fullmatch(place):
+    name = named_on_hub(place, revision)
+    if name is None:
         return None
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        cached = try_to_load_from_cache(place, "config.json", revision=revision)
-    except ValueError:  # an id that the hub cannot have, such as a/b--c
-        return None
-    if isinstance(cached, str):
-        return shape_of(read_config(Path(cached)) or {})
-    size = known_size(place)
+    if (cached := cached_folder(name)) is not None:
+        return shape_of(read_config(cached / "config.json") or {})
+    size = known_size(name.repository)
     if size is None:
         return None
     d = size.d_model

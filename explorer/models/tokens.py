@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Begin = Literal["auto", "yes", "no"]
 """Whether a token stands before every document: yes, no, or as the tokenizer does it by itself."""
+_ANCHOR = "_explorer_anchor"
+"""Where a tokenizer remembers its `_anchor`."""
 
 
 def begin_token(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> int | None:
@@ -33,15 +35,43 @@ def begin_token(tokenizer: PreTrainedTokenizerBase, begin: Begin) -> int | None:
     raise InputError("--bos yes: this tokenizer has no BOS and no end of text; give --bos no")
 
 
+def token_text(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of tokens in the middle of a text: with the space that they begin with, which tokenizers such as
+    Llama-2's leave out where tokens are decoded by themselves.
+    """
+    anchor = _anchor(tokenizer)
+    if anchor is None or not len(ids):
+        return _decoded(tokenizer, ids)
+    return _decoded(tokenizer, [anchor, *ids]).removeprefix(_decoded(tokenizer, [anchor]))
+
+
+def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    return str(tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
+
+def _anchor(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """A token to stand before others when these are decoded; None where a tokenizer needs none."""
+    if (known := tokenizer.__dict__.get(_ANCHOR, -1)) != -1:
+        return known
+    ids = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+    last = ids[-1] if ids else None
+    told = None if last is None else _decoded(tokenizer, [last])
+    stripped = last is not None and _decoded(tokenizer, [last, last]) != f"{told}{told}"
+    setattr(tokenizer, _ANCHOR, last if stripped else None)
+    return last if stripped else None
+
+
 def token_pieces(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
     """The text of each token, such that they join to the decoded text.
 
     A character that several byte-level tokens share goes to the last of them.
     """
-    known: dict[int, str] = {i: tokenizer.decode([i], clean_up_tokenization_spaces=False) for i in set(ids)}
+    known: dict[int, str] = {i: token_text(tokenizer, [i]) for i in set(ids)}
     pieces, held = [], 0
     for i, token in enumerate(ids):
-        piece = known[token] if held == i else tokenizer.decode(ids[held : i + 1], clean_up_tokenization_spaces=False)
+        # Of the first alone a space that the tokenizer put there is no part of the text.
+        together = _decoded if held == 0 else token_text
+        piece = known[token] if held == i and held > 0 else together(tokenizer, ids[held : i + 1])
         # U+FFFD: the bytes of a character are not complete yet (four bytes at most).
         if piece.endswith("\ufffd") and i + 1 < len(ids) and i - held < 3:
             pieces.append("")

@@ -1,5 +1,9 @@
 """Texts of the Claims page that no number goes into."""
 
+from __future__ import annotations
+
+from explorer.models import BAD_UPLOADS
+
 HELP = r"""
 **What is compared.** The paper (*Polymorphism Is Rotation*, McCann 2026) reports numbers on its own toy and on Pythia models; here
 the same quantities are measured on the study that is shown, at every site, for every independent target of the source. The claims
@@ -17,5 +21,6 @@ model (1), so that it can be compared across dictionaries; *faithful* asks for w
 
 POLY_PYTHIAS = (
     "PolyPythias: the same Pythia trained from nine seeds. The check downloads both models once (it needs the network), "
-    "measures them, and writes a report and a study that opens here. Prepare it on its page, or run the command."
+    "measures them, and writes a report and a study that opens here. Prepare it on its page, or run the command. "
+    + BAD_UPLOADS
 )

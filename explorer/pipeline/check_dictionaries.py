@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,12 @@ def dictionary_entries(
     options: CheckOptions,
     cache: Cache,
     report: Report,
+    note: Callable[[str], None],
 ) -> list[DictionaryEntry]:
-    """The study's entries for the dictionaries of one model, whose hash is `sha`; `cache` keeps what is trained."""
+    """The study's entries for the dictionaries of one model, whose hash is `sha`; `cache` keeps what is trained.
+
+    `note` hears which dictionaries of a folder were left out, and why.
+    """
     import torch
 
     from explorer.sae.formats import save_sae
@@ -39,7 +44,7 @@ def dictionary_entries(
         sites = first_middle_last(study.sites)
         found = {site: _trained(model, sha, site, chunks, options, cache, report) for site in sites}
     elif wish != "none":
-        found = _loaded(wish, model, study.sites)
+        found = _loaded(wish, model, study.sites, report, note)
     entries = []
     for site, sae in found.items():
         path = f"dictionaries/{model.name}/{site.name}"
@@ -83,13 +88,27 @@ def _trained(
     return SAE("topk", recipe.k, **cache.tensors("dictionaries", key, make), site=site.name)
 
 
-def _loaded(path: str, model: LanguageModel, sites: list[Site]) -> dict[Site, SAE]:
+def _loaded(
+    path: str, model: LanguageModel, sites: list[Site], report: Report, note: Callable[[str], None]
+) -> dict[Site, SAE]:
+    """The dictionaries of the sites that are measured; what is left out is told."""
     from explorer.sae.formats import at_site, load_saes
 
+    held = load_saes(path)
+    for skipped in held.skipped:
+        report(f"skipped the dictionary {skipped}", 0.0)
+        note(f"skipped the dictionary {skipped}")
     found: dict[Site, SAE] = {}
-    for sae in load_saes(path):
+    for sae in held.saes:
         if not sae.site and len(sites) != 1:
             raise InputError(f"'{path}' does not say at which site it was trained: choose one with --sites")
-        wanted = sites[0] if not sae.site else next((s for s in sites if s.index == residual_index(sae.site)), sites[0])
-        found[wanted] = at_site(sae, wanted, model.d_model, path)
+        at = [s for s in sites if not sae.site or s.index == residual_index(sae.site)]
+        if at or len(held.saes) == 1:
+            wanted = at[0] if at else sites[0]
+            found[wanted] = at_site(sae, wanted, model.d_model, path)
+    if not found:
+        raise InputError(
+            f"'{path}' holds dictionaries of {', '.join(sae.site for sae in held.saes)}, and of none of the sites "
+            f"{', '.join(site.name for site in sites)}: choose others with --sites"
+        )
     return found

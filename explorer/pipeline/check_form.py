@@ -9,10 +9,11 @@ from pathlib import Path
 
 from explorer import MAX_SEED
 from explorer.errors import InputError
-from explorer.models import HUB_ID, Begin, ModelShape, check_folder, parse_sites, read_shape
+from explorer.models import Begin, ModelShape, check_folder, named_on_hub, parse_sites, read_shape
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
-from explorer.text import LINES, PARQUET, TEXT
+from explorer.sae.formats import is_hub_dictionary
+from explorer.text import GZIP, LINES, PARQUET, TEXT
 
 LEAST_TOKENS, MOST_TOKENS = 2_000, 10_000_000
 MOST_CONTEXT = 4096
@@ -139,8 +140,8 @@ def _checkpoint(field: str, place: str, revision: str) -> Checkpoint:
     place, revision = _cleaned(field, place), _cleaned(f"Revision of {field}", revision)
     if not place:
         raise InputError(f"{field} is empty: give a folder with config.json and safetensors, or a hub id (owner/name)")
-    if HUB_ID.fullmatch(place) and not Path(place).exists():
-        return Checkpoint(place, revision or None)
+    if not Path(place).exists() and (name := named_on_hub(place, revision or None)) is not None:
+        return Checkpoint(name.repository, name.revision)
     folder = _allowed(field, place)
     if not folder.is_dir():
         raise InputError(f"{field}: there is no folder '{place}'; give a model folder, or a hub id (owner/name)")
@@ -192,7 +193,7 @@ def _text(text: str) -> str | None:
     path = _allowed("Text", text)
     if not path.is_file():
         raise InputError(f"Text: there is no file '{text}'; give one, or leave the field empty for held-out Tales")
-    if path.suffix.lower() not in (*TEXT, *LINES, *PARQUET, ""):
+    if path.suffix.lower() not in (*TEXT, *LINES, *PARQUET, GZIP, ""):
         raise InputError(f"Text: '{path.name}' is of no kind that is read; give {', '.join((*TEXT, *LINES, *PARQUET))}")
     return str(path)
 
@@ -205,6 +206,8 @@ def _dictionaries(choice: str, path: str) -> str:
     path = _cleaned("Dictionaries", path)
     if not path:
         raise InputError("Dictionaries: give the folder of a dictionary of the source, or choose to train one")
+    if is_hub_dictionary(path):
+        return path
     found = _allowed("Dictionaries", path)
     if not found.exists():
         raise InputError(f"Dictionaries: there is no '{path}'; give a folder in SAELens format, or choose to train one")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from explorer import MAX_SEED
 from explorer.errors import InputError
+from explorer.files import user_path
 
 if TYPE_CHECKING:
     from explorer.models import Begin
@@ -23,6 +24,14 @@ class Checkpoint:
     """Folder or hub id."""
     revision: str | None = None
     """Revision of a hub id."""
+
+    @classmethod
+    def named(cls, text: str, revision: str | None = None) -> Checkpoint:
+        """What a person means: a folder, or a repository of the hub by name or address. Raises InputError."""
+        from explorer.models import named_on_hub
+
+        name = None if user_path(text).exists() else named_on_hub(text, revision)
+        return cls(text, revision) if name is None else cls(name.repository, name.revision)
 
 
 @dataclass(frozen=True)

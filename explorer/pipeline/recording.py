@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
+from explorer.models import token_text
 from explorer.pipeline.recorded_run import steer, worth_showing
 from explorer.pipeline.stage_recording import record_stage
 from explorer.progress import Report, silent
@@ -100,7 +101,7 @@ def record_answers(study: Study, source: LanguageModel, target: LanguageModel, c
     write_bytes(folder / CORRELATION, save(_correlations(study, source, target, first)))
     begin = _beginning(first, source)
     answered = first[slice(begin, begin + ANSWER_CHUNKS)]
-    texts = [source.tokenizer.decode([i]) for i in answered.ids[:, 1:][answered.predicted][:TOKENS].tolist()]
+    texts = [token_text(source.tokenizer, [i]) for i in answered.ids[:, 1:][answered.predicted][:TOKENS].tolist()]
     a, b = (_log_p(model, answered) for model in (source, target))
     write_json(folder / RECORDING, Recording(texts, a, b, None))
 
@@ -110,7 +111,7 @@ def _beginning(chunks: Chunks, model: LanguageModel) -> int:
     before the document, its first token is not shown, as nothing is known of it.
     """
     for i in range(len(chunks) - ANSWER_CHUNKS):
-        word = chunks.offset[i] < 0 or model.tokenizer.decode(chunks.ids[i, 1:2].tolist())[:1].isspace()
+        word = chunks.offset[i] < 0 or token_text(model.tokenizer, chunks.ids[i, 1:2].tolist())[:1].isspace()
         if chunks.offset[i] <= 0 and word:
             return i
     return 0

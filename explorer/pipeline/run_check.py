@@ -50,13 +50,15 @@ def check(
     cache for the next run. Raises InputError for what is not assessable.
     """
     from explorer.features import decoder_cosines
-    from explorer.models import digest, model_folder
+    from explorer.models import digest, locate_model
     from explorer.study import verdict_axis
 
     began = time.monotonic()
     progress = progress or CheckProgress()
     progress("looking for the models", 0.0)
-    places = [model_folder(c.place, c.revision) for c in (source, target)]
+    located = [locate_model(c.place, c.revision, progress) for c in (source, target)]
+    places = [found.folder for found in located]
+    options = _with_dictionaries(options, progress)
     progress.plan(planned(places, options))
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
@@ -72,8 +74,8 @@ def check(
             raise InputError(f"not assessable: {result.verdict.reasons[0]}; {result.verdict.next}")
         context = work.circumstances()
         models = Models(
-            replace(context.models.source, id=source.place, revision=source.revision),
-            replace(context.models.target, id=target.place, revision=target.revision),
+            replace(context.models.source, id=source.place, revision=source.revision, weights=located[0].note),
+            replace(context.models.target, id=target.place, revision=target.revision, weights=located[1].note),
         )
         seconds = time.monotonic() - began
         facts = replace(context, models=models, command=command, seconds=seconds, date=now())
@@ -83,6 +85,19 @@ def check(
         _write_outputs(folder, work, made, result)
     progress.end()
     return made
+
+
+def _with_dictionaries(options: CheckOptions, report: Report) -> CheckOptions:
+    """The same options, with dictionaries of the hub fetched and named by their folders."""
+    from explorer.sae.formats import dictionary_path
+
+    def fetched(wish: str) -> str:
+        if wish in ("train", "none") or user_path(wish).exists():
+            return wish
+        report("looking for the dictionaries", 0.0)
+        return str(dictionary_path(wish))
+
+    return replace(options, sae=fetched(options.sae), sae_target=fetched(options.sae_target))
 
 
 def now() -> str:
@@ -194,10 +209,13 @@ class _Work:
         study = Study(out, file)
         chunks = study.chunks()
         check_assessable(models, documents, chunks)
+        notes: list[str] = []
+        if text.nulls:
+            notes.append(f"{text.nulls:,} records of the text hold none and were passed over")
         dictionaries = [
             entry
             for model, sha in zip(models, self.hashes, strict=True)
-            for entry in dictionary_entries(study, model, sha, chunks, options, self.cache, progress)
+            for entry in dictionary_entries(study, model, sha, chunks, options, self.cache, progress, notes.append)
         ]
         file = replace(file, dictionaries=tuple(dictionaries))
 
@@ -212,7 +230,7 @@ class _Work:
         begin = f", {models[0].tokenizer.decode([reading.bos])} before each document" if reading.bos is not None else ""
         words = f"{text.title} ({entry.documents} documents, windows of {entry.context} tokens{begin}{note})"
         circumstances = Circumstances(
-            Models(facts[0], facts[1]), words, entry.context, entry.bos, "", library_versions(), 0.0
+            Models(facts[0], facts[1]), words, entry.context, entry.bos, "", library_versions(), 0.0, notes=tuple(notes)
         )
         write_json(self.folder / "circumstances.json", circumstances)
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from explorer.models import token_pieces
+from explorer.models import token_pieces, token_text
 from explorer.study import Answer, NextWord
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def choose_prompt(model: LanguageModel, chunks: Chunks) -> Prompt | None:
             if not _begins_word(pieces[end]) or len(text.split()) not in LENGTHS or "\n" in text.strip():
                 continue
             top = probabilities[end - 1].topk(WORDS)
-            words = all(_begins_word(model.tokenizer.decode([k])) for k in top.indices.tolist())
+            words = all(_begins_word(token_text(model.tokenizer, [k])) for k in top.indices.tolist())
             if words and (best is None or float(top.values[-1]) > best[0]):
                 best = float(top.values[-1]), Prompt(ids[:end], text.strip())
     return best and best[1]
@@ -71,7 +71,7 @@ def next_words(model: LanguageModel, prompt: Int[Tensor, " t"], count: int = WOR
     The search goes on from the likeliest beginning that it has; no beginning can become likelier by going on.
     """
     waiting: list[tuple[float, tuple[int, ...], bool]] = [(-1.0, (), False)]
-    spaced = any(model.tokenizer.decode([i])[:1].isspace() for i in range(model.vocabulary))
+    spaced = any(token_text(model.tokenizer, [i])[:1].isspace() for i in range(model.vocabulary))
     found: list[NextWord] = []
     for _ in range(MOST_STEPS):
         if not waiting or len(found) == count:
@@ -83,7 +83,7 @@ def next_words(model: LanguageModel, prompt: Int[Tensor, " t"], count: int = WOR
         after = torch.cat([prompt, torch.tensor(tokens, dtype=prompt.dtype)])[None]
         probability = -less * model.logits(after)[0, -1].softmax(-1).cpu()
         order = probability.topk(min(len(probability), 200))
-        pieces = {k: model.tokenizer.decode([k]) for k in order.indices.tolist()}
+        pieces = {k: token_text(model.tokenizer, [k]) for k in order.indices.tolist()}
         follows = [k for k in pieces if not tokens or pieces[k][:1].isalnum()][:BRANCHES]
         for k in follows:
             ends = not tokens and not (spaced and _begins_word(pieces[k]))

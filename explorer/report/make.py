@@ -79,6 +79,7 @@ def make_report(
         text=facts.text,
         context=facts.context,
         bos=facts.bos,
+        notes=facts.notes,
         command=facts.command,
         versions=facts.versions,
         seconds=facts.seconds,

@@ -29,6 +29,9 @@ class ModelFacts:
     """Blocks."""
     parameters: int
     """Number of parameters."""
+    weights: str = ""
+    """How its weights were found, where that is not the usual way: converted from a pickle, from a pull request of the
+    conversion bot, or from a cache because the hub did not answer."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,8 @@ class Report:
     """Tokens of a window in which the text was read; null in reports of before."""
     bos: bool | None = None
     """Whether a BOS (or an end of text) stood before each document; null in reports of before."""
+    notes: tuple[str, ...] = ()
+    """What was left out or read in another way than usual, a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -249,3 +254,5 @@ class Circumstances:
     """Time taken."""
     date: str = ""
     """When the report is written: ISO 8601, with the zone."""
+    notes: tuple[str, ...] = ()
+    """What was left out or read in another way than usual, a sentence each."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer.models import LanguageModel, Site, check_prompt
+from explorer.models import LanguageModel, Site, check_prompt, token_text
 from explorer.steering.decoding import Batch, Sampling, choose
 from explorer.steering.reading_shares import NEW_TOKENS, TEMPERATURE
 
@@ -40,5 +40,5 @@ def continuations(
         tick()
     end = model.tokenizer.eos_token_id
     rows = [row[: row.index(end)] if end in row else row for row in torch.stack(written, dim=1).tolist()]
-    texts = model.tokenizer.batch_decode(rows)
+    texts = [token_text(model.tokenizer, row) for row in rows]
     return [texts[i * n : (i + 1) * n] for i in range(k)]

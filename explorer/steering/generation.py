@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer.models import LanguageModel, Site, check_prompt
+from explorer.models import LanguageModel, Site, check_prompt, token_text
 from explorer.steering.decoding import Batch, Positions, Sampling, choose
 
 ALTERNATIVES = 5
@@ -100,7 +100,7 @@ class _Lanes:
             self.ended[i] = last or self.batch.full or token == tokenizer.eos_token_id
             if token != tokenizer.eos_token_id:
                 self.written[lane.key].append(token)
-            text = tokenizer.decode(self.written[lane.key])
+            text = token_text(tokenizer, self.written[lane.key])
             out.append(LaneToken(lane.key, token, text, self.ended[i], *notes.get(i, (None, ()))))
         return out
 
@@ -111,12 +111,12 @@ class _Lanes:
         base[self.shadows] = log_p[n:]
         kl = (log_p[:n].exp() * (log_p[:n] - base)).sum(-1).clamp_min(0)
         top = log_p[:n].topk(ALTERNATIVES)
-        decode = self.model.tokenizer.decode
+        tokenizer = self.model.tokenizer
         return {
             i: (
                 float(kl[i]),
                 tuple(
-                    LikelyToken(decode([int(t)]), float(p.exp()), float(base[i, t].exp()))
+                    LikelyToken(token_text(tokenizer, [int(t)]), float(p.exp()), float(base[i, t].exp()))
                     for t, p in zip(top.indices[i], top.values[i], strict=True)
                 ),
             )

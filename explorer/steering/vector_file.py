@@ -1,18 +1,19 @@
-"""Steering vectors from files: .npy, .safetensors, and the .gguf control vectors that repeng and llama.cpp exchange.
+"""Steering vectors from files: .npy, .safetensors, the .gguf control vectors that repeng and llama.cpp exchange, and
+.pt files of steering-vectors.
 
-Nothing is unpickled. A file holds one vector, or one for each layer: that of layer i is the output of block i, which
-is the site i + 1. GGUF is read by hand: the `gguf` package reads paths, not bytes, and never ends on a damaged file
-whose list claims to be longer than the file.
+Nothing is executed. A file holds one vector, or one for each layer: that of layer i is the output of block i, which is
+the site i + 1. Rows without names are layers where there are as many as blocks, and sites where there is one more (one
+for each hidden state, the embedding's output first); any other number is refused.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import struct
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,23 +22,36 @@ from torch import Tensor
 
 from explorer.errors import InputError
 from explorer.files import user_path
+from explorer.models import Site
 from explorer.steering.vectors import unit
 
-SUFFIXES = (".npy", ".safetensors", ".gguf")
+SUFFIXES = (".npy", ".safetensors", ".gguf", ".pt")
 LARGEST = 50 * 2**20
 """Bytes of the largest file that is read."""
 
-Vectors = dict[int | None, Tensor]
-"""Vectors by layer; None where the file names no layer."""
+
+class Vectors(NamedTuple):
+    """What a file holds."""
+
+    layers: dict[int | None, Tensor]
+    """Vectors by layer, where it names layers; by None a single one without a layer."""
+    rows: tuple[Tensor, ...] = ()
+    """Vectors without names, in order, where it has several."""
 
 
-def read_vector(data: bytes, name: str, width: int, site: int | None = None) -> Float[Tensor, " d"]:
+def read_vector(data: bytes, name: str, width: int, site: Site | None = None) -> Float[Tensor, " d"]:
     """The unit vector in a file's bytes, that of a site where the file has one for each layer.
 
-    Raises InputError for a file that cannot be read, another width, a missing layer, or a vector that is not finite.
+    Raises InputError for a file that cannot be read, another width, a layer that is not the site's, or a vector that is
+    not finite.
     """
     suffix = Path(name).suffix.lower()
-    readers: dict[str, Callable[[bytes], Vectors]] = {".npy": _npy, ".safetensors": _safetensors, ".gguf": _gguf}
+    readers: dict[str, Callable[[bytes], Vectors]] = {
+        ".npy": _npy,
+        ".safetensors": _safetensors,
+        ".gguf": _gguf,
+        ".pt": _steering_vectors,
+    }
     if suffix not in readers:
         raise InputError(f"'{name[-60:]}' is of no kind that is read: give a {', '.join(SUFFIXES)} file")
     if len(data) > LARGEST:
@@ -47,14 +61,15 @@ def read_vector(data: bytes, name: str, width: int, site: int | None = None) -> 
     except InputError:
         raise
     except Exception as error:  # the readers' own errors differ by format
-        raise InputError(f"'{name[-60:]}' cannot be read as {suffix}: {str(error).splitlines()[0][:120]}") from error
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"'{name[-60:]}' cannot be read as {suffix}: {lines[0][:120]}") from error
     vector = _chosen(found, name, site).reshape(-1).float()
     if len(vector) != width:
         raise InputError(f"'{name[-60:]}' holds {len(vector)} numbers: these models need {width}, their width")
     return unit(vector)
 
 
-def load_vector(path: str | Path, width: int, site: int | None = None) -> Float[Tensor, " d"]:
+def load_vector(path: str | Path, width: int, site: Site | None = None) -> Float[Tensor, " d"]:
     """The unit vector in a file; see `read_vector`."""
     path = user_path(path)
     try:
@@ -63,15 +78,40 @@ def load_vector(path: str | Path, width: int, site: int | None = None) -> Float[
         raise InputError(f"the vector '{path}' cannot be read: {error.strerror}; give a file") from error
 
 
-def _chosen(found: Vectors, name: str, site: int | None) -> Tensor:
-    if len(found) == 1:
-        return next(iter(found.values()))
-    layers = sorted(layer for layer in found if layer is not None)
-    if site is None or site - 1 not in layers:
+def _chosen(found: Vectors, name: str, site: Site | None) -> Tensor:
+    if found.rows:
+        return _row(found.rows, name, site)
+    if None in found.layers:
+        return found.layers[None]
+    layers = sorted(layer for layer in found.layers if layer is not None)
+    if len(layers) == 1 and site is None:
+        return found.layers[layers[0]]
+    if site is None or site.index - 1 not in layers:
+        held = f"the layer {layers[0]}" if len(layers) == 1 else f"{len(layers)} vectors, of the layers {layers}"
+        sites = ", ".join(str(layer + 1) for layer in layers)
+        here = "" if site is None else f", not {site.index}"
         raise InputError(
-            f"'{name[-60:]}' holds {len(found)} vectors, of the layers {layers}: choose a site after one of them"
+            f"'{name[-60:]}' holds {held}: a layer's output is the site after it, so choose the site {sites}{here}"
         )
-    return found[site - 1]
+    return found.layers[site.index - 1]
+
+
+def _row(rows: tuple[Tensor, ...], name: str, site: Site | None) -> Tensor:
+    if site is None:
+        raise InputError(f"'{name[-60:]}' holds {len(rows)} rows: choose a site")
+    blocks = site.n_layers
+    if len(rows) == blocks + 1:
+        return rows[site.index]
+    if len(rows) != blocks:
+        raise InputError(
+            f"'{name[-60:]}' holds {len(rows)} rows without names: a model of {blocks} blocks needs {blocks} (one for "
+            f"each block's output) or {blocks + 1} (one for each site); give one row, or name the layers"
+        )
+    if site.index == 0:
+        raise InputError(
+            f"'{name[-60:]}' holds the outputs of {blocks} blocks: choose a site from 1 to {blocks}, not 0"
+        )
+    return rows[site.index - 1]
 
 
 def _layer(name: str) -> int | None:
@@ -83,15 +123,24 @@ def _npy(data: bytes) -> Vectors:
     array = np.load(io.BytesIO(data), allow_pickle=False)
     if array.dtype.kind not in "fiu":
         raise InputError(f"the .npy file holds {array.dtype}: give floating-point numbers")
+    return _rows(torch.from_numpy(array.astype(np.float32)))
+
+
+def _rows(array: Tensor) -> Vectors:
     if array.ndim == 2 and len(array) > 1:
-        return {i: torch.from_numpy(row.astype(np.float32)) for i, row in enumerate(array)}
-    return {None: torch.from_numpy(array.astype(np.float32))}
+        return Vectors({}, tuple(array))
+    return Vectors({None: array})
 
 
 def _safetensors(data: bytes) -> Vectors:
     from safetensors.torch import load
 
-    return _by_layer(load(data))
+    found = load(data)
+    return _rows(next(iter(found.values()))) if len(found) == 1 and _unnamed(found) else _by_layer(found)
+
+
+def _unnamed(found: dict[str, Tensor]) -> bool:
+    return all(_layer(name) is None for name in found)
 
 
 def _by_layer(found: dict[str, Tensor]) -> Vectors:
@@ -102,56 +151,59 @@ def _by_layer(found: dict[str, Tensor]) -> Vectors:
         raise InputError(
             f"the tensors {', '.join(sorted(found)[:4])} name no layers: keep one, or end names in a number"
         )
-    return layers
-
-
-_KINDS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-_FLOATS: dict[int, np.dtype[Any]] = {0: np.dtype("<f4"), 1: np.dtype("<f2")}
+    return Vectors(layers)
 
 
 def _gguf(data: bytes) -> Vectors:
-    """Tensors of a GGUF file of version 2 or 3: header, metadata, tensor table, then the aligned numbers."""
-    at = 0
+    """Tensors of floats by the `gguf` package, which reads paths only."""
+    import gguf
 
-    def take(kind: str) -> Any:
-        nonlocal at
-        (value,) = struct.unpack_from(kind, data, at)
-        at += struct.calcsize(kind)
-        return value
+    class Reader(gguf.GGUFReader):
+        """Ends on a damaged file: the package itself goes on for ever where a list says it is longer than the file."""
 
-    def text() -> str:
-        nonlocal at
-        length = take("<Q")
-        at += length
-        return data[at - length : at].decode()
-
-    def value(kind: int) -> Any:
-        if kind == 8:
-            return text()
-        if kind == 9:
-            inner, count = take("<I"), take("<Q")
-            if count > len(data):
-                raise InputError("the .gguf file is damaged: a list is longer than the file")
-            return [value(inner) for _ in range(count)]
-        return take(_KINDS[kind])
+        def _get(self, offset: Any, dtype: Any, count: Any = 1, override_order: Any = None) -> Any:
+            if int(offset) + np.dtype(dtype).itemsize * int(count) > len(self.data):
+                raise InputError("the .gguf file is damaged: it says that it is longer than it is")
+            return super()._get(offset, dtype, count, override_order)
 
     if data[:4] != b"GGUF":
         raise InputError("the file does not begin as a .gguf file does")
-    at = 4
-    version, tensors, pairs = take("<I"), take("<Q"), take("<Q")
-    if version not in (2, 3) or max(tensors, pairs) > len(data):
-        raise InputError(f"this .gguf file is of version {version}: 2 and 3 are read")
-    facts = {text(): value(take("<I")) for _ in range(pairs)}
-    table: dict[str, tuple[list[int], int, int]] = {}
-    for _ in range(tensors):
-        name, shape = text(), [take("<Q") for _ in range(take("<I"))]
-        table[name] = (shape, take("<I"), take("<Q"))
-    step = int(facts.get("general.alignment", 32))
-    begin = -(-at // step) * step
-    found = {}
-    for name, (shape, kind, offset) in table.items():
-        if kind not in _FLOATS:
-            raise InputError(f"the .gguf tensor '{name[:40]}' is quantised: export it as float32 or float16")
-        numbers: np.ndarray = np.frombuffer(data, _FLOATS[kind], int(np.prod(shape)), begin + offset)
-        found[name] = torch.from_numpy(numbers.astype(np.float32))
+    with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
+        file.write(data)
+        file.flush()
+        reader = Reader(file.name)
+        kinds = gguf.GGMLQuantizationType
+        found = {}
+        for tensor in reader.tensors:
+            if tensor.tensor_type not in (kinds.F32, kinds.F16, kinds.BF16, kinds.F64):
+                raise InputError(f"the .gguf tensor '{tensor.name[:40]}' is quantised: export it as floating-point")
+            if not tensor.name.startswith("direction"):
+                raise InputError(f"the .gguf file holds '{tensor.name[:40]}': it is a model, no control vector")
+            numbers = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+            found[tensor.name] = torch.from_numpy(np.array(numbers, dtype=np.float32))
     return _by_layer(found)
+
+
+class _SteeringVector:
+    """Takes the place of steering-vectors' class, of which only the fields are read."""
+
+    layer_activations: dict[int, Tensor]
+    layer_type: str
+
+
+def _steering_vectors(data: bytes) -> Vectors:
+    """What steering-vectors saves with torch.save: the vector object, or its tensors by layer. Nothing else is made."""
+    place = "steering_vectors.steering_vector.SteeringVector"
+    with torch.serialization.safe_globals([(_SteeringVector, place)]):
+        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    if isinstance(found, _SteeringVector):
+        if (kind := getattr(found, "layer_type", "decoder_block")) != "decoder_block":
+            raise InputError(f"the vectors are of '{kind}': only those of decoder_block are of the residual stream")
+        found = found.layer_activations
+    if isinstance(found, Tensor):
+        return _rows(found)
+    if isinstance(found, dict) and isinstance(inner := found.get("layer_activations"), dict):
+        found = inner
+    if not isinstance(found, dict) or not found or not all(isinstance(v, Tensor) for v in found.values()):
+        raise InputError("the .pt file holds neither a tensor nor tensors by layer")
+    return _by_layer({str(layer): tensor for layer, tensor in found.items()})

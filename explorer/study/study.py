@@ -99,7 +99,8 @@ class Study:
         """A model's dictionary at a site, None if the study has none. A twin's is its original's, rotated."""
         import torch
 
-        from explorer.alignment import twin_rotation
+        from explorer.alignment import symmetry_of, twin_rotation
+        from explorer.models import read_config
         from explorer.sae.formats import load_sae
 
         entry = self.model_entry(model)
@@ -107,7 +108,9 @@ class Study:
             original = next((m for m in self.file.models if m.path == entry.path and m.kind != "twin"), None)
             sae = self.load_dictionary(original.name, site, architecture) if original else None
             zero = torch.zeros(self.file.d_model)
-            return sae and sae.rotated_for_target(twin_rotation(self.file.d_model, entry.seed).T.float(), zero, zero)
+            config = read_config(self.folder / entry.path / "config.json") or {}
+            q = twin_rotation(self.file.d_model, entry.seed, symmetry_of(str(config.get("model_type"))))
+            return sae and sae.rotated_for_target(q.T.float(), zero, zero)
         found = self.dictionary_entry(model, site, architecture)
         return load_sae(self.folder / found.path) if found else None
 

@@ -14,7 +14,9 @@ from .file_corpus import (
     write_texts as write_texts,
 )
 from .labels import LabelMatrix as LabelMatrix, label_tokens as label_tokens
+from .remote import PILE as PILE
 from .sources import (
+    GZIP as GZIP,
     LINES as LINES,
     PARQUET as PARQUET,
     SEPARATOR as SEPARATOR,

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import IO, Any, TypeVar
 
 from explorer.errors import InputError
-from explorer.models import quieten, within_patience
+from explorer.models import hub_said, quieten, within_patience
 
 T = TypeVar("T")
+
+PILE = "hf://datasets/NeelNanda/pile-10k"
+"""The corpus on which the paper measures Pythias."""
 
 BLOCK_BYTES = 1 << 20
 """Bytes that are asked for together."""
@@ -26,10 +29,24 @@ def open_on_hub(where: str) -> IO[bytes]:
         raise InputError(f"the hub has no file '{where}': check owner, name and path") from error
     except Exception as error:  # network, credentials, spelling: fsspec and the hub raise what they like
         raise InputError(
-            f"cannot read '{where}' from the hub: it does not answer, or the address is not one; hf:// needs a network "
-            "and reads hf://datasets/OWNER/NAME/FILE; a local file does not"
+            f"cannot read '{where}' from the hub: {hub_said(error)}; a text there is hf://datasets/OWNER/NAME/FILE"
         ) from error
     return io.BufferedReader(_Remote(file, where), BLOCK_BYTES)
+
+
+def files_on_hub(where: str) -> list[str]:
+    """The files of a data set, or of a folder of one, by their addresses. Raises InputError."""
+    from huggingface_hub import HfFileSystem
+
+    quieten()
+    try:
+        return [f"hf://{name}" for name in within_patience(lambda: HfFileSystem().find(where.removeprefix("hf://")))]
+    except FileNotFoundError as error:
+        raise InputError(f"the hub has no data set '{where}': check owner, name and path") from error
+    except Exception as error:  # network, credentials, spelling: the hub's library raises what it likes
+        raise InputError(
+            f"cannot read '{where}' from the hub: {hub_said(error)}; a text there is hf://datasets/OWNER/NAME"
+        ) from error
 
 
 class _Remote(io.RawIOBase):

@@ -6,22 +6,24 @@ No more is read than the token budget needs, however large the file is.
 from __future__ import annotations
 
 import codecs
+import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from explorer.errors import InputError
 from explorer.files import user_path
 from explorer.models import check_characters
 from explorer.text.corpora import DEFAULT
-from explorer.text.remote import open_on_hub
+from explorer.text.remote import files_on_hub, open_on_hub
 
 SEPARATOR = "<|endoftext|>"
 FIELD = "text"
 TEXT, LINES, PARQUET = (".txt", ".text", ".md"), (".jsonl", ".ndjson"), (".parquet",)
+GZIP = ".gz"
 CHARACTERS_PER_TOKEN = 8
 """More than any tokenizer of ordinary text needs: the budget of characters is surely enough for that of tokens."""
 
@@ -38,6 +40,8 @@ class TextSource:
     """As many as the budget of tokens needs."""
     whole: bool
     """Whether the end of the text was reached."""
+    nulls: int = 0
+    """How many records without a text were passed over."""
 
 
 def read_text(where: str | None, tokens: int) -> TextSource:
@@ -50,24 +54,65 @@ def read_text(where: str | None, tokens: int) -> TextSource:
         documents, whole = _limited(DEFAULT.held_out(), budget)
         return TextSource(DEFAULT.kind, DEFAULT.title, documents, whole)
     path = user_path(where)
-    reader = {
-        **dict.fromkeys((*TEXT, ""), _split),
-        **dict.fromkeys(LINES, _lines),
-        **dict.fromkeys(PARQUET, _parquet),
-    }.get(path.suffix.lower())
-    if reader is None:
+    files = [where]
+    if where.startswith("hf://") and not _kind(where):
+        files = _readable(files_on_hub(where), where)
+    if any(_reader(file) is None for file in files):
         allowed = ", ".join((*TEXT, *LINES, *PARQUET))
         raise InputError(
-            f"the text '{where}' is of no kind that is read: give {allowed}, or hf://… with such an ending"
+            f"the text '{where}' is of no kind that is read: give {allowed}, packed by gzip or not, or hf://… with "
+            "such an ending"
         )
+    nulls: list[int] = []
     try:
-        with closing(_opened(where, path)) as file:
-            documents, whole = _limited(reader(file, where, budget), budget)
+        documents, whole = _limited(_documents(files, budget, nulls), budget)
     except OSError as error:  # a disk or a network drive
         raise InputError(f"the text '{where}' broke off while it was read ({error.strerror}): try it again") from error
     if not documents:
         raise InputError(f"the text '{where}' is empty: give at least one document with words in it")
-    return TextSource(where, path.name, documents, whole)
+    return TextSource(where, path.name, documents, whole, sum(nulls))
+
+
+def _kind(where: str) -> str:
+    """The ending of a file's name that says how it is read, without that of gzip; empty where it has none."""
+    path = Path(where)
+    ending = (path.with_suffix("") if path.suffix.lower() == GZIP else path).suffix.lower()
+    return ending if ending in (*TEXT, *LINES, *PARQUET) else ""
+
+
+def _reader(where: str) -> Callable[[IO[bytes], str, int, list[int]], Iterator[str]] | None:
+    path = Path(where)
+    ending = _kind(where) or (path.with_suffix("") if path.suffix.lower() == GZIP else path).suffix.lower()
+    return {
+        **dict.fromkeys((*TEXT, ""), _split),
+        **dict.fromkeys(LINES, _lines),
+        **dict.fromkeys(PARQUET, _parquet),
+    }.get(ending)
+
+
+def _readable(files: list[str], where: str) -> list[str]:
+    """The files of a data set that hold its text: of one kind, parquet before lines before plain text."""
+    for kinds in (PARQUET, LINES, TEXT[:-1]):
+        if found := sorted(name for name in files if _kind(name) in kinds):
+            # A data set keeps its splits apart: that for training is the largest.
+            return [name for name in found if "train" in name.removeprefix(where)] or found
+    held = ", ".join(name.removeprefix(where) for name in files[:6]) or "nothing"
+    raise InputError(f"'{where}' holds no text that is read: {held}")
+
+
+def _documents(files: Sequence[str], budget: int, nulls: list[int]) -> Iterator[str]:
+    """The documents of several files, one after the other."""
+    for where in files:
+        reader = _reader(where)
+        assert reader is not None
+        with closing(_opened(where, user_path(where))) as file:
+            if where.lower().endswith(GZIP):
+                try:
+                    yield from reader(cast("IO[bytes]", gzip.GzipFile(fileobj=file)), where, budget, nulls)
+                except (gzip.BadGzipFile, EOFError) as error:
+                    raise InputError(f"the text '{where}' is no whole gzip file: {error}") from error
+            else:
+                yield from reader(file, where, budget, nulls)
 
 
 def _opened(where: str, path: Path) -> IO[bytes]:
@@ -93,7 +138,7 @@ def _limited(documents: Iterator[str], budget: int) -> tuple[tuple[str, ...], bo
     return tuple(found), True
 
 
-def _split(file: IO[bytes], where: str, longest: int) -> Iterator[str]:
+def _split(file: IO[bytes], where: str, longest: int, _nulls: list[int]) -> Iterator[str]:
     """Documents of a text file. One that is longer than what is wanted of it is handed on in pieces."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     rest = ""
@@ -114,7 +159,7 @@ def _split(file: IO[bytes], where: str, longest: int) -> Iterator[str]:
             return
 
 
-def _lines(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
+def _lines(file: IO[bytes], where: str, _longest: int, nulls: list[int]) -> Iterator[str]:
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
@@ -122,6 +167,9 @@ def _lines(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(f"line {number} of '{where}' is no JSON: each line must be an object") from error
+        if isinstance(record, dict) and FIELD in record and record[FIELD] is None:
+            nulls.append(1)
+            continue
         if not isinstance(record, dict) or not isinstance(record.get(FIELD), str):
             has = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
             raise InputError(f"line {number} of '{where}' has no text in a field '{FIELD}': it has {has[:120]}")
@@ -129,7 +177,7 @@ def _lines(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
         yield record[FIELD]
 
 
-def _parquet(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
+def _parquet(file: IO[bytes], where: str, _longest: int, nulls: list[int]) -> Iterator[str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -139,9 +187,11 @@ def _parquet(file: IO[bytes], where: str, _longest: int) -> Iterator[str]:
         if FIELD not in names:
             raise InputError(f"'{where}' has no column '{FIELD}': it has {', '.join(names)[:120]}; rename one")
         kind = table.schema_arrow.field(FIELD).type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)):
             raise InputError(f"the column '{FIELD}' of '{where}' holds {kind}: it must hold text")
         for batch in table.iter_batches(batch_size=256, columns=[FIELD]):
+            nulls.append(batch.column(0).null_count)
             yield from (document for document in batch.column(0).to_pylist() if document)
     except InputError:
         raise

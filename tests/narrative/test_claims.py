@@ -215,9 +215,13 @@ def test_the_page_shows_every_claim_and_the_command(readings: dict[str, Reading]
         assert f"data-claim='{r.claim.name}'" in text and r.agreement.value in text
     app.selectbox(key="poly_size").set_value("14m").run()
     assert app.code[0].value == poly_command("14m", 1, 2)
-    assert "EleutherAI/pythia-14m-seed1 EleutherAI/pythia-14m-seed2 --out" in app.code[0].value
+    assert (
+        "EleutherAI/pythia-14m-seed1@step143000 EleutherAI/pythia-14m-seed2@step143000 --text hf://"
+        in app.code[0].value
+    )
     app.button(key="poly_prepare").click().run()
     assert not app.exception and not app.error
     fields = [app.text_input(key=f"check_{name}").value for name in ("source", "target")]
     assert fields == ["EleutherAI/pythia-14m-seed1", "EleutherAI/pythia-14m-seed2"]
+    assert app.text_input(key="check_revision_a").value == "step143000", "main of these repositories is empty"
     assert app.session_state["map"] == "affine"

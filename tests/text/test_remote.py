@@ -1,5 +1,6 @@
 """Text on the hub: what breaks while it streams is one line. A little hub of our own serves it on this machine."""
 
+import gzip
 import io
 import json
 import os
@@ -13,8 +14,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from stand_in import Repository, serving
 
 from explorer.errors import InputError
+from explorer.text.remote import PILE
 from explorer.text.sources import read_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,3 +145,50 @@ def test_a_read_that_breaks_off_is_one_line(
     assert f"the text 'hf://datasets/us/words/{name}' broke off while it was read (" in str(caught.value)
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def pile(tmp_path: Path) -> Path:
+    """A data set as the hub stores one: two parquet files of the newer kinds of columns, some without a text."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "pile"
+    (folder / "data").mkdir(parents=True)
+    texts = [["first", None, "second"], ["third", "first"]]
+    kinds = (pa.array(texts[0], pa.string_view()), pa.array(texts[1]).dictionary_encode())
+    for i, column in enumerate(kinds):
+        pq.write_table(pa.table({"text": column}), folder / "data" / f"train-0000{i}-of-00002.parquet")
+    pq.write_table(pa.table({"text": ["test"]}), folder / "data" / "test-00000-of-00001.parquet")
+    (folder / "README.md").write_text("# A pile")
+    return folder
+
+
+def test_a_data_set_is_read_by_its_name(pile: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "README.md").write_text("nothing")
+    repositories = {
+        "datasets/NeelNanda/pile-10k": Repository({"main": pile}),
+        "datasets/us/empty": Repository({"main": empty}),
+        "datasets/us/limited": Repository(status=429, message="We had to rate limit your IP"),
+    }
+    with serving(repositories, tmp_path / "home"):
+        found = read_text(PILE, 1_000)
+        assert found.documents == ("first", "second", "third", "first")
+        assert (found.nulls, found.title) == (1, "pile-10k")
+        with pytest.raises(InputError, match=r"holds no text that is read: /README.md"):
+            read_text("hf://datasets/us/empty", 100)
+        with pytest.raises(InputError, match=r"no data set|none of that name"):
+            read_text("hf://datasets/us/nothing", 100)
+
+
+def test_packed_files_and_records_without_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    data = b'{"text": "one"}\n{"text": null}\n{"text": "two"}\n'
+    path.write_bytes(gzip.compress(data))
+    found = read_text(str(path), 100)
+    assert (found.documents, found.nulls) == (("one", "two"), 1)
+    path.write_bytes(gzip.compress(data)[:-12])
+    with pytest.raises(InputError, match="no whole gzip file"):
+        read_text(str(path), 100)

@@ -27,9 +27,9 @@ WHOLE = 600_000
 def folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
     """Two random models of one shape, some that cannot be paired with them, and stories to read."""
     root = tmp_path_factory.mktemp("browser")
-    for seed, name in enumerate(("ann", "ben", "pickled", "cut", "words")):
+    for seed, name in enumerate(("ann", "ben", "flax", "cut", "words")):
         tiny.save("llama", tokenizer, root / name, seed)
-    (root / "pickled" / "model.safetensors").rename(root / "pickled" / "pytorch_model.bin")
+    (root / "flax" / "model.safetensors").rename(root / "flax" / "flax_model.msgpack")
     weights = root / "cut" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     train_tokenizer((d.text for d in tales.documents("train", 30)), 300, root / "words")
@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
     broken.save_pretrained(root / "nan")
     tokenizer.save_pretrained(root / "nan")
     tiny.network("llama", hidden_size=32).save_pretrained(root / "wide")
+    tokenizer.save_pretrained(root / "wide")
     (root / "empty").mkdir()
     (root / "stories.txt").write_text("<|endoftext|>".join(tiny.stories(4000)))
     (root / "short.txt").write_text("One short story.")
@@ -156,7 +157,7 @@ AT_ONCE = (
     ("check_source", "", "Source A is empty"),
     ("check_source", "{folder}/nowhere", "there is no folder"),
     ("check_source", "{folder}/empty", "holds no config.json"),
-    ("check_source", "{folder}/pickled", "pickled weights are never loaded"),
+    ("check_source", "{folder}/flax", "holds no weights"),
     ("check_source", os.sep + "etc", "lies outside the folders that this app may read"),
     ("check_target", "{folder}/wide", "the widths differ"),
     ("check_text", "{folder}/nothing.txt", "there is no file"),

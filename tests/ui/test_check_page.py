@@ -59,8 +59,9 @@ def models(folder: Path, tokenizer: Any) -> tuple[Path, Path]:
     tokenizer.save_pretrained(folder / "odd" / "wide")
     deep = tiny.network("llama", num_hidden_layers=4)
     deep.save_pretrained(folder / "odd" / "deep")
-    pickled = tiny.save("llama", tokenizer, folder / "odd" / "pickled")
-    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    tokenizer.save_pretrained(folder / "odd" / "deep")
+    flax = tiny.save("llama", tokenizer, folder / "odd" / "flax")
+    (flax / "model.safetensors").rename(flax / "flax_model.msgpack")
     (folder / "odd" / "empty").mkdir()
     a, b = (tiny.save("llama", tokenizer, folder / name, seed) for seed, name in enumerate("AB"))
     return a, b
@@ -116,7 +117,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"target": "{folder}/../../etc"}, "Target B: .* lies outside"),
     ({"source": "{folder}/missing"}, "Source A: there is no folder"),
     ({"source": "{folder}/odd/empty"}, "no config.json"),
-    ({"source": "{folder}/odd/pickled"}, "pickled weights are never loaded"),
+    ({"source": "{folder}/odd/flax"}, "holds no weights"),
     ({"source": "a\x00b"}, "control characters"),
     ({"source": "x" * 501}, "too long"),
     ({"source": "not a hub id"}, "lies outside"),

@@ -1,4 +1,4 @@
-"""dictionary_learning: config.json and ae.safetensors."""
+"""dictionary_learning: config.json and ae.safetensors, or ae.pt, which is converted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.sae.formats.stored_sae import StoredSAE, folder_format
+from explorer.sae.formats.stored_sae import GATED, StoredSAE, folder_format
 
 
 def _read(folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) -> StoredSAE:
@@ -23,6 +23,8 @@ def _read(folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) ->
         "MatryoshkaBatchTopKSAE": "jumprelu",
         "JumpReluAutoEncoder": "jumprelu",
     }
+    if kind in GATED:
+        return StoredSAE(kind, None, tensors, "")
     if kind not in architectures:
         raise InputError(
             f"'{folder}': dict_class '{kind}' in config.json is not supported: {', '.join(architectures)} are"
@@ -53,4 +55,4 @@ def _read(folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) ->
     )
 
 
-FORMAT = folder_format("dictionary_learning", "config.json", "ae.safetensors", _read)
+FORMAT = folder_format("dictionary_learning", "config.json", "ae.safetensors", _read, "ae.pt")

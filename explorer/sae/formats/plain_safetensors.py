@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import InputError
+from explorer.sae.formats.paper import is_papers, papers_sae
 from explorer.sae.formats.stored_sae import SAEFormat, StoredSAE
 
 
 def _read(path: Path) -> StoredSAE:
+    return read_arrays(path, path)
+
+
+def read_arrays(path: Path, named: Path) -> StoredSAE:
+    """The dictionary in a safetensors file; `named` is what a person called it, before it was converted."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -22,13 +28,15 @@ def _read(path: Path) -> StoredSAE:
     for name in ("k", "apply_b_dec_to_input", "architecture"):
         if isinstance(settings.get(name), str):
             settings[name] = _parsed(settings[name])
+    site = settings.get("hook_name") or settings.get("site") or ""
+    if is_papers(tensors):
+        return papers_sae(tensors, named, site)
     architecture = settings.get("architecture") or ("topk" if "k" in settings else None)
     if architecture is None:
         raise InputError(
-            f"'{path}' does not say its architecture: write it into the file's metadata, e.g. "
+            f"'{named}' does not say its architecture: write it into the file's metadata, e.g. "
             '{"architecture": "topk", "k": "32", "hook_name": "blocks.3.hook_resid_pre"}'
         )
-    site = settings.get("hook_name") or settings.get("site") or ""
     return StoredSAE(architecture, settings.get("k"), tensors, site, centred=settings.get("apply_b_dec_to_input", True))
 
 

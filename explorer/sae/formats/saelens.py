@@ -66,11 +66,15 @@ def save_sae(
 
 def _read(folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) -> StoredSAE:
     normalised = settings.get("normalize_activations") or "none"
+    if normalised is True:  # of version 1
+        normalised = "expected_average_only_in"
     if normalised != "none":
         raise InputError(f"'{folder}' {_NORMALISED.get(normalised, f'normalises its input ({normalised})')}")
     if (settings.get("reshape_activations") or "none") != "none" or settings.get("finetuning_scaling_factor"):
         raise InputError(f"'{folder}' reshapes or rescales what it reads: only dictionaries of plain rows can be used")
-    architecture, k = settings.get("architecture", ""), settings.get("k")
+    # Before version 6 (no metadata) a dictionary without architecture is a ReLU one: there was no other.
+    first = "standard" if {"hook_point", "hook_name"} & settings.keys() and "k" not in settings else ""
+    architecture, k = settings.get("architecture") or first, settings.get("k")
     activation = settings.get("activation_fn_str") or settings.get("activation_fn") or "relu"
     if architecture == "standard" and activation != "relu":
         # Before version 6, SAELens wrote TopK as standard with another activation function.
@@ -79,7 +83,8 @@ def _read(folder: Path, settings: dict[str, Any], tensors: dict[str, Tensor]) ->
         # A checkpoint of training; SAELens itself uses it as JumpReLU with this one threshold.
         tensors = {**tensors, "threshold": tensors["topk_threshold"].expand(len(tensors["b_enc"]))}
         architecture = "jumprelu"
-    site = (settings.get("metadata") or {}).get("hook_name") or settings.get("hook_name") or ""
+    metadata = settings.get("metadata") or {}
+    site = metadata.get("hook_name") or settings.get("hook_name") or settings.get("hook_point") or ""
     return StoredSAE(
         architecture,
         k,

@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.models import residual_index
+from explorer.models import converted_file, residual_index
 from explorer.sae.sae import ARCHITECTURES, SAE
+
+GATED = ("gated", "GatedAutoEncoder")
+GATES = {"b_gate", "r_mag", "gate_bias"}
+"""Arrays that only gated dictionaries have, by SAELens' and dictionary_learning's names."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class StoredSAE:
         b_dec is subtracted on input afterwards; where the file does not, b_enc takes up b_dec @ W_enc:
         the same function.
         """
+        if self.architecture in GATED or GATES & self.tensors.keys():
+            raise InputError(
+                f"'{path}' is a gated dictionary: gated is not supported (a gate of its own decides what fires): "
+                f"{', '.join(ARCHITECTURES)} are"
+            )
         architecture = next((a for a in ARCHITECTURES if a == self.architecture), None)
         if architecture is None:
             raise InputError(
@@ -87,12 +96,22 @@ def folder_format(
     settings: str,
     weights: str,
     read: Callable[[Path, dict[str, Any], dict[str, Tensor]], StoredSAE],
+    pickle: str = "",
 ) -> SAEFormat:
-    """A format that is a folder with a JSON file of settings and a safetensors file of weights."""
+    """A format that is a folder with a JSON file of settings and a safetensors file of weights, or a pickle of them."""
+
+    def weights_of(folder: Path) -> Path | None:
+        return next((folder / n for n in (weights, pickle) if n and (folder / n).is_file()), None)
+
+    def found(folder: Path) -> StoredSAE:
+        path = weights_of(folder)
+        assert path is not None
+        return read(folder, _settings(folder / settings), _tensors(path))
+
     return SAEFormat(
         f"{settings} with {weights} ({name})",
-        lambda folder: (folder / settings).is_file() and (folder / weights).is_file(),
-        lambda folder: read(folder, _settings(folder / settings), _tensors(folder / weights)),
+        lambda folder: (folder / settings).is_file() and weights_of(folder) is not None,
+        found,
     )
 
 
@@ -111,7 +130,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)
+        return load_file(path if path.suffix == ".safetensors" else converted_file(path))
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(f"'{path}' is no readable safetensors file: {error}") from error
 

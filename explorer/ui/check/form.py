@@ -24,6 +24,7 @@ from explorer.pipeline import (
 )
 from explorer.presentation.check import captions as sentences, progress_captions as under_way
 from explorer.study import shipped_pair
+from explorer.text import PILE
 
 # Not in the link: with several bound fields a late answer to one edit takes the next one back.
 _KEPT: dict[str, Any] = {"persist_state": "session"}
@@ -52,7 +53,10 @@ def _draw_presets() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="check_presets"):
         st.button("Two shipped seeds", key="check_shipped", on_click=_fill_shipped, help="Needs no network.")
         with st.popover("PolyPythias …", width=180):
-            st.markdown("Seeds of one model on the hub (arXiv 2503.09543). They are downloaded: this needs a network.")
+            st.markdown(
+                "Seeds of one model on the hub (arXiv 2503.09543). They are downloaded: this needs a network.",
+                help=pair_presets.BAD_UPLOADS,
+            )
             names = [size.name for size in pair_presets.SIZES]
             st.selectbox("Size", names, 0, key="pythia_size")
             st.selectbox("Seed of A", pair_presets.SEEDS, 0, key="pythia_a")
@@ -69,24 +73,24 @@ def _draw_presets() -> None:
 def _pythias() -> tuple[str, str, str]:
     """Source, target and revision that the preset's fields say now."""
     chosen = st.session_state
-    size = str(chosen["pythia_size"])
-    a, b = (pair_presets.pythia(size, int(chosen[key])) for key in ("pythia_a", "pythia_b"))
-    return a, b, pair_presets.revision(int(chosen["pythia_step"] or 0))
+    seeds = int(chosen["pythia_a"]), int(chosen["pythia_b"])
+    return pair_presets.preset(str(chosen["pythia_size"]), seeds, int(chosen["pythia_step"] or 0))
 
 
 def _fill_pythias() -> None:
     # Read here: the arguments of a callback are those of the last run, without an edit made just before the click.
     with suppress(InputError):
-        fill(*_pythias())
+        fill(*_pythias(), PILE)
 
 
-def fill(source: str, target: str, revision: str) -> None:
-    """Write a pair into the form, before it is drawn."""
+def fill(source: str, target: str, revision: str, text: str = "") -> None:
+    """Write a pair, and a text that fits it, into the form, before it is drawn."""
     for key, value in (
         ("check_source", source),
         ("check_target", target),
         ("check_revision_a", revision),
         ("check_revision_b", revision),
+        ("check_text", text),
     ):
         st.session_state[key] = value
 

@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from explorer.models import SEEDS, SIZES, pythia
+from explorer.models import SEEDS, SIZES, preset
 from explorer.narrative import HELP, POLY_PYTHIAS, TOY, Agreement, Reading, read_claims, read_on, summary
 from explorer.study import shipped_studies
+from explorer.text import PILE
 from explorer.ui import cache
 from explorer.ui.check import fill
 from explorer.ui.explain import verdict, what_is_this
@@ -73,7 +74,7 @@ def _poly_pythias() -> None:
         a = int(st.selectbox("Source seed", SEEDS, index=0, key="poly_a", width=110))
         b = int(st.selectbox("Target seed", [s for s in SEEDS if s != a], index=0, key="poly_b", width=110))
         if st.button("Prepare this check", key="poly_prepare", help="Opens Check a pair with these two filled in."):
-            fill(pythia(size, a), pythia(size, b), "")
+            fill(*preset(size, (a, b)), PILE)
             st.session_state["show"] = "new check"
             # Without parameters of its own Streamlit refuses to leave a page whose widgets stand in the link.
             st.switch_page(PAGES["check"].script, query_params={})
@@ -82,4 +83,5 @@ def _poly_pythias() -> None:
 
 def poly_command(size: str, a: int, b: int) -> str:
     """The command that checks two seeds of a PolyPythia."""
-    return f"python -m explorer check {pythia(size, a)} {pythia(size, b)} --out pythia-{size}-{a}-{b}"
+    source, target, revision = preset(size, (a, b))
+    return f"python -m explorer check {source}@{revision} {target}@{revision} --text {PILE} --out pythia-{size}-{a}-{b}"

@@ -31,4 +31,4 @@ def vector_of(digest: str, site: Site, width: int) -> torch.Tensor:
     if found is None:
         raise InputError("no vector is loaded in this session: choose the file again")
     data, name = found
-    return read_vector(data, name, width, site.index)
+    return read_vector(data, name, width, site)
