@@ -23,6 +23,7 @@ from .story_facts import (
     cosine_family as cosine_family,
     dials as dials,
     matched as matched,
+    plane_angles as plane_angles,
     turned as turned,
 )
 from .story_steering import (

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from math import degrees
+
+import numpy as np
+
 from explorer.alignment import READINGS, ROTATION, restored
 from explorer.narrative import random_words
 from explorer.narrative.dictionary_words import came_back, evs, on_rows
@@ -12,6 +16,7 @@ from explorer.narrative.story_facts import (
     cosine_family,
     match_of_coordinates,
     matched,
+    plane_angles,
     shares_coordinates,
     shown_response,
 )
@@ -178,6 +183,21 @@ def _lengths(chapter: Chapter) -> str:
         f"Lines join the same token in both models. Their lengths are measured in all {chapter.pair.d_model} dimensions, over "
         f"{found.rows} tokens: at R {percent(found.distance[-1])} of what they are at first, shuffled "
         f"{percent(found.shuffled[-1])}. What is drawn is one plane, half way between both models. "
+    )
+
+
+def hands(story: Story) -> str:
+    """What a plane is, and what the two pictures say together."""
+    found, other = plane_angles(story.sister.rotation), plane_angles(story.random)
+    mirrored = "" if np.linalg.slogdet(story.sister.rotation.astype(float))[0] > 0 else (
+        " R also mirrors one direction, which no hand shows: strictly it is an orthogonal map."
+    )  # fmt: skip
+    return (
+        f"Every rotation, in however many dimensions, turns planes that do not disturb each other. R of {story.sister.target} turns "
+        f"{len(found)}, by {degrees(found[-1]):.0f} to {degrees(found[0]):.0f} degrees; a random rotation turns {len(other)}, by "
+        f"{degrees(other[-1]):.0f} to {degrees(other[0]):.0f}. Half of them turn by more than {degrees(found[len(found) // 2]):.0f} and "
+        f"{degrees(other[len(other) // 2]):.0f} degrees.{mirrored} The angles are those of the eigenvalues of R, the largest first. "
+        "By the angles alone nobody can tell which is R; the next scene asks it of everything in the matrix. Press Space to turn."
     )
 
 

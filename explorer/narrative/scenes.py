@@ -26,6 +26,7 @@ from explorer.narrative.story_facts import (
     matched,
     of_native,
     piece,
+    plane_angles,
     shown_response,
     turned,
 )
@@ -153,6 +154,11 @@ def _sister(story: Story) -> str:
     return f"{reached}, where shuffled pairs give 0 and the dictionary at home 1."
 
 
+def _hands(story: Story) -> str:
+    planes, d = len(plane_angles(story.sister.rotation)), story.sister.pair.d_model
+    return f"In {d} dimensions, R is {planes} clock hands: each turns its own plane, by its own angle."
+
+
 def _random(story: Story) -> str:
     if story.draws is not None:
         return random_words.headline(story.draws)
@@ -236,6 +242,7 @@ SCENES = (
     Scene("dial", _dial, notes.dial, lambda s: dials(s.twin)),
     Scene("sister", _sister, notes.sister, lambda s: dials(s.sister)),
     Scene("cosine", _cosine, notes.cosine, _started_alike),
+    Scene("hands", _hands, notes.hands, lambda s: True),
     Scene("random", _random, notes.random, lambda s: True),
     Scene("steering", _steer, notes.steer, lambda s: shown_response(s) is not None),
     Scene("limits", _limits, notes.limits, lambda s: True),

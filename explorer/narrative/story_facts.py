@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from explorer.alignment import DialLines, FunctionResult, dial_lines
 from explorer.narrative.story import Chapter, Story
@@ -28,6 +29,8 @@ OWN_MATCH = 1.5
 """Coordinates are shared where |r| with the same coordinate is this many times that with the others."""
 LIGHTS = 0.25
 """Share of a detector's strongest activation from which a word counts as lit."""
+REAL = 1e-4
+"""Radians within which an eigenvalue counts as real: R is stored in float32."""
 PAPER_FAMILY = "relu"
 """The kind of dictionary that the paper trains."""
 
@@ -120,6 +123,18 @@ def last_word(chapter: Chapter) -> str:
     assert chapter.material is not None and chapter.material.answer is not None
     prompt = chapter.material.answer.prompt
     return prompt.split()[-1] if piece(chapter) == "word" else prompt[-1]
+
+
+def plane_angles(rotation: NDArray[np.floating[Any]]) -> list[float]:
+    """By what angle an orthogonal matrix turns each of its planes, radians between 0 and π, the largest first.
+
+    They are the arguments of its eigenvalues e^{±iθ}. A real pair +1, −1 is a reflection: no plane, and left out; two of
+    the same sign are a plane that is turned by 0 or by π.
+    """
+    found = np.angle(np.linalg.eigvals(rotation.astype(float)))
+    real = int(np.sum(np.abs(np.abs(found) - np.pi) < REAL)), int(np.sum(np.abs(found) < REAL))
+    turned = sorted((float(a) for a in found if REAL <= a <= np.pi - REAL), reverse=True)
+    return [np.pi] * (real[0] // 2) + turned + [0.0] * (real[1] // 2)
 
 
 def by_chance(d: int) -> float:

@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cohorts import cohort_study
 
 from explorer.alignment.dictionary_results import DictionaryScore
 from explorer.alignment.map_results import GateNulls
+from explorer.alignment.orthogonal import haar
 from explorer.metrics import Estimate
 from explorer.narrative import random_words, scenes
 from explorer.narrative.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.narrative.story import Chapter, Story, open_story
-from explorer.narrative.story_facts import match_of_coordinates, of_native, shown_response
+from explorer.narrative.story_facts import match_of_coordinates, of_native, plane_angles, shown_response
 from explorer.narrative.story_steering import name_in, offers, recorded_run, renamed, to_a_sentence
 from explorer.number_text import number, percent
 from explorer.palette import DARK
@@ -28,6 +30,7 @@ from explorer.study.cohort_draws import Law, PairDraw, RotationDraws, Uniformity
 from explorer.study.library import open_study, shipped_studies
 from explorer.study.recordings import RecordedRun
 from explorer.study.study import Study
+from explorer.text.telling_words import class_words, mark_words
 from explorer.ui.story.stage import FIGURES
 
 
@@ -122,7 +125,7 @@ def test_the_talk_goes_from_the_answers_to_what_is_not_a_rotation(story: Story) 
     assert names.index("dial") + 1 == names.index("sister") < names.index("steering")
     bare = replace(story.sister, material=None, motion=None, inside=None)
     older = replace(story, sister=bare, twin=None, early=None, responses=(), decoders=None)
-    assert [s.name for s in scenes_of(older)] == ["fails", "sister", "random", "limits"]
+    assert [s.name for s in scenes_of(older)] == ["fails", "sister", "hands", "random", "limits"]
     assert not set(scenes.MOVED) & set(names) and set(scenes.MOVED.values()) <= set(names)
 
 
@@ -236,7 +239,9 @@ def test_the_recorded_run_shows_the_effect_in_both_models_and_reads_well(story: 
     recording = story.sister.recording
     assert recording is not None and recording.run is not None
     run = recording.run
-    words = {lane: sum(token.typical for token in tokens) for lane, tokens in run.written.items()}
+    signs = class_words(story.study.corpus.contrast(run.contrast))
+    texts = {lane: "".join(token.text for token in tokens) for lane, tokens in run.written.items()}
+    words = {lane: sum(part.is_sign for part in mark_words(text, signs)) for lane, text in texts.items()}
     assert words["source+v"] > words["source"]
     assert words["rotated"] > max(words[lane] for lane in ("none", "raw", "random"))
     means: list[float] = []
@@ -370,3 +375,15 @@ def test_the_room_supplies_a_name_and_the_prompt_ends_its_sentence() -> None:
 def test_a_text_on_stage_ends_at_a_sentence() -> None:
     assert to_a_sentence('He said "No." Then he w') == 'He said "No."'
     assert to_a_sentence("no end in it") == "no end in it" and to_a_sentence("") == ""
+
+
+def test_the_angles_of_planted_planes_are_found_and_a_reflection_is_no_plane() -> None:
+    angles, turn = [2.5, 1.0, 0.3], haar(9, 4).numpy()
+    planted = np.eye(9)
+    for k, a in enumerate(angles):
+        planted[2 * k : 2 * k + 2, 2 * k : 2 * k + 2] = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]
+    assert plane_angles(turn @ planted @ turn.T) == pytest.approx([*angles, 0.0], abs=1e-6)
+    planted[8, 8] = -1
+    assert plane_angles(turn @ planted @ turn.T) == pytest.approx([*angles, 0.0], abs=1e-6)
+    planted[7, 7] = -1
+    assert plane_angles((turn @ planted @ turn.T).astype(np.float32)) == pytest.approx([np.pi, *angles], abs=1e-3)

@@ -13,6 +13,7 @@ from explorer.palette import LIGHT, Palette
 from explorer.presentation.story import (
     PHONE,
     answer,
+    clock_hands,
     count_board,
     detector,
     figures as figures_story,
@@ -59,6 +60,8 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette, sentence: st
         st.html(recorded_steering(story, view, palette))
     elif scene.name == "random" and story.draws is not None:
         st.html(phone.random_rows(story.draws, palette))
+    elif scene.name == "hands":
+        st.html(clock_hands(story, palette), unsafe_allow_javascript=True)
     elif scene.name == "toy":
         st.html(in_register(story.twin or story.sister, palette, 14), unsafe_allow_javascript=True)
     elif scene.name in WORDS:

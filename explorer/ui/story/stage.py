@@ -15,6 +15,7 @@ from explorer.palette import DARK, LIGHT, Palette
 from explorer.presentation import HandoutPart
 from explorer.presentation.story import (
     answer,
+    clock_hands,
     detector,
     figures as figures_story,
     in_register,
@@ -128,6 +129,8 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
         st.html(answer(story, palette))
     elif scene.name == "names":
         st.html(detector(story, shown, palette))
+    elif scene.name == "hands":
+        st.html(clock_hands(story, palette), unsafe_allow_javascript=True)
     elif scene.name == "toy":
         st.html(in_register(story.twin or story.sister, palette), unsafe_allow_javascript=True)
     else:
@@ -186,6 +189,7 @@ def _parts(scene: Scene, story: Story, view: View) -> list[HandoutPart]:
         return [said[0], HandoutPart("figure", said[1].content, drawn)]
     words = {"answer": lambda: answer(story, view.palette), "names": lambda: detector(story, True, view.palette),
              "steering": lambda: recorded_steering(story, view, view.palette),
+             "hands": lambda: clock_hands(story, view.palette),
              "toy": lambda: in_register(story.twin or story.sister, view.palette, 16)}  # fmt: skip
     look = f"{colours(view.palette)}<style>{_STYLE.read_text(encoding='utf-8')}</style>"
     return [said[0], HandoutPart("html", f"<div class='handout'>{words[scene.name]()}</div>{look}"), said[1]]
