@@ -12,7 +12,8 @@ from explorer.models.prompts import MAX_SPECIAL_TOKENS, check_prompt, spelled, u
 from explorer.models.tokens import special_tokens
 from explorer.palette import LIGHT
 from explorer.study.library import SHIPPED
-from explorer.ui.steering.lanes import _lane, _outlined
+from explorer.ui.steering.lane_text import outlined
+from explorer.ui.steering.lanes import LaneMarks, _lane
 
 END = "<|endoftext|>"
 
@@ -49,7 +50,7 @@ def test_special_tokens_are_few(tokenizer: Any) -> None:
 
 def test_special_tokens_are_outlined_and_text_stays_text(tokenizer: Any) -> None:
     special = special_tokens(tokenizer)
-    shown = _outlined(f"<b>fox</b>{END} end", special)
+    shown = outlined(f"<b>fox</b>{END} end", special)
     assert shown.startswith("&lt;b&gt;fox&lt;/b&gt;<span class='chip special'")
     assert shown.endswith("&lt;|endoftext|&gt;</span> end") and "<b>" not in shown
     from explorer.jobs import JobState
@@ -57,5 +58,6 @@ def test_special_tokens_are_outlined_and_text_stays_text(tokenizer: Any) -> None
 
     snapshot = Snapshot(JobState.DONE, f"fox{END}", {"source": "then <i>x</i>"})
     titles = {"source": ("seed0", "A, left alone")}
-    html = _lane("source", titles, snapshot, LIGHT, "raw", special)
-    assert html.count("chip special") == 1 and "then &lt;i&gt;x&lt;/i&gt;" in html
+    html = _lane("source", titles, snapshot, LIGHT, "raw", LaneMarks(special=special))
+    assert html.count("chip special") == 1 and "<i>" not in html
+    assert "then &lt;i&gt;x&lt;/i&gt;" in html.replace("<span>", "").replace("</span>", "")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from types import SimpleNamespace
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -111,6 +110,19 @@ def test_a_reflection_is_made_a_rotation_where_the_rows_vary_least() -> None:
     assert torch.equal(same.matrix, made.matrix), "a rotation stays as it is"
 
 
+class Speller:
+    """A tokenizer that reads nothing and joins pieces as they are."""
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self.pieces = pieces
+
+    def __call__(self, text: str, **_: object) -> dict[str, list[int]]:
+        return {"input_ids": []}
+
+    def decode(self, ids: Sequence[int], **_: object) -> str:
+        return "".join(self.pieces[i] for i in ids)
+
+
 class Spelled:
     """A model of a few tokens whose next ones are known, with the tokenizer's face that is used."""
 
@@ -125,7 +137,7 @@ class Spelled:
     vocabulary = len(pieces)
 
     def __init__(self) -> None:
-        self.tokenizer = SimpleNamespace(decode=lambda ids: "".join(self.pieces[i] for i in ids))
+        self.tokenizer = Speller(self.pieces)
 
     def logits(self, ids: torch.Tensor) -> torch.Tensor:
         known = self.after[tuple(ids[0, 1:].tolist())]
