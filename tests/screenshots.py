@@ -92,7 +92,7 @@ def _dial(page: Any, address: str) -> Iterator[bytes]:
 def _lanes(page: Any, address: str) -> Iterator[bytes]:
     """A generation written live, from its first words to its last: every picture that the browser paints meanwhile."""
     page.goto(f"{address}/story?scene=steering")
-    page.wait_for_selector(".stage-lanes .text")
+    page.wait_for_selector(".stage-event .text")
     _settle(page)
     session = page.context.new_cdp_session(page)
     painted: list[bytes] = []
@@ -107,6 +107,7 @@ def _lanes(page: Any, address: str) -> Iterator[bytes]:
     page.locator(".stage-status", has_text="writing live").wait_for()
     session.send("Page.startScreencast", {"format": "png"})
     page.locator(".stage-status", has_text="written live").wait_for()
+    page.locator(".stage-event .told", has_text="counted live").wait_for()
     session.send("Page.stopScreencast")
     yield from painted
     page.wait_for_timeout(500)
