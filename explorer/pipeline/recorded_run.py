@@ -90,8 +90,8 @@ def _read(study: Study, source: LanguageModel, target: LanguageModel, report: Re
 
 
 def steer(study: Study, source: LanguageModel, target: LanguageModel, report: Report) -> RecordedRun | None:
-    """Of the runs of every contrast worth showing the one that shows it most plainly and still reads well; None where
-    no dose–response was measured.
+    """A run of the contrast that R carries furthest and that shows it as it should; None where no dose–response was
+    measured.
     """
     from explorer.steering import NORM_DOCUMENTS
 
@@ -105,7 +105,7 @@ def steer(study: Study, source: LanguageModel, target: LanguageModel, report: Re
     for run in itertools.chain(*(_runs(study, source, target, maps[one.site], chunks, one) for one in shown)):
         tried.append(run)
         report(f"example text {len(tried)} of {total}", 0.5 + 0.5 * len(tried) / total)
-    return plainest(tried).run
+    return first_shown(tried).run
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,18 @@ class RecordingTrial:
     that of what the same model wrote untouched: the worse of both models. Once a text has turned, its own model knows how
     it goes on, where it is no broken text.
     """
+
+
+def first_shown(tried: Sequence[RecordingTrial]) -> RecordingTrial:
+    """The plainest run of the first contrast that has one in which every lane reads as it should; else of all.
+
+    Contrasts come in the order in which R carries them, which is what is counted beside the run.
+    """
+    for _, own in itertools.groupby(tried, key=lambda trial: trial.run.contrast):
+        best = plainest(list(own))
+        if best.right == len(best.run.written) and best.surprise <= READABLE:
+            return best
+    return plainest(tried)
 
 
 def plainest(tried: Sequence[RecordingTrial]) -> RecordingTrial:

@@ -14,9 +14,9 @@ from explorer.narrative.story import Story
 from explorer.narrative.story_facts import of_native, shown_response
 from explorer.narrative.story_steering import name_in, offers, recorded_run, renamed, to_a_sentence
 from explorer.number_text import percent
-from explorer.pipeline.recorded_run import READABLE, SEEN, RecordingTrial, plainest
+from explorer.pipeline.recorded_run import READABLE, SEEN, RecordingTrial, first_shown, plainest
 from explorer.steering.dose_response import Regime, TransferVerdict
-from explorer.study.recordings import RecordedRun
+from explorer.study.recordings import RecordedRun, WrittenToken
 from explorer.text.telling_words import class_words, mark_words
 
 
@@ -92,6 +92,10 @@ def test_the_run_to_record_has_its_lanes_right_and_reads_well() -> None:
     def trial(right: int, surprise: float = READABLE / 2, signs: int = SEEN) -> RecordingTrial:
         return RecordingTrial(RecordedRun("", "", "", 0.5, 0.8, 0, "", {}), right, signs, surprise)
 
+    def of(contrast: str, one: RecordingTrial) -> RecordingTrial:
+        lanes = {str(i): list[WrittenToken]() for i in range(6)}
+        return replace(one, run=replace(one.run, contrast=contrast, written=lanes))
+
     broken, partly, whole, quiet = trial(6, 2 * READABLE), trial(4, 1.0), trial(6), trial(6, READABLE / 4)
     assert plainest([broken, partly, whole]) is whole
     assert plainest([whole, quiet, partly]) is quiet, "of equals the one that reads best"
@@ -99,6 +103,10 @@ def test_the_run_to_record_has_its_lanes_right_and_reads_well() -> None:
     assert plainest([faint, whole, quiet]) is quiet and plainest([faint, partly]) is faint
     assert plainest([plain, quiet]) is quiet, "more than a room sees does not count"
     assert plainest([broken, trial(0, 3 * READABLE)]) is broken
+    first, second = [of("a", partly), of("a", whole)], [of("b", quiet)]
+    assert first_shown([*first, *second]) is first[1], "the contrast that R carries furthest has a run that shows it"
+    assert first_shown([first[0], *second]) is second[0] and first_shown([of("a", broken), *second]) is second[0]
+    assert first_shown([of("a", broken), of("b", partly)]).run.contrast == "b", "none as it should: the best that reads"
 
 
 def test_vectors_to_choose_from_begin_with_the_recorded_one(story: Story) -> None:
