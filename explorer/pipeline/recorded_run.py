@@ -27,7 +27,7 @@ broken.
 """
 LEAST_SURPRISE = 0.05
 """Nats a token below which untouched text is as good as certain: multiples are taken of no less."""
-CONTRASTS = 3
+CONTRASTS = 4
 """Contrasts that are tried, where their readings say which show most: each takes a generation for every seed."""
 SEEN = 8
 """Words that are signs of the class from which a room sees what a text has become; more do not count."""
@@ -126,13 +126,14 @@ class RecordingTrial:
 
 
 def first_shown(tried: Sequence[RecordingTrial]) -> RecordingTrial:
-    """The plainest run of the first contrast that has one in which every lane reads as it should; else of all.
+    """The plainest run of the first contrast that has one in which every lane reads as it should, and which a room can
+    see; else of all.
 
     Contrasts come in the order in which R carries them, which is what is counted beside the run.
     """
     for _, own in itertools.groupby(tried, key=lambda trial: trial.run.contrast):
         best = plainest(list(own))
-        if best.right == len(best.run.written) and best.surprise <= READABLE:
+        if best.right == len(best.run.written) and best.signs >= SEEN and best.surprise <= READABLE:
             return best
     return plainest(tried)
 

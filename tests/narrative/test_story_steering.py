@@ -106,6 +106,7 @@ def test_the_run_to_record_has_its_lanes_right_and_reads_well() -> None:
     first, second = [of("a", partly), of("a", whole)], [of("b", quiet)]
     assert first_shown([*first, *second]) is first[1], "the contrast that R carries furthest has a run that shows it"
     assert first_shown([first[0], *second]) is second[0] and first_shown([of("a", broken), *second]) is second[0]
+    assert first_shown([of("a", faint), *second]) is second[0], "too few words that a room could see"
     assert first_shown([of("a", broken), of("b", partly)]).run.contrast == "b", "none as it should: the best that reads"
 
 

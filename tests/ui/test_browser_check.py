@@ -111,7 +111,7 @@ def test_a_whole_check_from_the_page(browser: Browser, address: str, folder: Pat
 
         found = load_file(waiting.value.path())
         assert found["blocks.1.hook_resid_pre.R"].shape == (24, 24)
-        for title, key in (("Rotation", "ladder"), ("Features", "finder"), ("Steering", "bench")):
+        for title, key in (("Rotation", "opening"), ("Features", "finder"), ("Steering", "bench")):
             page.get_by_role("link", name=f"Open in {title}").click()
             page.wait_for_selector(f".st-key-{key}", timeout=SLOW)
             expect(page.get_by_test_id("stException")).to_have_count(0)
