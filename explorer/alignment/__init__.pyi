@@ -28,6 +28,7 @@ from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
 from .geodesic import Dial as Dial, dial as dial
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
+from .lineage import Lineage as Lineage, tell_lineage as tell_lineage
 from .map_registry import (
     MAPS as MAPS,
     FitMoments as FitMoments,

@@ -106,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
             found.append(Checked(target, name, made, None))
             if not options.json:
                 print(f"{options.source} → {target}: {made.verdict}")
+                if made.lineage is not None:
+                    print(f"  {made.lineage.sentence}")
                 print("".join(f"  {reason}\n" for reason in made.reasons) + f"  next: {made.next}")
                 print(f"  {folder / 'report.html'}")
         finally:

@@ -16,6 +16,7 @@ LEAST_DOCUMENTS = 10
 """Documents of each split that must differ."""
 
 if TYPE_CHECKING:
+    from explorer.alignment import Lineage
     from explorer.models import LanguageModel
     from explorer.study import ModelEntry
     from explorer.text import Chunks, TextReading, TextSource
@@ -101,6 +102,15 @@ def check_assessable(models: list[LanguageModel], documents: list[str], chunks: 
     _check_variety(chunks, a.d_model)
     for model in models:
         _check_loss(model, chunks[:1])
+
+
+def weights_lineage(a: LanguageModel, b: LanguageModel) -> Lineage:
+    """How the weights of two models are related: no text is read for it."""
+    from explorer.alignment import tell_lineage
+
+    weights = [dict(m.network.named_parameters()) for m in (a, b)]
+    tables = [m.network.get_input_embeddings().get_parameter("weight") for m in (a, b)]
+    return tell_lineage(weights[0], weights[1], tables[0], tables[1])
 
 
 def _check_variety(chunks: Chunks, d: int) -> None:

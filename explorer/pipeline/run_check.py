@@ -21,7 +21,13 @@ from explorer.errors import InputError
 from explorer.files import encode, replacing, user_path, write_json, write_tensors
 from explorer.models import Site, parse_sites
 from explorer.pipeline.check_dictionaries import dictionary_entries
-from explorer.pipeline.check_inputs import agree_on_reading, check_assessable, model_entries, text_entry
+from explorer.pipeline.check_inputs import (
+    agree_on_reading,
+    check_assessable,
+    model_entries,
+    text_entry,
+    weights_lineage,
+)
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.progress import CheckProgress
@@ -200,6 +206,7 @@ class _Work:
         device = choose_device(options.device)
         models = [load_model(p, name=n, device=device) for p, n in zip(self.places, ("A", "B"), strict=True)]
         sites = parse_sites(options.sites, models[0].n_layers)
+        related = weights_lineage(*models)
         progress("reading the text", 0.0)
         text = read_text(options.text, options.tokens)
         reading = agree_on_reading(models, options)
@@ -230,7 +237,16 @@ class _Work:
         begin = f", {models[0].tokenizer.decode([reading.bos])} before each document" if reading.bos is not None else ""
         words = f"{text.title} ({entry.documents} documents, windows of {entry.context} tokens{begin}{note})"
         circumstances = Circumstances(
-            Models(facts[0], facts[1]), words, entry.context, entry.bos, "", library_versions(), 0.0, notes=tuple(notes)
+            Models(facts[0], facts[1]),
+            words,
+            entry.context,
+            entry.bos,
+            "",
+            library_versions(),
+            0.0,
+            "",
+            related,
+            tuple(notes),
         )
         write_json(self.folder / "circumstances.json", circumstances)
 

@@ -79,6 +79,7 @@ def make_report(
         text=facts.text,
         context=facts.context,
         bos=facts.bos,
+        lineage=facts.lineage,
         notes=facts.notes,
         command=facts.command,
         versions=facts.versions,

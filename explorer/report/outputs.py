@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from explorer.alignment import Lineage
 from explorer.study import Study
 
 
@@ -45,3 +48,15 @@ def outputs(study: Study) -> list[Output]:
         for file, title, mime, what in _KINDS
         if (folder / file).is_file()
     ]
+
+
+def lineage_of(study: Study) -> Lineage | None:
+    """How the two models' weights are related, from the report beside a study; None where that does not say it."""
+
+    class Told(msgspec.Struct):
+        lineage: Lineage | None = None
+
+    try:
+        return msgspec.json.decode((study.folder.parent / "report.json").read_bytes(), type=Told).lineage
+    except (OSError, msgspec.DecodeError):
+        return None

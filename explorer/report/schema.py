@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explorer.alignment import BootstrapUnit, FunctionResult, Rows, VerdictName
+from explorer.alignment import BootstrapUnit, FunctionResult, Lineage, Rows, VerdictName
 from explorer.steering import Regime, TransferVerdict
 
 SCHEMA = 1
@@ -230,6 +230,8 @@ class Report:
     """Tokens of a window in which the text was read; null in reports of before."""
     bos: bool | None = None
     """Whether a BOS (or an end of text) stood before each document; null in reports of before."""
+    lineage: Lineage | None = None
+    """How the weights of the two are related, told from the files; null in reports of older versions."""
     notes: tuple[str, ...] = ()
     """What was left out or read in another way than usual, a sentence each."""
 
@@ -254,5 +256,7 @@ class Circumstances:
     """Time taken."""
     date: str = ""
     """When the report is written: ISO 8601, with the zone."""
+    lineage: Lineage | None = None
+    """How the weights of the two are related, told from the files; null in reports of older versions."""
     notes: tuple[str, ...] = ()
     """What was left out or read in another way than usual, a sentence each."""

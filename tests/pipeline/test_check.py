@@ -18,6 +18,7 @@ from explorer.alignment.results import VERDICTS
 from explorer.cli import command_line as cli
 from explorer.models.language_model import LanguageModel
 from explorer.number_text import minus, number as written
+from explorer.report.outputs import lineage_of
 from explorer.sae import fit as sae_fit
 from explorer.study.library import open_study
 from explorer.study.recordings import read_recording
@@ -78,8 +79,14 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
     ]
     report = json.loads((checked / "report.json").read_text())
     assert report["schema"] == 1
+<<<<<<< HEAD
     contract = {"id", "revision", "sha256", "d_model", "n_layers", "parameters"}
     assert set(report["models"]["source"]) == {*contract, "weights"}
+=======
+    assert set(report["models"]["source"]) == {
+        *("id", "revision", "sha256", "d_model", "n_layers", "parameters", "weights")
+    }
+>>>>>>> d8535c5
     assert set(report["rows"]) == {"fit", "validation", "test", "dropped"}
     assert set(report["function"]) == {"loss_source", "loss_target", "kl", "top1_agreement", "by_position"}
     assert {"ev_cross_site", "steering", "verdict", "reasons", "next", "command", "versions", "seconds"} <= set(report)
@@ -494,3 +501,17 @@ def test_massive_rows_are_put_back_when_asked(place: Path, tokenizer: Any) -> No
     assert rows[0]["dropped"] > 0
     assert rows[1]["dropped"] == 0
     assert sum(rows[1][s] for s in ("fit", "validation", "test")) == sum(rows[0].values())
+
+
+def test_the_report_says_how_the_weights_are_related(checked: Path, place: Path) -> None:
+    """Of two seeds, and of a model and itself, which is still checked."""
+    report = json.loads((checked / "report.json").read_text())
+    assert report["lineage"]["kind"] == "trained apart" and report["lineage"]["ev"] < 0.5
+    assert report["lineage"]["sentence"].split(":")[0] in (checked / "report.html").read_text()
+    out = place / "same"
+    assert run(place, "a", "a", "--out", out, *plain(place), "--sites", "1") in (0, 1)
+    report = json.loads((out / "report.json").read_text())
+    assert report["lineage"]["kind"] == "same weights"
+    assert report["lineage"]["equal"] == report["lineage"]["of"]
+    told = lineage_of(open_study(out / "study"))
+    assert told is not None and told.sentence == report["lineage"]["sentence"]

@@ -25,7 +25,7 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(enc
 LOCAL = re.compile(r"^(http://localhost[:/]|data:|blob:)")
 DRAWN = {
     "story": "[data-scene='answer']",
-    "rotation": ".st-key-ladder .main-svg",
+    "rotation": ".st-key-opening .main-svg",
     "features": ".st-key-finder",
     "steering": ".lanes .lane",
     "check": "p.study",

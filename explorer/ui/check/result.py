@@ -29,6 +29,8 @@ def draw_verdict(view: View) -> None:
     st.html(f"<p class='verdict'>{sentences.subline(result)}</p>")
     draw_axis(view)
     st.html(f"<p class='fact quiet'>{sentences.who(view.study.file, result)}</p>")
+    if (related := study_outputs.lineage_of(view.study)) is not None:
+        st.html(f"<p class='fact quiet'>{escape(minus(related.sentence))}.</p>")
     st.html(f"<p class='fact'>{escape(sentences.meaning(result))}</p>")
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)

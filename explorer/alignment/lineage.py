@@ -1,0 +1,144 @@
+"""Are two models what they are called? Told from their weights alone, before any text is read.
+
+Tensors are compared by name; the embeddings also by orthogonal Procrustes, for which the vocabulary gives the pairs: a
+copy in other coordinates has E_A = E_B R exactly, whatever was folded or untied behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from explorer.alignment.orthogonal import orthogonal_factor
+from explorer.number_text import number
+
+LineageKind = Literal["same weights", "one run", "permuted copy", "rotated copy", "trained apart"]
+LEAST_CORRELATION = 0.1
+"""Of the entries of two matrices of one name, from which they count as close: independent ones of n entries have 0 with
+a spread of 1/√n (0.004 at 256 × 256), and what starts at the same numbers stays above while a tenth of it is left."""
+SPREADS = 10
+"""Spreads 1/√n that the correlation must reach besides: small matrices are alike by chance."""
+MOST = 0.5
+"""Share of the matrices that must be close: tensors of both kinds of equal start (ones, zeros, tables) are no proof."""
+COPY = 0.99
+"""EV of R on tokens that it was not fitted on, from which embeddings are the same but for R. An exact copy has 1 up to
+rounding, one with noise of 1 % of its spread 0.9999; trainings that start apart share no more than their text."""
+PERMUTATION = 1e-2
+"""How far R may be from a matrix of 0 and ±1, entry by entry."""
+LEAST_TOKENS_PER_DIMENSION = 4
+"""Tokens for each dimension of the embedding: half of them fit R, the others score it."""
+MOST_TOKENS = 32_768
+"""Tokens that are used."""
+NULLS = 3
+"""Refits with shuffled tokens."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """How the weights of two models are related."""
+
+    kind: LineageKind
+    """The same weights, one run (two steps of it, or one start), a copy in other coordinates, or trained apart."""
+    equal: int
+    """Tensors that are equal to the last bit, by name."""
+    close: int
+    """Matrices of at least two dimensions whose entries correlate far more than independent ones, or are equal."""
+    matrices: int
+    """Matrices that could be compared: of one name and shape."""
+    of: int
+    """Tensors of the two models, by name."""
+    ev: float | None
+    """EV of A's embeddings from B's by R, on tokens it was not fitted on; null where the vocabulary is too small."""
+    null: float | None
+    """The largest EV of the same fit on shuffled tokens."""
+    sentence: str
+    """What that means for the pair."""
+
+
+def tell_lineage(
+    a: Mapping[str, Tensor],
+    b: Mapping[str, Tensor],
+    embedding_a: Float[Tensor, "v d"],
+    embedding_b: Float[Tensor, "w e"],
+) -> Lineage:
+    """How two models are related, by their parameters and their embeddings of tokens."""
+    common = [n for n in a if n in b and a[n].shape == b[n].shape]
+    same = {n for n in common if torch.equal(a[n], b[n])}
+    matrices = [n for n in common if a[n].ndim >= 2]
+    close = sum(n in same or is_close(a[n], b[n]) for n in matrices)
+    of = len({*a, *b})
+    ev = null = None
+    shape: LineageKind = "trained apart"
+    if len(same) == of:
+        shape, ev = "same weights", None
+    elif matrices and close > MOST * len(matrices):
+        shape = "one run"
+    if shape != "same weights" and (fit := _procrustes(embedding_a, embedding_b)) is not None:
+        r, ev, null = fit
+        if shape == "trained apart" and ev >= COPY and null < COPY:
+            shape = "permuted copy" if is_permutation(r) else "rotated copy"
+    return Lineage(
+        shape, len(same), close, len(matrices), of, ev, null, _sentence(shape, len(same), close, matrices, of, ev, null)
+    )
+
+
+def is_close(a: Tensor, b: Tensor) -> bool:
+    """Whether the entries of two matrices correlate as those of independent ones do not, column means taken off."""
+    x, y = (t.float().flatten(0, -2) for t in (a, b))
+    x, y = (t - t.mean(0) for t in (x, y))
+    size = float(x.norm() * y.norm())
+    if size == 0:
+        return False
+    return float((x * y).sum()) / size >= max(LEAST_CORRELATION, SPREADS * a.numel() ** -0.5)
+
+
+def is_permutation(r: Float[Tensor, "d d"]) -> bool:
+    """Whether R only names the coordinates anew, signs left free."""
+    rounded = r.abs().round()
+    return bool((r.abs() - rounded).abs().max() <= PERMUTATION and (rounded.sum(0) == 1).all())
+
+
+def _procrustes(a: Tensor, b: Tensor) -> tuple[Tensor, float, float] | None:
+    """R from every second token, its EV on the others, and the largest EV of shuffled tokens; None for too few."""
+    rows = min(len(a), len(b), MOST_TOKENS)
+    if a.shape[1] != b.shape[1] or rows < LEAST_TOKENS_PER_DIMENSION * a.shape[1]:
+        return None
+    x, y = a[:rows].double().cpu(), b[:rows].double().cpu()
+    random = torch.Generator().manual_seed(0)
+    r, ev = _fit(x, y)
+    return r, ev, max(_fit(x, y[torch.randperm(rows, generator=random)])[1] for _ in range(NULLS))
+
+
+def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, float]:
+    mean_x, mean_y = x[::2].mean(0), y[::2].mean(0)
+    x, y = x - mean_x, y - mean_y
+    r = orthogonal_factor(y[::2].T @ x[::2])
+    total = float(x[1::2].square().sum())
+    return r, 1 - float((y[1::2] @ r - x[1::2]).square().sum()) / total if total else 0.0
+
+
+def _sentence(
+    kind: LineageKind, equal: int, close: int, matrices: list[str], of: int, ev: float | None, null: float | None
+) -> str:
+    if kind == "same weights":
+        return f"A and B are the same weights: all {of} tensors are equal, so that nothing is compared here"
+    embeddings = (
+        ""
+        if ev is None or null is None
+        else (f"the embeddings agree up to a rotation with EV {number(ev)}, {number(null)} for shuffled tokens")
+    )
+    if ev is None:
+        embeddings = "the embeddings cannot tell a rotated copy"
+    counts = f"{equal} of {of} tensors are equal, {close} of {len(matrices)} matrices close, and {embeddings}"
+    what = {
+        "one run": "A and B are one run at two steps, or two runs from one start",
+        "permuted copy": "B is a copy of A with its coordinates permuted",
+        "rotated copy": "B is a copy of A in rotated coordinates",
+        "trained apart": "A and B were trained apart",
+    }[kind]
+    return f"{what}: {counts}"
