@@ -24,6 +24,8 @@ MOST_BYTES = 3_000_000
 HOLD_MILLISECONDS = 1600
 """How long the first and the last frame stay."""
 STEPS = 21
+MOST_FRAMES = 24
+"""Of a picture that moves: more are thinned out evenly, the first and the last stay."""
 
 
 def take_pictures(folder: Path = FOLDER, address: str | None = None) -> list[Path]:
@@ -65,6 +67,9 @@ def _picture(path: Path, milliseconds: int, take: Callable[[], Iterator[bytes]])
         frame = Image.open(io.BytesIO(shot)).convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS)
         if not frames or frame.tobytes() != frames[-1].tobytes():
             frames.append(frame)
+    if len(frames) > MOST_FRAMES:
+        milliseconds = round(milliseconds * len(frames) / MOST_FRAMES)
+        frames = [frames[round(i * (len(frames) - 1) / (MOST_FRAMES - 1))] for i in range(MOST_FRAMES)]
     lasting = [milliseconds] * len(frames)
     lasting[0] = lasting[-1] = HOLD_MILLISECONDS
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -79,14 +79,8 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
     ]
     report = json.loads((checked / "report.json").read_text())
     assert report["schema"] == 1
-<<<<<<< HEAD
     contract = {"id", "revision", "sha256", "d_model", "n_layers", "parameters"}
     assert set(report["models"]["source"]) == {*contract, "weights"}
-=======
-    assert set(report["models"]["source"]) == {
-        *("id", "revision", "sha256", "d_model", "n_layers", "parameters", "weights")
-    }
->>>>>>> d8535c5
     assert set(report["rows"]) == {"fit", "validation", "test", "dropped"}
     assert set(report["function"]) == {"loss_source", "loss_target", "kl", "top1_agreement", "by_position"}
     assert {"ev_cross_site", "steering", "verdict", "reasons", "next", "command", "versions", "seconds"} <= set(report)
