@@ -1,5 +1,6 @@
 """Planted relations of two models' weights are told, each by its name."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from explorer.alignment.lineage import Lineage, tell_lineage
 from explorer.alignment.orthogonal import haar
 from explorer.alignment.twin import FAMILIES, make_twin, symmetry_of
-from explorer.models.language_model import LanguageModel
+from explorer.models.language_model import LanguageModel, load_model
 
 
 def told(a: LanguageModel, b: LanguageModel) -> Lineage:
@@ -76,3 +77,11 @@ def test_too_few_tokens_tell_nothing_of_a_rotation() -> None:
 def test_models_of_other_shapes_have_no_tensor_in_common() -> None:
     found = tell_lineage({"e": torch.randn(90, 8)}, {"e": torch.randn(90, 4)}, torch.randn(90, 8), torch.randn(90, 4))
     assert (found.kind, found.matrices, found.ev) == ("trained apart", 0, None)
+
+
+@pytest.mark.parametrize(("a", "b", "kind"), [("seed0", "early", "one run"), ("early", "step0", "one run")])
+def test_steps_of_a_shipped_run_are_one_run_and_other_seeds_are_not(a: str, b: str, kind: str) -> None:
+    shipped = Path(__file__).resolve().parents[2] / "assets" / "tales" / "models"
+    first, second, other = (load_model(shipped / name) for name in (a, b, "seed1"))
+    assert told(first, second).kind == kind
+    assert told(first, other).kind == told(second, other).kind == "trained apart"
