@@ -35,8 +35,8 @@ MISSING = (("410m", 2, 111_000), ("410m", 6, 88_000), ("410m", 9, 40_000))
 BAD_UPLOADS = (
     "A revision is not always what it is called: of other Pythias, steps are known to hold the weights of another step "
     "(EleutherAI/pythia, issues 195, 203, 205, 206), and three checkpoints of the 410m seeds lack theirs (issue 202). "
-    "Before anything is measured, the check compares the two files and says whether they are two trainings, two near steps "
-    "of one, or the same weights."
+    "Before anything is measured, the check compares the two files and says whether they are two trainings, two near "
+    "steps of one, or the same weights."
 )
 """What is known of bad uploads, for people."""
 
