@@ -180,7 +180,7 @@ def _steer(story: Story) -> str:
     if not counts:
         return _areas(story)
     carried = counts["rotated"]
-    said = f"{a}'s vector for “{offer.becomes}”, carried into {b}, turns {carried.counted} of {carried.texts} texts"
+    said = f"{a}'s vector for “{offer.becomes}”, carried into {b}, turned {carried.counted} of {carried.texts} recorded texts"
     return f"{said}; not carried, {counts['raw'].counted}; random, {counts['random'].counted}."
 
 

@@ -34,7 +34,7 @@ def test_the_recorded_run_is_a_measured_contrast(story: Story) -> None:
     shares = {a["arm"]: a["shares"][read["doses"].index(run.dose)] for a in read["arms"]}
     counted = {arm: round(shares[arm] * read["texts"]) for arm in ("rotated", "raw", "random")}
     said = scene("steering").sentence(story)
-    assert f"turns {counted['rotated']} of {read['texts']} texts" in said
+    assert f"turned {counted['rotated']} of {read['texts']} recorded texts" in said
     assert said.endswith(f"not carried, {counted['raw']}; random, {counted['random']}.")
     notes, rise = scene("steering").notes(story), dict(zip(found.doses, found.arm("rotated").loss_rise, strict=True))
     assert f"dose {run.dose:g}" in notes

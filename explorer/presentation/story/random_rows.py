@@ -46,7 +46,8 @@ def random_rows(draws: RotationDraws, palette: Palette) -> go.Figure:
                 )
             )  # fmt: skip
         tests = draws.tests(law)
-        numbers = f"{len(tests)} tests: p = {words.p_of(tests)}"
+        below, chance = sum(test.p < HAAR_LEVEL for test in tests), HAAR_LEVEL * len(tests)
+        numbers = f"{len(tests)} tests: p = {words.p_of(tests)}; {below} below {HAAR_LEVEL:g}, by chance {chance:.1f}"
         text_at(figure, title, BESIDE, row - 0.57, size=LARGE, xanchor="left")
         text_at(figure, numbers, BESIDE, row - 0.42, size=SMALLEST, xanchor="left")
     staged(figure, palette)

@@ -19,7 +19,7 @@
   // turn: of the target's cloud, from in register; camera: of both.
   let turn = data.start, camera = [1, 0, 0, 0], looking = false, at = null, goal = null;
   const length = (q) => { const m = matrix(q); return data.source.reduce((sum, p, i) => sum + far(p, turned(m, data.target[i])), 0) / data.source.length; };
-  const first = length(data.start), reach = (() => { const all = data.source.map((p) => Math.hypot(...p)).sort((a, b) => a - b); return 1.12 * all[Math.floor(0.88 * all.length)]; })();
+  const first = length(data.start), reach = (() => { const all = data.source.map((p) => Math.hypot(...p)).sort((a, b) => a - b); return 1.04 * all[Math.floor(0.97 * all.length)]; })();
   const css = (name) => getComputedStyle(host).getPropertyValue(name).trim();
   const draw = () => {
     const wide = canvas.clientWidth, high = canvas.clientHeight, ratio = window.devicePixelRatio || 1;

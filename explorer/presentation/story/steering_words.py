@@ -55,8 +55,12 @@ def panes(
     moving: bool,
     palette: Palette,
     counter: str,
+    counts: Mapping[Arm, bool] | None = None,
 ) -> str:
-    """The four lanes; `moving` ones are still being written, so that their last word is not marked yet."""
+    """The four lanes; `moving` ones are still being written, so that their last word is not marked yet.
+
+    `counts` says of each finished text whether it counts as the class.
+    """
     named = titles(target)
 
     def pane(arm: Arm) -> str:
@@ -64,7 +68,7 @@ def panes(
         text = "".join(f"<u>{escape(p.text)}</u>" if p.is_sign else escape(p.text) for p in parts)
         return (
             f"<section data-lane='{arm}' style='--lane: {palette.arm(arm)}' aria-label='{escape(named[arm])}'>"
-            f"<h2>{escape(named[arm])}</h2><div class='text'><span class='prompt'>{escape(prompt)}</span>{text}</div></section>"
+            f"<h2>{escape(named[arm])}{_judged(counts, arm)}</h2><div class='text'><span class='prompt'>{escape(prompt)}</span>{text}</div></section>"
         )
 
     large, small = ("".join(pane(arm) for arm in arms) for arms in (LARGE, SMALL))
@@ -72,6 +76,13 @@ def panes(
         f"<div class='stage-event' data-scene='steering'><div class='large'>{large}</div>"
         f"<div class='small'>{small}{counter}</div></div>"
     )
+
+
+def _judged(counts: Mapping[Arm, bool] | None, arm: Arm) -> str:
+    """Whether the text of a lane is one of those that the counter would count."""
+    if not counts or arm not in counts or arm not in LARGE:
+        return ""
+    return f" <span class='judged'>{'counts' if counts[arm] else 'does not count'}</span>"
 
 
 def count_board(becomes: str, counter: Counter | None, palette: Palette) -> str:

@@ -92,11 +92,11 @@ def _pictures(look: Look) -> go.Figure:
 
 def _headings(figure: go.Figure, chapter: Chapter, palette: Palette, look: Look) -> None:
     """What the marks of each picture are."""
-    marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.rotated, '◆')} {chapter.target}"
-    wrong = f"{spot(palette.null, '◆')} R of shuffled pairs"
+    marks = f"{spot(palette.source, '○')} {chapter.source}   {spot(palette.raw, '◆')} {chapter.target} as it is"
+    wrong = f"{spot(palette.raw, '◆')} → {spot(palette.null, '◆')} R of shuffled pairs"
     if look.tall:
         place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "yshift": 4}
-        text_at(figure, f"{marks},  turned by R", 0, 1, None, look.text, **place)
+        text_at(figure, f"{marks} → {spot(palette.rotated, '◆')} turned by R", 0, 1, None, look.text, **place)
         text_at(
             figure,
             wrong,
@@ -107,7 +107,7 @@ def _headings(figure: go.Figure, chapter: Chapter, palette: Palette, look: Look)
             **place,
         )
         return
-    heading(figure, 0.0, f"the same words in   {marks},  turned by R")
+    heading(figure, 0.0, f"the same words in {marks} → {spot(palette.rotated, '◆')} turned by R")
     heading(figure, WIDTHS[0] * (1 - 2 * APART) + APART, wrong)
 
 

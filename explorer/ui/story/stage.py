@@ -71,6 +71,7 @@ def draw_story(view: View) -> None:
     palette = LIGHT if _switched(_LIGHT) else DARK
     st.html(colours(palette))
     page_style("story")
+    _say_pair(story, view)
     if _switched(_STACK):
         _stacked(found, story, view, palette)
         return
@@ -81,6 +82,15 @@ def draw_story(view: View) -> None:
         _draw(scene, story, view, palette)
         if scene is found[-1] and (link := stack_link(_STACK)) is not None:
             st.html(code(link))
+
+
+def _say_pair(story: Story, view: View) -> None:
+    """The talk needs an independent model: where the bar names another kind of target, it says whom it shows."""
+    if view.target != story.sister.target:
+        said = (
+            f"{view.target} is no independent seed: the talk shows {view.source} and {story.sister.target}."
+        )
+        st.html(f"<p class='aside' role='status'>{escape(said)}</p>")
 
 
 def _stacked(found: list[Scene], story: Story, view: View, palette: Palette) -> None:

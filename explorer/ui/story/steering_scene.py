@@ -137,11 +137,13 @@ def _draw(story: Story, view: View, palette: Palette) -> bool:
     signs = class_signs(mine.live or request)
     becomes = next(o for o in offers(story) if o.contrast == _contrast(mine, offer)).becomes
     board = count_board(becomes, _counter(mine, story), palette)
-    st.html(panes(story.sister.target, shown_prompt, texts, signs, moving, palette, board))
+    reader = _reader(view.where, offer.contrast, offer.prompt)
+    same = reader is not None and not moving and _contrast(mine, offer) == offer.contrast
+    counts = dict(zip(texts, reader.read(list(texts.values())), strict=True)) if reader is not None and same else None
+    st.html(panes(story.sister.target, shown_prompt, texts, signs, moving, palette, board, counts))
     with st.container(key="stage_live", horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
         _controls(story, mine, status)
     # Last: it may have to load the models, and until then the recording is on screen.
-    reader = _reader(view.where, offer.contrast, offer.prompt)
     if consume(_WRITE, partial(mine.write, request, reader)):
         st.rerun()
     return moving
