@@ -87,6 +87,16 @@ class LanguageModel:
         return self.network.get_output_embeddings().weight.detach().float()
 
     @property
+    def embedding(self) -> Float[Tensor, "v d"]:
+        """The weights that turn a token into the first row of the residual stream."""
+        return self.network.get_input_embeddings().get_parameter("weight").detach()
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """Every weight by its name; tied ones once."""
+        return {name: weight.detach() for name, weight in self.network.named_parameters()}
+
+    @property
     def vocabulary(self) -> int:
         """Rows of the unembedding: token ids are below."""
         return len(self.network.get_output_embeddings().weight)

@@ -44,6 +44,15 @@ class Offer:
         return found if set(COUNTED) <= set(found) else {}
 
 
+def live_sentence(source: str, target: str, becomes: str, counts: Mapping[str, ClassCount]) -> str:
+    """What the scene says of texts that are being written: how many of them turned so far."""
+    carried = f"{source}'s vector for “{becomes}”, carried into {target}"
+    if not counts:
+        return f"{carried}."
+    of, raw, random = counts["rotated"], counts["raw"], counts["random"]
+    return f"{carried}, turns {of.counted} of {of.texts} fresh texts; not carried, {raw.counted}; random, {random.counted}."
+
+
 def recorded_run(story: Story) -> RecordedRun | None:
     """The recorded generation of the sister."""
     return None if story.sister.recording is None else story.sister.recording.run

@@ -108,9 +108,7 @@ def weights_lineage(a: LanguageModel, b: LanguageModel) -> Lineage:
     """How the weights of two models are related: no text is read for it."""
     from explorer.alignment import tell_lineage
 
-    weights = [dict(m.network.named_parameters()) for m in (a, b)]
-    tables = [m.network.get_input_embeddings().get_parameter("weight") for m in (a, b)]
-    return tell_lineage(weights[0], weights[1], tables[0], tables[1])
+    return tell_lineage(a.weights, b.weights, a.embedding, b.embedding)
 
 
 def _check_variety(chunks: Chunks, d: int) -> None:

@@ -107,7 +107,7 @@ def _headings(figure: go.Figure, chapter: Chapter, palette: Palette, look: Look)
             **place,
         )
         return
-    heading(figure, 0.0, f"the same words in {marks} → {spot(palette.rotated, '◆')} turned by R")
+    heading(figure, 0.0, f"{marks} → {spot(palette.rotated, '◆')} turned by R")
     heading(figure, WIDTHS[0] * (1 - 2 * APART) + APART, wrong)
 
 

@@ -87,9 +87,7 @@ def draw_story(view: View) -> None:
 def _say_pair(story: Story, view: View) -> None:
     """The talk needs an independent model: where the bar names another kind of target, it says whom it shows."""
     if view.target != story.sister.target:
-        said = (
-            f"{view.target} is no independent seed: the talk shows {view.source} and {story.sister.target}."
-        )
+        said = f"{view.target} is no independent seed: the talk shows {view.source} and {story.sister.target}."
         st.html(f"<p class='aside' role='status'>{escape(said)}</p>")
 
 
@@ -132,10 +130,11 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
     hidden = HIDDEN.get(scene.name) if scene.name != "random" or story.draws is None else None
     shown = hidden is not None and _switched(_SHOWN)
     sentence = hidden.sentence(story) if hidden is not None and shown else scene.sentence(story)
-    st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
     if scene.name == "steering":
-        story_steer.draw(story, view, palette)
-    elif scene.name == "answer":
+        story_steer.draw(story, view, palette, sentence)
+        return _notes(scene, story)
+    st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
+    if scene.name == "answer":
         st.html(answer(story, palette))
     elif scene.name == "names":
         st.html(detector(story, shown, palette))
@@ -149,6 +148,10 @@ def _draw(scene: Scene, story: Story, view: View, palette: Palette) -> None:
             chart(picture, f"stage-{scene.name}", f"{sentence} {scene.notes(story)}", height="stretch")
     if hidden is not None:
         st.button(hidden.hide if shown else hidden.show, key="reveal", on_click=_switch, args=(_SHOWN,))
+    _notes(scene, story)
+
+
+def _notes(scene: Scene, story: Story) -> None:
     if _switched(_NOTES):
         st.html(f"<aside class='notes' aria-label='Speaker notes'>{escape(scene.notes(story))}</aside>")
 

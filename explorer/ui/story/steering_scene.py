@@ -15,7 +15,17 @@ import streamlit as st
 
 from explorer.errors import InputError
 from explorer.jobs import JobState
-from explorer.narrative import COUNTED, Offer, Story, name_in, offers, recorded_run, renamed, to_a_sentence
+from explorer.narrative import (
+    COUNTED,
+    Offer,
+    Story,
+    live_sentence,
+    name_in,
+    offers,
+    recorded_run,
+    renamed,
+    to_a_sentence,
+)
 from explorer.palette import Palette
 from explorer.presentation.story import Counter, count_board, panes, stored_counter
 from explorer.steering import (
@@ -102,14 +112,17 @@ def stage() -> Stage:
     return Stage()
 
 
-def draw(story: Story, view: View, palette: Palette) -> None:
-    """The panes, the counter and the controls; a replay begins by itself on the first visit."""
+def draw(story: Story, view: View, palette: Palette, sentence: str) -> None:
+    """The panes, the counter and the controls; a replay begins by itself on the first visit.
+
+    `sentence` is that of the recording; of what is written live the counter decides.
+    """
     mine = stage()
     if mine.live is not None and (mine.live.source, mine.live.target) != (view.source, story.sister.target):
         mine.began = 0.0
     if not mine.began:
         mine.replay()
-    poll(_moving(mine, story), partial(_draw, story, view, palette), POLL_SECONDS)
+    poll(_moving(mine, story), partial(_draw, story, view, palette, sentence), POLL_SECONDS)
 
 
 def _moving(mine: Stage, story: Story) -> bool:
@@ -129,14 +142,19 @@ def _replayed(mine: Stage) -> int:
     return int(PACE * (time.monotonic() - mine.began))
 
 
-def _draw(story: Story, view: View, palette: Palette) -> bool:
+def _draw(story: Story, view: View, palette: Palette, sentence: str) -> bool:
     mine, moving = stage(), _moving(stage(), story)
     offer, dose, prompt = _chosen(story)
     texts, shown_prompt, status = _texts(mine, story)
     request = _request(story, view, offer, dose, prompt)
     signs = class_signs(mine.live or request)
     becomes = next(o for o in offers(story) if o.contrast == _contrast(mine, offer)).becomes
-    board = count_board(becomes, _counter(mine, story), palette)
+    counter = _counter(mine, story)
+    if mine.live is not None:
+        so_far = counter.counts if counter is not None and counter.counts["none"].texts else {}
+        sentence = live_sentence(view.source, story.sister.target, becomes, so_far)
+    st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
+    board = count_board(becomes, counter, palette)
     reader = _reader(view.where, offer.contrast, offer.prompt)
     same = reader is not None and not moving and _contrast(mine, offer) == offer.contrast
     counts = dict(zip(texts, reader.read(list(texts.values())), strict=True)) if reader is not None and same else None
