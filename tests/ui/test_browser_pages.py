@@ -45,14 +45,12 @@ def test_see_it_lands_on_the_figure_and_back_returns_to_the_claims(browser: Brow
     with visit(browser, f"{address}/claims?site=after+3") as page:
         page.wait_for_selector(".claims", timeout=SLOW)
         settled(page)
-        before = page.evaluate(ENTRIES)
         followed(page, claim)
         place = page.locator(f".st-key-{reading.link['see']}").first
         expect(place).to_be_in_viewport(timeout=SLOW)
         top = f"document.querySelector('.st-key-{reading.link['see']}').getBoundingClientRect().top < 500"
         page.wait_for_function(top, timeout=SLOW)  # and not at the foot of the window
-        assert page.evaluate(ENTRIES) == before + 1, "one page, one entry"
-        page.go_back()
+        page.go_back()  # once: what the link carried and Streamlit dropped is passed over
         page.wait_for_url("**/claims**", timeout=SLOW)
         expect(page.locator(".claims")).to_be_visible(timeout=SLOW)
 
@@ -62,17 +60,17 @@ def test_one_entry_a_page_whatever_the_link_carries_and_the_person_does(browser:
     with visit(browser, f"{address}/claims") as page:
         page.wait_for_selector(".claims", timeout=SLOW)
         settled(page)
-        before = page.evaluate(ENTRIES)
         page.goto(f"{address}/rotation?{every}")
         settled(page)
+        before = page.evaluate(ENTRIES)
         page.locator(".st-key-frame").get_by_role("radio", name="affine").click()
         page.wait_for_url("**map=affine**", timeout=SLOW)
         settled(page)
-        assert page.evaluate(ENTRIES) == before + 1
+        assert page.evaluate(ENTRIES) == before, "what a person changes on a page is no entry of its own"
         page.get_by_role("link", name="Steering").click()
         page.wait_for_url("**/steering**", timeout=SLOW)
         settled(page)
-        assert page.evaluate(ENTRIES) == before + 2
+        assert page.evaluate(ENTRIES) == before + 1
         page.go_back()
         page.wait_for_url("**/rotation**map=affine**", timeout=SLOW)
         settled(page)
