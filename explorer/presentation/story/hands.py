@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from html import escape
+from math import degrees
 from pathlib import Path
 
 from explorer.narrative import Story, plane_angles
@@ -15,14 +16,14 @@ _SCRIPT = Path(__file__).with_name("hands.js")
 def clock_hands(story: Story, palette: Palette) -> str:
     """The planes of the sister's R beside those of a random rotation, largest angles first."""
     sides = (
-        (f"R of {story.sister.target}", story.sister.rotation, "--rotated"),
-        ("a random rotation", story.random, "--null"),
+        (f"R of {story.sister.target}", plane_angles(story.sister.rotation), "rotated"),
+        ("a random rotation", plane_angles(story.random), "null"),
     )
     clocks = "".join(
-        f"<section style='--lane: {palette.rotated if colour == '--rotated' else palette.null}'><h2>{escape(title)}</h2>"
-        f"<canvas data-colour='{colour}' data-angles='{json.dumps([round(a, 3) for a in plane_angles(matrix)])}' role='img' "
-        f"aria-label='{escape(_words(title, plane_angles(matrix)), quote=True)}'></canvas></section>"
-        for title, matrix, colour in sides
+        f"<section style='--lane: {getattr(palette, colour)}'><h2>{escape(title)}</h2>"
+        f"<canvas data-colour='--{colour}' data-angles='{json.dumps([round(a, 3) for a in angles])}' role='img' "
+        f"aria-label='{escape(_words(title, angles), quote=True)}'></canvas></section>"
+        for title, angles, colour in sides
     )
     return (
         f"<div class='hands' data-scene='hands'><div class='clocks'>{clocks}</div>"
@@ -31,5 +32,4 @@ def clock_hands(story: Story, palette: Palette) -> str:
 
 
 def _words(title: str, angles: list[float]) -> str:
-    degrees = [57.2958 * a for a in angles]
-    return f"{title}: {len(angles)} planes, turned by {degrees[-1]:.0f} to {degrees[0]:.0f} degrees"
+    return f"{title}: {len(angles)} planes, turned by {degrees(angles[-1]):.0f} to {degrees(angles[0]):.0f} degrees"
