@@ -179,11 +179,12 @@ def open_scenes(browser: str, address: str, study: str, story: Story) -> Iterato
             began = time.monotonic()
             try:
                 _to(page, name)
-                scrolls = page.get_by_test_id("stMain").evaluate("m => m.scrollHeight > m.clientHeight + 1")
-                problem = f"scene {name} does not fit 1280 × 720" if scrolls else ""
+                seconds = time.monotonic() - began
+                problem = "" if _fits(page) else f"scene {name} does not fit 1280 × 720"
             except Error:
+                seconds = time.monotonic() - began
                 problem = f"scene {name} did not open within {PATIENCE:.0f} s"
-            yield f"scene {name}", problem, time.monotonic() - began
+            yield f"scene {name}", problem, seconds
         hosts = ", ".join(sorted({url.split("/")[2] for url in blocked}))
         yield (
             f"requests to other hosts: {len(blocked)}",
@@ -191,6 +192,18 @@ def open_scenes(browser: str, address: str, study: str, story: Story) -> Iterato
             0.0,
         )
         chromium.close()
+
+
+def _fits(page: Any) -> bool:
+    """Whether nothing has to be scrolled, once the scene before has left the page."""
+    from playwright.sync_api import TimeoutError as Late
+
+    main = "document.querySelector('[data-testid=stMain]')"
+    try:
+        page.wait_for_function(f"{main}.scrollHeight <= {main}.clientHeight + 1", timeout=PATIENCE * 1000)
+    except Late:
+        return False
+    return True
 
 
 def _to(page: Any, name: str) -> None:

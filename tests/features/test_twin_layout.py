@@ -184,4 +184,4 @@ def test_a_card_as_data_and_as_a_picture(table: pd.DataFrame) -> None:
     written = "".join(root.itertext())
     assert "<ship>" in written and "Feature 5 of A" in written
     shaded = [e for e in root.iter() if e.tag.endswith("rect") and e.get("fill-opacity")]
-    assert len(shaded) == 3 and float(shaded[0].get("fill-opacity") or 0) == pytest.approx(0.8)
+    assert len(shaded) == 3 and float(shaded[0].get("fill-opacity") or 0) == pytest.approx(0.55)  # the deepest

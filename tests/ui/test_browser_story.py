@@ -203,8 +203,9 @@ def test_the_stage_can_be_left_and_the_link_restores_it(browser: Browser, addres
     expect(page.locator(".sentence")).to_contain_text("detectors of seed1 are its dictionary", timeout=SLOW)
     page.get_by_role("button", name="Pages").click()
     page.get_by_role("link", name="Rotation").last.click()
-    expect(page.locator(".st-key-a input")).to_have_value("seed1", timeout=SLOW)
-    expect(page.locator(".st-key-site input")).to_have_value("after 3", timeout=SLOW)
+    for bar, value in (("a", "seed1"), ("site", "after 3")):
+        expect(page.locator(f".st-key-{bar} input").last).to_have_value(value, timeout=SLOW)
+        expect(page.locator(f".st-key-{bar} input")).to_have_count(1, timeout=SLOW)  # the run before has left
     expect(page.locator("[data-testid=stSidebar]")).to_be_visible(timeout=SLOW)
     context.close()
 

@@ -155,14 +155,14 @@ def _draw(story: Story, view: View, palette: Palette, sentence: str) -> bool:
         sentence = live_sentence(view.source, story.sister.target, becomes, so_far)
     st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
     board = count_board(becomes, counter, palette)
-    reader = _reader(view.where, offer.contrast, offer.prompt)
-    same = reader is not None and not moving and _contrast(mine, offer) == offer.contrast
-    counts = dict(zip(texts, reader.read(list(texts.values())), strict=True)) if reader is not None and same else None
+    reader, counts = partial(_reader, view.where, offer.contrast, offer.prompt), None
+    if not moving and _contrast(mine, offer) == offer.contrast and (found := reader()) is not None:
+        counts = dict(zip(texts, found.read(list(texts.values())), strict=True))
     st.html(panes(story.sister.target, shown_prompt, texts, signs, moving, palette, board, counts))
     with st.container(key="stage_live", horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
         _controls(story, mine, status)
     # Last: it may have to load the models, and until then the recording is on screen.
-    if consume(_WRITE, partial(mine.write, request, reader)):
+    if consume(_WRITE, lambda: mine.write(request, reader())):
         st.rerun()
     return moving
 
