@@ -194,13 +194,20 @@ def open_scenes(browser: str, address: str, study: str, story: Story) -> Iterato
         chromium.close()
 
 
+_FITS = """() => {
+  const main = document.querySelector('[data-testid=stMain]');
+  const end = document.querySelector('.st-key-stage_bar').getBoundingClientRect().top + 1;
+  const controls = [...document.querySelectorAll('.st-key-stage :is(button, input, p)')];
+  return main.scrollHeight <= main.clientHeight + 1 && controls.every(c => c.getBoundingClientRect().bottom <= end);
+}"""
+
+
 def _fits(page: Any) -> bool:
-    """Whether nothing has to be scrolled, once the scene before has left the page."""
+    """Whether nothing has to be scrolled and no control is under the bar, once the scene before has left the page."""
     from playwright.sync_api import TimeoutError as Late
 
-    main = "document.querySelector('[data-testid=stMain]')"
     try:
-        page.wait_for_function(f"{main}.scrollHeight <= {main}.clientHeight + 1", timeout=PATIENCE * 1000)
+        page.wait_for_function(_FITS, timeout=PATIENCE * 1000)
     except Late:
         return False
     return True
