@@ -40,7 +40,7 @@ def draw_fields() -> Fields:
     left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     text = left.text_input(
         "Text", key="check_text", placeholder="held-out Tales", max_chars=MAX_LENGTH,
-        help="A txt, jsonl or parquet file, or hf://datasets/OWNER/NAME/FILE. Give the kind of text the models know.",
+        help="A txt, jsonl or parquet file, or hf://datasets/OWNER/NAME. Give the kind of text the models know.",
         **_KEPT,
     )  # fmt: skip
     with right:
@@ -109,11 +109,14 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         )  # fmt: skip
         sae = st.selectbox(
             "Dictionaries (SAEs) of A", _DICTIONARIES, key="check_sae",
-            help="train: at the first, middle and last site. none: maps and stitching only. file: your own.", **_KEPT,
+            help="train: at the first, middle and last site. none: maps and stitching only. file: own or published.",
+            **_KEPT,
         )  # fmt: skip
         path = ""
         if sae == "file":
-            path = st.text_input("Folder of the dictionaries", key="check_sae_path", max_chars=MAX_LENGTH, **_KEPT)
+            path = st.text_input(
+                "Folder, or owner/name/folder on the hub", key="check_sae_path", max_chars=MAX_LENGTH, **_KEPT
+            )
     with two:
         tokens = st.number_input(
             "Tokens of text", LEAST_TOKENS, MOST_TOKENS, CheckOptions.tokens, 4096, key="check_tokens",
