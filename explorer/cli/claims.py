@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the table; 0 unless the input is bad."""
     from explorer.errors import InputError
     from explorer.files import encode
-    from explorer.narrative import EV_NOTE, TOY, compare_bundle, read_bundle, read_claims
+    from explorer.narrative import TOY, compare_bundle, read_bundle, read_claims, read_on
     from explorer.study import open_study, shipped_studies
 
     bundle = None if options.paper is None else read_bundle(options.paper)
@@ -50,23 +50,24 @@ def run(options: argparse.Namespace) -> int:
     if bundle is None:
         readings = read_claims(study, source, target, 0, toy)
         if options.json:
-            told = [
+            found = [
                 {"claim": r.claim.name, "paper": r.claim.paper, "ours": r.ours, "agreement": r.agreement.value,
                  "control": r.control} for r in readings
             ]  # fmt: skip
-            sys.stdout.buffer.write(encode({"study": study.file.name, "claims": told}))
+            sys.stdout.buffer.write(encode({"study": study.file.name, "claims": found}))
             return 0
         for r in readings:
             print(f"{r.claim.title} ({r.agreement.value})\n  paper: {r.claim.paper}\n  ours:  {r.ours} {r.control}")
         return 0
     table = compare_bundle(bundle, study, source, target, toy)
     if options.json:
-        sys.stdout.buffer.write(encode({"study": study.file.name, "rows": table.rows, "lacks": table.lacks}))
+        told = {"study": study.file.name, "rows": table.rows, "notes": table.notes, "lacks": table.lacks}
+        sys.stdout.buffer.write(encode(told))
         return 0
-    print("\n".join(_lines(table)))
-    print(f"\n{EV_NOTE}. Ranges are over pairs.")
-    for lack in table.lacks:
-        print(f"the bundle lacks {lack}")
+    print(read_on(study, source, target, 0, toy) + "\n")
+    print("\n".join(_lines(table)) + "\n")
+    for line in (*table.notes, *table.lacks):
+        print(f"{line[0].upper()}{line[1:]}.")
     return 0
 
 

@@ -1,5 +1,4 @@
 from . import random_words as random_words, scenes as scenes
-from .bundle_quantities import EV_NOTE as EV_NOTE
 from .bundle_table import BundleTable as BundleTable, compare_bundle as compare_bundle
 from .claim_captions import HELP as HELP, POLY_PYTHIAS as POLY_PYTHIAS
 from .claims import (

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from explorer.models import Site
-from explorer.narrative.bundle_quantities import QUANTITIES, Quantity
+from explorer.narrative.bundle_quantities import EV_NOTE, QUANTITIES, Quantity
 from explorer.narrative.claim_study import ClaimStudy
 from explorer.narrative.paper_bundle import Bundle, SiteNumbers, residual_place
+from explorer.number_text import number
 from explorer.study import Study
 
 
@@ -36,6 +37,8 @@ class BundleTable:
 
     rows: tuple[BundleRow, ...]
     """Line by line."""
+    notes: tuple[str, ...]
+    """What must be known to read them beside each other, a sentence each."""
     lacks: tuple[str, ...]
     """What the bundle does not hold, a sentence each."""
 
@@ -54,10 +57,18 @@ def compare_bundle(bundle: Bundle, study: Study, source: str, target: str, toy: 
         found = next((n for s in quantity.sources if (n := bundle.read(s))), ())
         if not found:
             held = [s.file for s in quantity.sources if bundle.holds(s.file)]
-            where = f"in {held[0]}" if held else quantity.sources[0].file
-            lacks.setdefault(where, []).append(f"{quantity.claim}: {quantity.what}")
+            where = (
+                f"{held[0]} of the bundle lacks" if held else f"the bundle lacks {quantity.sources[0].file}, that is"
+            )
+            lacks.setdefault(where, []).append(f"{quantity.claim} ({quantity.what})")
         rows += _rows(quantity, found, there if quantity.of_toy else here)
-    return BundleTable(tuple(rows), tuple(f"{file} ({'; '.join(what)})" for file, what in lacks.items()))
+    widths = [s.study.file for s in (here, there) if s is not None]
+    roots = ", ".join(f"{number((2 * file.d_model) ** 0.5)} in {file.name}" for file in widths)
+    return BundleTable(
+        tuple(rows),
+        (EV_NOTE, f"√(2d) is {roots}", "ranges are over pairs"),
+        tuple(f"{where} {'; '.join(what)}" for where, what in lacks.items()),
+    )
 
 
 def _rows(quantity: Quantity, found: tuple[SiteNumbers, ...], study: ClaimStudy | None) -> Iterator[BundleRow]:

@@ -38,9 +38,7 @@ def results() -> dict[str, Any]:
         }
         panel_b[site] = {f"sae{a}_on_acts{b}": ev(0.95 if a == b else -1.0) for a in (1, 2) for b in (1, 2)}
         panel_c[site] = {
-            "alignment": {
-                f"seed{j}_to_anchor": {"rot_EV": 0.5, "raw_EV": -0.9, "frob_R_minus_I": 32} for j in (2, 3)
-            },
+            "alignment": {f"seed{j}_to_anchor": {"rot_EV": 0.5, "raw_EV": -0.9, "frob_R_minus_I": 32} for j in (2, 3)},
             "sae_post_rotation": {
                 f"seed{j}_to_anchor": {"raw": ev(-i - j), "rotated": ev(0.8 + i / 100)} for j in (2, 3)
             },
@@ -156,11 +154,10 @@ def test_the_toy_names_one_place_twice_and_has_sites_that_are_none_here(table: B
 
 def test_what_the_bundle_lacks_is_said(table: BundleTable) -> None:
     lacks = "\n".join(table.lacks)
-    assert "scale/pythia_rotation/firing_pattern.json (firing: firing r, raw" in lacks
-    assert "independent_init/rotation_audit.json (toy, independent: " in lacks
+    assert "the bundle lacks scale/pythia_rotation/firing_pattern.json, that is firing (firing r, raw" in lacks
+    assert "the bundle lacks independent_init/rotation_audit.json, that is toy, independent (" in lacks
     assert (
-        "in cross_checkpoint/results.json (checkpoints: EV on the later checkpoint, after R; checkpoints: ‖R"
-        in lacks
+        "cross_checkpoint/results.json of the bundle lacks checkpoints (EV on the later checkpoint, after R); " in lacks
     )
     assert "decoder cosine" not in lacks
     firing = [r for r in table.rows if r.claim == "firing"]
@@ -173,8 +170,9 @@ def test_the_command_prints_the_table_and_one_object(tmp_path: Path, capsys: pyt
     out, err = capsys.readouterr()
     assert err == ""
     assert "raw: EV of A's dictionary on B, raw; paper −2.11 to +0.75" in out
-    assert "the bundle lacks scale/pythia_rotation/firing_pattern.json" in out
+    assert "The bundle lacks scale/pythia_rotation/firing_pattern.json, that is" in out
     assert "−4.50 (−5.00 to −4.00)" in out
+    assert "√(2d) is 22.63 in tales, 11.31 in dyck3." in out and out.startswith("Read at every site of seed0 → seed1")
     assert cli.main(["claims", "--paper", where, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {"claim", "what", "site", "paper", "bundle", "ours"} == set(told["rows"][0]) and told["lacks"]
