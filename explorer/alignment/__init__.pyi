@@ -70,7 +70,7 @@ from .rotation_results import (
 )
 from .second_pass import Cloud as Cloud
 from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, SiteMaps as SiteMaps
-from .stitching import LOGITS as LOGITS, TOKENS as TOKENS
+from .stitching import LOGITS as LOGITS, TOKENS as TOKENS, unigram as unigram
 from .token_means import LEAST_SEEN as LEAST_SEEN
 from .turned_cohort import TURNS as TURNS, fit_rotations as fit_rotations, uniformity as uniformity
 from .twin import make_twin as make_twin, symmetry_of as symmetry_of, twin_rotation as twin_rotation

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,15 +17,16 @@ from torch import Tensor
 from explorer.alignment.orthogonal import orthogonal_factor
 from explorer.number_text import number
 
-LineageKind = Literal["same weights", "one run", "permuted copy", "rotated copy", "trained apart"]
-LEAST_CORRELATION = 0.1
-"""Of the entries of two matrices of one name, from which they count as close: independent ones of n entries have 0 with
-a spread of 1/√n (0.004 at 256 × 256), and what starts at the same numbers stays above while a tenth of it is left."""
-SPREADS = 10
-"""Spreads 1/√n that the correlation must reach besides: small matrices are alike by chance."""
+LineageKind = Literal["same weights", "another precision", "one run", "permuted copy", "rotated copy", "trained apart"]
+SPREADS = 6
+"""Spreads 1/√n from which the correlation of the entries of two matrices of one name and n entries is none of chance:
+independent ones have 0 with that spread, and what starts at the same numbers keeps some of it."""
 SHARED = 0.25
-"""Share of the matrices from which two models are one run. Of the shipped seeds, independent ones have 0 of 30 close,
-seed0 and its own step at 8 % has 19, that step and the start has 13; start and end, with 2, cannot be told."""
+"""Share of the matrices from which two models are one run. Of the shipped seeds, independent ones have at most 1 of 30
+close (an embedding or unembedding, whose rows are tokens in both); seed0 and its own step at 8 % has 26, that step and
+the start 26, start and end 14."""
+PRECISIONS = (torch.bfloat16, torch.float16)
+"""Types of fewer digits than the models are read in, the fewest first."""
 COPY = 0.99
 """EV of R on tokens that it was not fitted on, from which embeddings are the same but for R. An exact copy has 1 up to
 rounding, one with noise of 1 % of its spread 0.9999; trainings that start apart share no more than their text."""
@@ -44,11 +45,12 @@ class Lineage:
     """How the weights of two models are related."""
 
     kind: LineageKind
-    """The same weights, one run (two steps of it, or one start), a copy in other coordinates, or trained apart."""
+    """The same weights, these in another precision, one run (two steps of it, or one start), a copy in other
+    coordinates, or trained apart."""
     equal: int
     """Tensors that are equal to the last bit, by name."""
     close: int
-    """Matrices of at least two dimensions whose entries correlate far more than independent ones, or are equal."""
+    """Matrices of at least two dimensions whose entries correlate more than by chance, or are equal."""
     matrices: int
     """Matrices that could be compared: of one name and shape."""
     of: int
@@ -75,27 +77,62 @@ def tell_lineage(
     of = len({*a, *b})
     ev = null = None
     shape: LineageKind = "trained apart"
+    stored = None
     if len(same) == of:
-        shape, ev = "same weights", None
+        shape = "same weights"
+    elif len(common) == of and (stored := rounded_to(a, b)) is not None:
+        shape = "another precision"
     elif matrices and close >= SHARED * len(matrices):
         shape = "one run"
-    if shape != "same weights" and (fit := _procrustes(embedding_a, embedding_b)) is not None:
+    if stored is None and shape != "same weights" and (fit := _procrustes(embedding_a, embedding_b)) is not None:
         r, ev, null = fit
         if shape == "trained apart" and ev >= COPY and null < COPY:
             shape = "permuted copy" if is_permutation(r) else "rotated copy"
-    return Lineage(
-        shape, len(same), close, len(matrices), of, ev, null, _sentence(shape, len(same), close, matrices, of, ev, null)
-    )
+    if stored is not None:
+        sentence = (
+            f"A and B are the same weights in another precision: all {of} tensors are those of {stored.whose} but for "
+            f"rounding to {stored.name} ({len(same)} are equal to the last bit)"
+        )
+    else:
+        sentence = _sentence(shape, len(same), close, matrices, of, ev, null)
+    return Lineage(shape, len(same), close, len(matrices), of, ev, null, sentence)
+
+
+class Rounded(NamedTuple):
+    """Which of two models is the other with fewer digits."""
+
+    whose: str
+    """The other: A or B."""
+    name: str
+    """The type of fewer digits."""
+
+
+def rounded_to(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> Rounded | None:
+    """How one model is the other rounded to fewer digits, by tensors of the same names; None where it is not.
+
+    Each tensor must lie within one unit in the last place of the type that only one of them fits into: rounding, of
+    either way, leaves no more, and a step of training leaves more at some entry.
+    """
+    for number_type in PRECISIONS:
+        fits_a, fits_b = (all(torch.equal(t.to(number_type).to(t.dtype), t) for t in m.values()) for m in (a, b))
+        if fits_a != fits_b and all(_within_rounding(a[n].float(), b[n].float(), number_type) for n in a):
+            return Rounded("B" if fits_a else "A", str(number_type).removeprefix("torch."))
+    return None
+
+
+def _within_rounding(x: Tensor, y: Tensor, number_type: torch.dtype) -> bool:
+    kind = torch.finfo(number_type)
+    return bool(((x - y).abs() <= kind.eps * x.abs().maximum(y.abs()) + kind.tiny * kind.eps).all())
 
 
 def is_close(a: Tensor, b: Tensor) -> bool:
-    """Whether the entries of two matrices correlate as those of independent ones do not, column means taken off."""
+    """Whether the entries of two matrices correlate more than by chance, column means taken off."""
     x, y = (t.float().flatten(0, -2) for t in (a, b))
     x, y = (t - t.mean(0) for t in (x, y))
     size = float(x.norm() * y.norm())
     if size == 0:
         return False
-    return float((x * y).sum()) / size >= max(LEAST_CORRELATION, SPREADS * a.numel() ** -0.5)
+    return float((x * y).sum()) / size >= SPREADS * a.numel() ** -0.5
 
 
 def is_permutation(r: Float[Tensor, "d d"]) -> bool:

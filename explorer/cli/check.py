@@ -17,6 +17,7 @@ from explorer.number_text import duration, number
 
 if TYPE_CHECKING:
     from explorer.alignment import SiteResult
+    from explorer.pipeline import CheckOptions
 
 HELP = "measure a pair of checkpoints and write a report"
 
@@ -32,7 +33,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the report")
     parser.add_argument("--revision-source", metavar="R", help="revision of a hub id")
     parser.add_argument("--revision-target", metavar="R", help="revision of a hub id (of every target)")
-    parser.add_argument("--text", metavar="FILE", help="txt, jsonl or parquet, or hf://… (default: held-out Tales)")
+    parser.add_argument(
+        "--text",
+        metavar="FILE",
+        help="txt, jsonl or parquet, or hf://…; tales reads held-out Tales even where neither model knows them "
+        "(default: held-out Tales where one does)",
+    )
     parser.add_argument("--sites", default="all", help="all, or indices or names separated by commas (default: all)")
     parser.add_argument(
         "--sae",
@@ -69,26 +75,14 @@ def run(options: argparse.Namespace) -> int:
     from explorer.alignment import exit_code
     from explorer.files import encode
     from explorer.models import choose_device
-    from explorer.pipeline import CheckOptions, Checkpoint, check
+    from explorer.pipeline import Checkpoint, check
     from explorer.report import Checked, folder_names, write_overview
 
     names = folder_names(options.targets)
     out = output_folder(options.out)
     folders = [output_folder(out / name) for name in names] if len(names) > 1 else [out]
     choose_device(options.device)
-    chosen = CheckOptions(
-        text=options.text,
-        sites=options.sites,
-        sae=options.sae,
-        sae_target=options.sae_target,
-        tokens=options.tokens,
-        context=options.context,
-        bos=options.bos,
-        device=options.device,
-        seed=options.seed,
-        copy_models=options.copy_models,
-        keep_massive=options.keep_massive,
-    )
+    chosen = _chosen(options)
     source = Checkpoint.named(options.source, options.revision_source)
     command = "python -m explorer " + shlex.join(options.arguments)
     found: list[Checked] = []
@@ -123,6 +117,28 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             sys.stdout.buffer.write(encode(overview))
     return max(2 if c.report is None else exit_code(c.report.verdict) for c in found)
+
+
+def _chosen(options: argparse.Namespace) -> CheckOptions:
+    """What the options say of the measurement."""
+    from explorer.pipeline import CheckOptions
+    from explorer.text import DEFAULT
+
+    insisted = options.text == DEFAULT.kind
+    return CheckOptions(
+        text=None if insisted else options.text,
+        sites=options.sites,
+        sae=options.sae,
+        sae_target=options.sae_target,
+        tokens=options.tokens,
+        context=options.context,
+        bos=options.bos,
+        device=options.device,
+        seed=options.seed,
+        copy_models=options.copy_models,
+        keep_massive=options.keep_massive,
+        insisted=insisted,
+    )
 
 
 class ProgressLine:

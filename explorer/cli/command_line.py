@@ -13,7 +13,7 @@ from typing import NoReturn
 from explorer import __version__
 from explorer.errors import InputError, in_words
 
-COMMANDS = ("app", "check", "compare", "transfer", "steer", "train", "studies", "preflight")
+COMMANDS = ("app", "check", "compare", "transfer", "steer", "train", "studies", "preflight", "claims")
 """Each is the module explorer/cli/NAME.py with HELP (one line), add_options(parser) and run(options) → exit code.
 
 These modules are imported for every call: what is slow to import belongs inside their functions.

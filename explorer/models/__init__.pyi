@@ -1,8 +1,20 @@
 from . import polypythias as polypythias
 from .device import bfloat16_pays as bfloat16_pays, choose_device as choose_device, moved as moved
 from .hooks import edit_residual as edit_residual, residuals as residuals, start_at as start_at
-from .hub import check_folder as check_folder, locate_model as locate_model, read_config as read_config
-from .hub_answers import hub_said as hub_said, quieten as quieten, within_patience as within_patience
+from .hub import (
+    Located as Located,
+    check_folder as check_folder,
+    locate_model as locate_model,
+    read_config as read_config,
+)
+from .hub_answers import (
+    asked_again as asked_again,
+    first_line as first_line,
+    hub_said as hub_said,
+    is_offline as is_offline,
+    quieten as quieten,
+    within_patience as within_patience,
+)
 from .hub_name import named_on_hub as named_on_hub
 from .language_model import (
     LONGEST as LONGEST,

@@ -20,6 +20,13 @@ def patience() -> float:
     return float(constants.HF_HUB_ETAG_TIMEOUT)
 
 
+def is_offline() -> bool:
+    """Whether the hub's library was told to ask nobody (HF_HUB_OFFLINE)."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
 def within_patience(ask: Callable[[], T]) -> T:
     """What a question to the hub gives. Raises what it raises, or TimeoutError after `patience()` seconds."""
     outcome: dict[str, Any] = {}
@@ -92,6 +99,14 @@ def may_pass(error: Exception) -> bool:
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code == 429 or error.response.status_code >= 500
     return True
+
+
+def asked_again(error: Exception) -> bool:
+    """Whether the hub's library has asked again by itself before it raised an error, or the hub answered with one."""
+    from httpx2 import TransportError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return isinstance(error, TransportError | HfHubHTTPError)
 
 
 def first_line(error: BaseException) -> str:

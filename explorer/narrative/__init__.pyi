@@ -1,4 +1,5 @@
 from . import random_words as random_words, scenes as scenes
+from .bundle_table import BundleTable as BundleTable, compare_bundle as compare_bundle
 from .claim_captions import HELP as HELP, POLY_PYTHIAS as POLY_PYTHIAS
 from .claims import (
     TOY as TOY,
@@ -15,6 +16,7 @@ from .dictionary_words import (
     on_rows as on_rows,
 )
 from .glossary import TERMS as TERMS, Term as Term
+from .paper_bundle import read_bundle as read_bundle
 from .rehearsal import Check as Check, preflight as preflight
 from .rotation_words import from_identity as from_identity, paper_test as paper_test
 from .scenes import Scene as Scene

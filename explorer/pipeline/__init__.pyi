@@ -16,6 +16,7 @@ from .check_options import (
 )
 from .check_queue import CHECKS as CHECKS, CheckJob as CheckJob, Work as Work
 from .check_steering import knows as knows
+from .default_text import offers_corpus as offers_corpus
 from .estimate import CheckEstimate as CheckEstimate, needed as needed, planned_fit as planned_fit
 from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts
 from .further_rotations import measure_further_rotations as measure_further_rotations

@@ -13,7 +13,7 @@ from explorer.models import Begin, ModelShape, check_folder, named_on_hub, parse
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
 from explorer.sae.formats import is_hub_dictionary
-from explorer.text import GZIP, LINES, PARQUET, TEXT
+from explorer.text import DEFAULT, GZIP, LINES, PARQUET, TEXT
 
 LEAST_TOKENS, MOST_TOKENS = 2_000, 10_000_000
 MOST_CONTEXT = 4096
@@ -30,7 +30,7 @@ class Fields:
     target: str
     """Folder or hub id of B."""
     text: str
-    """File or hf:// address; empty for held-out Tales."""
+    """File or hf:// address; empty for held-out Tales, `tales` for these even where neither model knows them."""
     revision_source: str = ""
     """Revision of A on the hub; empty for the newest."""
     revision_target: str = ""
@@ -84,7 +84,7 @@ class CheckRequest:
         for flag, value, default in (
             ("--revision-source", self.source.revision, None),
             ("--revision-target", self.target.revision, None),
-            ("--text", o.text, None),
+            ("--text", DEFAULT.kind if o.insisted else o.text, None),
             ("--sites", o.sites, "all"),
             ("--sae", o.sae, "train"),
             ("--tokens", o.tokens, CheckOptions.tokens),
@@ -118,6 +118,7 @@ def examine(fields: Fields) -> CheckRequest:
     sites = _sites(fields.sites, shapes[0])
     options = CheckOptions(
         text=_text(fields.text),
+        insisted=fields.text.strip() == DEFAULT.kind,
         sites=sites,
         sae=_dictionaries(fields.sae, fields.sae_path),
         tokens=fields.tokens,
@@ -186,7 +187,7 @@ def _sites(text: str, shape: ModelShape | None) -> str:
 
 def _text(text: str) -> str | None:
     text = _cleaned("Text", text)
-    if not text:
+    if text in ("", DEFAULT.kind):
         return None
     if text.startswith("hf://"):
         return text
@@ -205,10 +206,16 @@ def _dictionaries(choice: str, path: str) -> str:
         raise InputError(f"Dictionaries: '{choice[:40]}'; choose train, none, or a folder")
     path = _cleaned("Dictionaries", path)
     if not path:
-        raise InputError("Dictionaries: give the folder of a dictionary of the source, or choose to train one")
+        raise InputError(
+            "Dictionaries: give the folder of a dictionary of the source, or owner/name/folder on the hub, or choose to "
+            "train one"
+        )
     if is_hub_dictionary(path):
         return path
     found = _allowed("Dictionaries", path)
     if not found.exists():
-        raise InputError(f"Dictionaries: there is no '{path}'; give a folder in SAELens format, or choose to train one")
+        raise InputError(
+            f"Dictionaries: there is no '{path}'; give a folder, or owner/name/folder on the hub, or choose to "
+            "train one"
+        )
     return str(found)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import InputError
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
+from explorer.pipeline.default_text import mean_loss
 from explorer.text import DEFAULT, HELD_OUT, FileCorpus, TextEntry, write_texts
 
 LEAST_DIFFERENT_PER_DIMENSION = 5
@@ -59,6 +61,25 @@ def text_entry(
         write_texts(out / split, documents)
     bos = reading.bos is not None
     return TextEntry(kind, split, len(documents), reading.context, cut=False, bos=bos), documents
+
+
+def text_words(text: TextSource, entry: TextEntry, reading: TextReading, tokenizer: Any, options: CheckOptions) -> str:
+    """What was read, in words."""
+    note = "" if options.text or options.insisted else "; for models trained on other text, give --text"
+    begin = f", {tokenizer.decode([reading.bos])} before each document" if reading.bos is not None else ""
+    return f"{text.title} ({entry.documents} documents, windows of {entry.context} tokens{begin}{note})"
+
+
+def text_notes(text: TextSource) -> list[str]:
+    """What was unusual about reading the text, a sentence each."""
+    notes = []
+    if text.nulls:
+        records = "1 record of the text holds" if text.nulls == 1 else f"{text.nulls:,} records of the text hold"
+        notes.append(f"{records} none and {'was' if text.nulls == 1 else 'were'} passed over")
+    if text.retries:
+        times = "once" if text.retries == 1 else f"{text.retries} times"
+        notes.append(f"the text broke off {times} while it was read, and was taken up where it broke")
+    return notes
 
 
 def model_entries(
@@ -131,10 +152,6 @@ def _check_variety(chunks: Chunks, d: int) -> None:
 
 def _check_loss(model: LanguageModel, window: Chunks) -> None:
     """Raise InputError if a model's loss on a window is no number: its weights are finite, what it computes is not."""
-    import torch
-
-    told = window.predicted[0]
-    logits, truth = model.logits(window.ids)[0, :-1].cpu()[told], window.ids[0, 1:][told]
-    loss = torch.nn.functional.cross_entropy(logits, truth)
-    if len(truth) and not loss.isfinite():
-        raise InputError(f"not assessable: {model.name} computes a loss of {float(loss)}: export it again")
+    loss = mean_loss(model, window)
+    if bool(window.predicted.any()) and not math.isfinite(loss):
+        raise InputError(f"not assessable: {model.name} computes a loss of {loss}: export it again")

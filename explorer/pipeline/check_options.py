@@ -60,6 +60,8 @@ class CheckOptions:
     """Whether the study holds the models themselves."""
     keep_massive: bool = False
     """Whether rows of more than 10 × the median norm are measured like any other."""
+    insisted: bool = False
+    """Whether held-out Tales were asked for by name, so that they are read by models that do not know them, too."""
 
     @property
     def massive(self) -> float:

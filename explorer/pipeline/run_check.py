@@ -26,9 +26,12 @@ from explorer.pipeline.check_inputs import (
     check_assessable,
     model_entries,
     text_entry,
+    text_notes,
+    text_words,
     weights_lineage,
 )
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
+from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.progress import CheckProgress
 from explorer.progress import Report
@@ -36,9 +39,11 @@ from explorer.report import Circumstances, ModelFacts, Models, Report as PairRep
 from explorer.text import TextEntry
 
 if TYPE_CHECKING:
-    from explorer.models import LanguageModel
+    from explorer.models import LanguageModel, Located
     from explorer.study import ModelEntry, Study, StudyFile
 
+_NOT_IN_KEY = ("text", "sae", "sae_target", "device", "insisted")
+"""Options that the key of a check holds in another way, or not at all."""
 OUTPUTS = ("report.json", "report.html", "sites.csv", "rotations.safetensors", "study")
 
 
@@ -64,7 +69,7 @@ def check(
     progress("looking for the models", 0.0)
     located = [locate_model(c.place, c.revision, progress) for c in (source, target)]
     places = [found.folder for found in located]
-    options = _with_dictionaries(options, progress)
+    given, options = options, _with_dictionaries(options, progress)
     progress.plan(planned(places, options))
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
@@ -80,8 +85,8 @@ def check(
             raise InputError(f"not assessable: {result.verdict.reasons[0]}; {result.verdict.next}")
         context = work.circumstances()
         models = Models(
-            replace(context.models.source, id=source.place, revision=source.revision, weights=located[0].note),
-            replace(context.models.target, id=target.place, revision=target.revision, weights=located[1].note),
+            _named(context.models.source, source, located[0], given.sae),
+            _named(context.models.target, target, located[1], given.sae_target),
         )
         seconds = time.monotonic() - began
         facts = replace(context, models=models, command=command, seconds=seconds, date=now())
@@ -91,6 +96,11 @@ def check(
         _write_outputs(folder, work, made, result)
     progress.end()
     return made
+
+
+def _named(facts: ModelFacts, given: Checkpoint, located: Located, dictionaries: str) -> ModelFacts:
+    """A model's facts under the names that were given this time: the measured ones may be of an earlier check."""
+    return replace(facts, id=given.place, revision=given.revision, weights=located.note, dictionaries=dictionaries)
 
 
 def _with_dictionaries(options: CheckOptions, report: Report) -> CheckOptions:
@@ -145,7 +155,8 @@ class _Work:
             "text": _fingerprint(options.text),
             "sae": _fingerprint(options.sae),
             "sae_target": _fingerprint(options.sae_target),
-            **{k: v for k, v in asdict(options).items() if k not in ("text", "sae", "sae_target", "device")},
+            **{k: v for k, v in asdict(options).items() if k not in _NOT_IN_KEY},
+            **({"insisted": True} if options.insisted else {}),
         }
         path = self.cache.path("checks", key)
         assert path is not None
@@ -208,7 +219,7 @@ class _Work:
         sites = parse_sites(options.sites, models[0].n_layers)
         related = weights_lineage(*models)
         progress("reading the text", 0.0)
-        text = read_text(options.text, options.tokens)
+        text = read_text(options.text, options.tokens, progress)
         reading = agree_on_reading(models, options)
         entry, documents = text_entry(text, models[0].tokenizer, reading, options, out)
         entries = model_entries(given, self.places, self.hashes, options.copy_models, out)
@@ -216,9 +227,9 @@ class _Work:
         study = Study(out, file)
         chunks = study.chunks()
         check_assessable(models, documents, chunks)
-        notes: list[str] = []
-        if text.nulls:
-            notes.append(f"{text.nulls:,} records of the text hold none and were passed over")
+        if options.text is None and not options.insisted:
+            check_default_fits(models, chunks, reading)
+        notes = text_notes(text)
         dictionaries = [
             entry
             for model, sha in zip(models, self.hashes, strict=True)
@@ -233,12 +244,9 @@ class _Work:
         loaded = dict(zip(("A", "B"), models, strict=True))
         measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
-        note = "" if options.text else "; for models that were trained on other text, give --text"
-        begin = f", {models[0].tokenizer.decode([reading.bos])} before each document" if reading.bos is not None else ""
-        words = f"{text.title} ({entry.documents} documents, windows of {entry.context} tokens{begin}{note})"
         circumstances = Circumstances(
             Models(facts[0], facts[1]),
-            words,
+            text_words(text, entry, reading, models[0].tokenizer, options),
             entry.context,
             entry.bos,
             "",

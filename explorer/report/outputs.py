@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 
 from explorer.alignment import Lineage
+from explorer.number_text import sentence_case
+from explorer.report.schema import Models
 from explorer.study import Study
 
 
@@ -50,13 +52,37 @@ def outputs(study: Study) -> list[Output]:
     ]
 
 
-def lineage_of(study: Study) -> Lineage | None:
-    """How the two models' weights are related, from the report beside a study; None where that does not say it."""
+@dataclass(frozen=True)
+class Provenance:
+    """What went into a check, as its report says it."""
 
-    class Told(msgspec.Struct):
-        lineage: Lineage | None = None
+    lineage: Lineage | None = None
+    """How the weights of the two are related; None in reports of older versions."""
+    models: Models | None = None
+    """The two models, how their weights were found, and whose dictionaries were read."""
+    text: str = ""
+    """What was read."""
+    notes: tuple[str, ...] = ()
+    """What was left out or read in another way than usual, a sentence each."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The text, whose dictionaries were read, how weights were found, and what was left out: a sentence each."""
+        found = [f"Text: {self.text}"] if self.text else []
+        named = (("A", self.models.source), ("B", self.models.target)) if self.models is not None else ()
+        for name, facts in named:
+            if facts.dictionaries == "train":
+                found.append(f"Dictionaries of {name}: trained here, on this text")
+            elif facts.dictionaries not in (None, "none"):
+                found.append(f"Dictionaries of {name}: {facts.dictionaries}")
+            if facts.weights:
+                found.append(f"{name}: {facts.weights}")
+        return (*found, *map(sentence_case, self.notes))
+
+
+def provenance_of(study: Study) -> Provenance:
+    """What went into a check, from the report beside its study; nothing of it where there is no report."""
     try:
-        return msgspec.json.decode((study.folder.parent / "report.json").read_bytes(), type=Told).lineage
+        return msgspec.json.decode((study.folder.parent / "report.json").read_bytes(), type=Provenance)
     except (OSError, msgspec.DecodeError):
-        return None
+        return Provenance()

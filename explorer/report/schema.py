@@ -32,6 +32,9 @@ class ModelFacts:
     weights: str = ""
     """How its weights were found, where that is not the usual way: converted from a pickle, from a pull request of the
     conversion bot, or from a cache because the hub did not answer."""
+    dictionaries: str | None = None
+    """Its dictionaries: train (trained here, on this text), none, or the folder or name on the hub that was given; null
+    in reports of older versions."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from typing import IO, cast
 from explorer.errors import InputError
 from explorer.files import user_path
 from explorer.models import check_characters
+from explorer.progress import Report, silent
 from explorer.text.corpora import DEFAULT
-from explorer.text.remote import files_on_hub, open_on_hub
+from explorer.text.remote import Retries, files_on_hub, open_on_hub
 
 SEPARATOR = "<|endoftext|>"
 FIELD = "text"
@@ -42,10 +44,16 @@ class TextSource:
     """Whether the end of the text was reached."""
     nulls: int = 0
     """How many records without a text were passed over."""
+    retries: int = 0
+    """How often a text that broke off was taken up again."""
 
 
-def read_text(where: str | None, tokens: int) -> TextSource:
+def read_text(
+    where: str | None, tokens: int, report: Report = silent, pause: Callable[[float], None] = time.sleep
+) -> TextSource:
     """At least `tokens` tokens of text, if there are as many. Raises InputError for what holds no text to read.
+
+    `report` hears of a text on the hub that broke off and was taken up again, after a `pause`.
 
     A txt file is split on <|endoftext|>, and is one document without it; jsonl and parquet have a field `text`.
     """
@@ -64,13 +72,15 @@ def read_text(where: str | None, tokens: int) -> TextSource:
             "such an ending"
         )
     nulls: list[int] = []
+    retries = Retries(report, pause)
     try:
-        documents, whole = _limited(_documents(files, budget, nulls), budget)
+        documents, whole = _limited(_documents(files, budget, nulls, retries), budget)
     except OSError as error:  # a disk or a network drive
         raise InputError(f"the text '{where}' broke off while it was read ({error.strerror}): try it again") from error
     if not documents:
         raise InputError(f"the text '{where}' is empty: give at least one document with words in it")
-    return TextSource(where, path.name, documents, whole, sum(nulls))
+    title = where.removeprefix("hf://").removeprefix("datasets/") if where.startswith("hf://") else path.name
+    return TextSource(where, title, documents, whole, sum(nulls), retries.count)
 
 
 def _kind(where: str) -> str:
@@ -100,12 +110,12 @@ def _readable(files: list[str], where: str) -> list[str]:
     raise InputError(f"'{where}' holds no text that is read: {held}")
 
 
-def _documents(files: Sequence[str], budget: int, nulls: list[int]) -> Iterator[str]:
+def _documents(files: Sequence[str], budget: int, nulls: list[int], retries: Retries) -> Iterator[str]:
     """The documents of several files, one after the other."""
     for where in files:
         reader = _reader(where)
         assert reader is not None
-        with closing(_opened(where, user_path(where))) as file:
+        with closing(_opened(where, user_path(where), retries)) as file:
             if where.lower().endswith(GZIP):
                 try:
                     yield from reader(cast("IO[bytes]", gzip.GzipFile(fileobj=file)), where, budget, nulls)
@@ -115,9 +125,9 @@ def _documents(files: Sequence[str], budget: int, nulls: list[int]) -> Iterator[
                 yield from reader(file, where, budget, nulls)
 
 
-def _opened(where: str, path: Path) -> IO[bytes]:
+def _opened(where: str, path: Path, retries: Retries) -> IO[bytes]:
     if where.startswith("hf://"):
-        return open_on_hub(where)
+        return open_on_hub(where, retries)
     try:
         return path.open("rb")
     except OSError as error:

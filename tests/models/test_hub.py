@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from safetensors.torch import load_file
+from published import as_pickle
 from stand_in import Repository, StandIn, go_away, go_offline, serving
 
 from explorer.errors import InputError
@@ -34,18 +34,6 @@ class Evil:
 
     def __reduce__(self) -> Any:
         return (os.mkdir, (str(self.path),))
-
-
-def as_pickle(folder: Path, into: Path, shards: int = 1) -> Path:
-    """The same model with its weights as public step branches have them: half precision, and with buffers."""
-    shutil.copytree(folder, into, ignore=shutil.ignore_patterns("*.safetensors"))
-    state = {name: t.half() for name, t in load_file(folder / "model.safetensors").items()}
-    state["gpt_neox.layers.0.attention.bias"] = torch.ones(1, 1, 8, 8).tril().bool()
-    state["tied"] = state[min(state)]  # shares its memory, as tied weights do
-    for i, names in enumerate([sorted(state)[i::shards] for i in range(shards)], 1):
-        name = "pytorch_model.bin" if shards == 1 else f"pytorch_model-{i:05d}-of-{shards:05d}.bin"
-        torch.save({name: state[name] for name in names}, into / name)
-    return into
 
 
 @pytest.fixture(scope="module")

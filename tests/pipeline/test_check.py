@@ -18,7 +18,7 @@ from explorer.alignment.results import VERDICTS
 from explorer.cli import command_line as cli
 from explorer.models.language_model import LanguageModel
 from explorer.number_text import minus, number as written
-from explorer.report.outputs import lineage_of
+from explorer.report.outputs import provenance_of
 from explorer.sae import fit as sae_fit
 from explorer.study.library import open_study
 from explorer.study.recordings import read_recording
@@ -80,7 +80,7 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
     report = json.loads((checked / "report.json").read_text())
     assert report["schema"] == 1
     contract = {"id", "revision", "sha256", "d_model", "n_layers", "parameters"}
-    assert set(report["models"]["source"]) == {*contract, "weights"}
+    assert set(report["models"]["source"]) == {*contract, "weights", "dictionaries"}
     assert set(report["rows"]) == {"fit", "validation", "test", "dropped"}
     assert set(report["function"]) == {"loss_source", "loss_target", "kl", "top1_agreement", "by_position"}
     assert {"ev_cross_site", "steering", "verdict", "reasons", "next", "command", "versions", "seconds"} <= set(report)
@@ -507,5 +507,5 @@ def test_the_report_says_how_the_weights_are_related(checked: Path, place: Path)
     report = json.loads((out / "report.json").read_text())
     assert report["lineage"]["kind"] == "same weights"
     assert report["lineage"]["equal"] == report["lineage"]["of"]
-    told = lineage_of(open_study(out / "study"))
+    told = provenance_of(open_study(out / "study")).lineage
     assert told is not None and told.sentence == report["lineage"]["sentence"]

@@ -17,6 +17,7 @@ import pytest
 from stand_in import Repository, serving
 
 from explorer.errors import InputError
+from explorer.pipeline.check_inputs import text_notes
 from explorer.text.remote import PILE
 from explorer.text.sources import read_text
 
@@ -114,7 +115,8 @@ def test_a_hub_that_breaks_off_is_one_line(files: dict[str, bytes], tmp_path: Pa
     assert lines == table
     assert int(lines) > 2 * CUT
     assert cut.startswith("the text 'hf://datasets/us/words/cut.jsonl' broke off while it was read (")
-    assert cut.endswith("): run it again, or fetch the file and give its path")
+    assert cut.endswith(" times) did not help: run it again, or fetch the file and give its path")
+    assert "asking again (5 times)" in cut, "the hub's library asks five times by itself"
 
 
 class Breaking(io.BytesIO):
@@ -140,7 +142,7 @@ def test_a_read_that_breaks_off_is_one_line(
     opened = SimpleNamespace(open=lambda: Breaking(files[name], silent))
     monkeypatch.setattr("fsspec.open", lambda *_: opened)
     with pytest.raises(InputError) as caught:
-        read_text(f"hf://datasets/us/words/{name}", 1_000_000)
+        read_text(f"hf://datasets/us/words/{name}", 1_000_000, pause=lambda _seconds: None)
     why = "never came" if silent else "(reset)"
     assert f"the text 'hf://datasets/us/words/{name}' broke off while it was read (" in str(caught.value)
     assert why in str(caught.value)
@@ -176,11 +178,28 @@ def test_a_data_set_is_read_by_its_name(pile: Path, tmp_path: Path) -> None:
     with serving(repositories, tmp_path / "home"):
         found = read_text(PILE, 1_000)
         assert found.documents == ("first", "second", "third", "first")
-        assert (found.nulls, found.title) == (1, "pile-10k")
+        assert (found.nulls, found.title) == (1, "NeelNanda/pile-10k")
         with pytest.raises(InputError, match=r"holds no text that is read: /README.md"):
             read_text("hf://datasets/us/empty", 100)
         with pytest.raises(InputError, match=r"no data set|none of that name"):
             read_text("hf://datasets/us/nothing", 100)
+
+
+@pytest.mark.parametrize("name", ["whole.jsonl", "whole.parquet"])
+def test_a_connection_cut_in_the_middle_is_taken_up_again(name: str, files: dict[str, bytes], tmp_path: Path) -> None:
+    folder = tmp_path / "words"
+    folder.mkdir()
+    (folder / name).write_bytes(files[name])
+    whole = read_text(str(folder / name), 3_000_000)
+    cut = Repository({"main": folder}, breaks=[5_000, 200_000, 70_000])
+    told = list[str]()
+    with serving({"datasets/us/words": cut}, tmp_path / "home"):
+        found = read_text(f"hf://datasets/us/words/{name}", 3_000_000, lambda step, _share: told.append(step))
+    assert cut.breaks == [], "every cut came"
+    assert found.documents == whole.documents
+    assert found.retries == len(told) == 3, "counted, though the hub's library asked again by itself"
+    assert all(step.startswith("the text broke off after byte ") and "\n" not in step for step in told)
+    assert text_notes(found) == ["the text broke off 3 times while it was read, and was taken up where it broke"]
 
 
 def test_packed_files_and_records_without_a_text(tmp_path: Path) -> None:

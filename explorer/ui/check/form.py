@@ -40,7 +40,7 @@ def draw_fields() -> Fields:
     left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     text = left.text_input(
         "Text", key="check_text", placeholder="held-out Tales", max_chars=MAX_LENGTH,
-        help="A txt, jsonl or parquet file, or hf://datasets/OWNER/NAME/FILE. Give the kind of text the models know.",
+        help="A txt, jsonl or parquet file, or hf://datasets/OWNER/NAME. Give the kind of text the models know.",
         **_KEPT,
     )  # fmt: skip
     with right:
@@ -107,13 +107,7 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
             "Sites", "all", key="check_sites", max_chars=MAX_LENGTH,
             help="all, or indices or names separated by commas: 0 is the embedding's output.", **_KEPT,
         )  # fmt: skip
-        sae = st.selectbox(
-            "Dictionaries (SAEs) of A", _DICTIONARIES, key="check_sae",
-            help="train: at the first, middle and last site. none: maps and stitching only. file: your own.", **_KEPT,
-        )  # fmt: skip
-        path = ""
-        if sae == "file":
-            path = st.text_input("Folder of the dictionaries", key="check_sae_path", max_chars=MAX_LENGTH, **_KEPT)
+        sae, path = _draw_dictionaries()
     with two:
         tokens = st.number_input(
             "Tokens of text", LEAST_TOKENS, MOST_TOKENS, CheckOptions.tokens, 4096, key="check_tokens",
@@ -151,8 +145,8 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         revision_source=str(a or ""),
         revision_target=str(b or ""),
         sites=str(sites or ""),
-        sae=str(sae),
-        sae_path=str(path or ""),
+        sae=sae,
+        sae_path=path,
         tokens=int(tokens or 0),
         context=int(context) if context else None,
         bos=bos,
@@ -160,6 +154,21 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         copy_models=bool(copies),
         recorded=bool(recorded),
     )
+
+
+def _draw_dictionaries() -> tuple[str, str]:
+    """Where A's dictionaries come from: the choice, and for a file where it lies."""
+    sae = st.selectbox(
+        "Dictionaries (SAEs) of A", _DICTIONARIES, key="check_sae",
+        help="train: at the first, middle and last site. none: maps and stitching only. file: own or published.",
+        **_KEPT,
+    )  # fmt: skip
+    path = ""
+    if sae == "file":
+        path = st.text_input(
+            "Folder, or owner/name/folder on the hub", key="check_sae_path", max_chars=MAX_LENGTH, **_KEPT
+        )
+    return str(sae), str(path or "")
 
 
 def draw_needs(fields: Fields) -> None:

@@ -13,9 +13,22 @@ import streamlit as st
 
 from explorer.errors import InputError
 from explorer.jobs import JobState
-from explorer.pipeline import CHECKS, CheckJob, CheckProgress, CheckRequest, Fields, Work, check, examine, needed
+from explorer.models import is_offline
+from explorer.pipeline import (
+    CHECKS,
+    CheckJob,
+    CheckProgress,
+    CheckRequest,
+    Fields,
+    Work,
+    check,
+    examine,
+    needed,
+    offers_corpus,
+)
 from explorer.presentation.check import axis, captions as sentences, progress_captions as under_way
 from explorer.study import own_names
+from explorer.text import DEFAULT, PILE
 from explorer.ui.charts import chart
 from explorer.ui.clicks import consume, note, poll
 from explorer.ui.frame import CHECK_LINK as LINK, current_palette, open_study_next
@@ -120,6 +133,8 @@ def _draw(asked: CheckJob) -> bool:
             _draw_sites(asked.progress)
     elif now.state == JobState.FAILED:
         st.error(f"{asked.title}: {now.message}")
+        if offers_corpus(now.message):
+            _draw_texts()
     elif now.state == JobState.STOPPED:
         st.html(
             f"<p class='fact' role='status'>The check of {escape(asked.title)} was cancelled. Nothing of it is listed; "
@@ -132,6 +147,20 @@ def _draw(asked: CheckJob) -> bool:
         open_study_next(asked.job.result)
         st.rerun()
     return now.busy
+
+
+def _draw_texts() -> None:
+    """The texts that a check without one may be given instead, as buttons that fill the form."""
+    with st.container(horizontal=True, vertical_alignment="center", key="check_texts"):
+        if not is_offline():
+            st.button("Use the paper's corpus", key="check_use_pile", on_click=_use_text, args=(PILE,))
+        st.button("Read Tales all the same", key="check_use_tales", on_click=_use_text, args=(DEFAULT.kind,))
+        told = "It is fetched from the hub." if not is_offline() else "Offline: the paper's corpus cannot be fetched."
+        st.html(f"<p class='fact quiet'>{escape(told)}</p>")
+
+
+def _use_text(text: str) -> None:
+    st.session_state["check_text"] = text
 
 
 def _draw_sites(progress: CheckProgress) -> None:

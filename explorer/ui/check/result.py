@@ -29,8 +29,9 @@ def draw_verdict(view: View) -> None:
     st.html(f"<p class='verdict'>{sentences.subline(result)}</p>")
     draw_axis(view)
     st.html(f"<p class='fact quiet'>{sentences.who(view.study.file, result)}</p>")
-    if (related := study_outputs.lineage_of(view.study)) is not None:
-        st.html(f"<p class='fact quiet'>{escape(minus(related.sentence))}.</p>")
+    given = study_outputs.provenance_of(view.study)
+    if given.lineage is not None:
+        st.html(f"<p class='fact quiet lineage'>{escape(minus(given.lineage.sentence))}.</p>")
     st.html(f"<p class='fact'>{escape(sentences.meaning(result))}</p>")
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)
@@ -39,6 +40,9 @@ def draw_verdict(view: View) -> None:
     st.html(sentences.criteria_table(result))
     reasons = (minus(sentence_case(reason)) for reason in result.verdict.reasons)
     st.html("".join(f"<p class='fact quiet'>{escape(reason)}.</p>" for reason in reasons))
+    if given.lines:
+        st.markdown("#### What was read")
+        st.html("".join(f"<p class='fact quiet'>{escape(minus(line))}.</p>" for line in given.lines))
 
 
 def _draw_ways(view: View) -> None:
