@@ -74,7 +74,8 @@ class CheckRequest:
     @property
     def wish(self) -> str:
         """What the study should be called."""
-        return f"{short_name(self.source, 24)}-{short_name(self.target, 24)}".lower()
+        # Long enough for pythia-410m-seed1@step143000: cut short, the step would be another.
+        return f"{short_name(self.source, 36)}-{short_name(self.target, 36)}".lower()
 
     @property
     def command(self) -> str:

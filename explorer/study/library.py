@@ -164,7 +164,7 @@ def taken(name: str) -> bool:
 
 def free_name(wish: str, besides: Collection[str] = ()) -> str:
     """A name that no study has, nor any of `besides`: the wish made fit for a folder, with a number if it is taken."""
-    base = re.sub(r"[^A-Za-z0-9._-]+", "-", wish).strip("-._")[:56] or "study"
+    base = re.sub(r"[^A-Za-z0-9._-]+", "-", wish).strip("-._")[:80] or "study"
     name, number = base, 2
     while taken(name) or name in besides:
         name, number = f"{base}-{number}", number + 1

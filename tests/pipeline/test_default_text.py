@@ -101,7 +101,7 @@ def test_a_check_ends_at_once_unless_tales_are_asked_for(
     assert not (tmp_path / "out").exists(), "exit 2 writes nothing"
     assert cli.main([*call, *few, "--text", "tales"]) in (0, 1)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert report["text"].startswith("held-out Tales (") and "give --text" not in report["text"]
+    assert report["text"].startswith("held-out Tales") and "give --text" not in report["text"]
     assert "--text tales" in report["command"]
 
 
