@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explorer import metrics
+from explorer import metrics, ranks
 from explorer.alignment.dictionary_results import READINGS, DialCurve, DictionaryScore, Reading
 from explorer.alignment.geodesic import dial
 from explorer.alignment.map_registry import MAPS, arms
@@ -80,6 +80,14 @@ class DictionaryScorer:
             activations = tally.add(self.sae, self.fitted[arm](b), a, document)
             if arm in self.correlations:
                 self.correlations[arm].add(own, activations)
+
+    def add_up(self) -> None:
+        """Put the sums over all ranks in place of this one's."""
+        for tally in self.tallies.values():
+            ranks.add_up(tally.paper.sums + tally.faithful.sums)
+            ranks.add_up_fields(tally, "active", "rows")
+        for found in self.correlations.values():
+            ranks.add_up_fields(found, "n", "left", "right", "fired_left", "fired_right", "cross")
 
     def scores(self) -> dict[str, DictionaryScore]:
         """By arm, with how much of the dictionary comes back on the same draws of documents."""

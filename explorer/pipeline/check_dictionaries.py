@@ -64,7 +64,7 @@ def _trained(
     cache: Cache,
     report: Report,
 ) -> SAE:
-    from explorer.alignment import chunks_digest
+    from explorer.alignment import chunks_digest, precision_key
     from explorer.sae import ROWS, SAE, check_recipe, fit_dictionary
 
     recipe = check_recipe(model.d_model)
@@ -76,6 +76,7 @@ def _trained(
         "rows": ROWS,
         "seed": options.seed,
         "massive": options.massive,
+        **precision_key(model),
     }
 
     def told(step: str, share: float) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from explorer import cache as cache_module
+from explorer import cache as cache_module, ranks
 from explorer.alignment import PairResult
 from explorer.errors import InputError
 from explorer.files import encode, replacing, user_path, write_json, write_tensors
@@ -31,7 +31,7 @@ from explorer.pipeline.check_inputs import (
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.progress import CheckProgress
-from explorer.progress import Report
+from explorer.progress import Report, silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report, sites_csv
 from explorer.text import TextEntry
 
@@ -69,8 +69,9 @@ def check(
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
     work = _Work(places, hashes, options)
-    with work.lock(progress):
+    with work.lock(progress), ExitStack() as stack:
         work.measure((source, target), progress)
+        stack.enter_context(ranks.alone())
         progress("writing the report", 0.0)
         result = work.result()
         for site in result.sites if not progress.sites else ():
@@ -91,6 +92,17 @@ def check(
         _write_outputs(folder, work, made, result)
     progress.end()
     return made
+
+
+def follow(source: Checkpoint, target: Checkpoint, options: CheckOptions) -> None:
+    """What a rank does that is not the first: it reads its share of the text, and writes nothing that stays."""
+    from explorer.models import digest, locate_model
+
+    places = [locate_model(c.place, c.revision, silent).folder for c in (source, target)]
+    options = replace(_with_dictionaries(options, silent), copy_models=False)
+    with tempfile.TemporaryDirectory(prefix="polymorphism-explorer-") as folder:
+        work = _Work(places, [digest(place) for place in places], options, Path(folder))
+        work.measure((source, target), CheckProgress())
 
 
 def _with_dictionaries(options: CheckOptions, report: Report) -> CheckOptions:
@@ -132,7 +144,10 @@ def _write_outputs(folder: Path, work: _Work, made: PairReport, result: PairResu
 class _Work:
     """One check in the user's cache, found again by everything that decides it."""
 
-    def __init__(self, places: list[Path], hashes: list[str], options: CheckOptions) -> None:
+    def __init__(
+        self, places: list[Path], hashes: list[str], options: CheckOptions, folder: Path | None = None
+    ) -> None:
+        """In `folder`, if there is one: of a rank that is not the first."""
         self.places, self.hashes, self.options = places, hashes, options
         self.cache = cache_module.user_cache()
         if self.cache.folder is None:
@@ -149,7 +164,7 @@ class _Work:
         }
         path = self.cache.path("checks", key)
         assert path is not None
-        self.folder = path
+        self.folder = folder or path
 
     def lock(self, report: Report) -> Any:
         """Two runs of the same check take turns. One that waits goes on reporting, so that it can be cancelled."""
@@ -180,15 +195,8 @@ class _Work:
     def measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         """Everything, unless it is there already."""
         study = self.folder / "study"
-        if (study / "study.json").is_file():
-            try:
-                self.result(), self.study().maps("A", "B"), self.study().responses("A", "B")
-            except Exception:  # damaged from outside: made again below
-                shutil.rmtree(study)
-            else:
-                with suppress(OSError, msgspec.DecodeError):
-                    self.circumstances()
-                    return
+        if ranks.agreed(self._is_measured()):
+            return
         try:
             self._measure(given, progress)
         except Exception:
@@ -196,7 +204,23 @@ class _Work:
             shutil.rmtree(study, ignore_errors=True)
             raise
 
+    def _is_measured(self) -> bool:
+        study = self.folder / "study"
+        if (study / "study.json").is_file():
+            try:
+                self.result(), self.study().maps("A", "B"), self.study().responses("A", "B")
+            except Exception:  # damaged from outside: made again
+                shutil.rmtree(study)
+            else:
+                with suppress(OSError, msgspec.DecodeError):
+                    self.circumstances()
+                    return True
+        return False
+
     def _measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
+        import torch
+
+        from explorer.alignment import lower_pair, lowered_words
         from explorer.models import choose_device, load_model
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
         from explorer.study import Study
@@ -206,7 +230,7 @@ class _Work:
         device = choose_device(options.device)
         models = [load_model(p, name=n, device=device) for p, n in zip(self.places, ("A", "B"), strict=True)]
         sites = parse_sites(options.sites, models[0].n_layers)
-        related = weights_lineage(*models)
+        related = weights_lineage(*models) if ranks.slices() == 1 else None
         progress("reading the text", 0.0)
         text = read_text(options.text, options.tokens)
         reading = agree_on_reading(models, options)
@@ -217,6 +241,15 @@ class _Work:
         chunks = study.chunks()
         check_assessable(models, documents, chunks)
         notes: list[str] = []
+        if ranks.slices() > 1:
+            notes.append(
+                f"the models were split between {ranks.slices()} processes; how their weights are related was not looked for"
+            )
+        if options.dtype != "float32":
+            lowered = lower_pair(
+                models[0], models[1], getattr(torch, options.dtype), chunks, sites, progress, options.massive
+            )
+            notes.append(lowered_words(lowered, options.dtype))
         if text.nulls:
             notes.append(f"{text.nulls:,} records of the text hold none and were passed over")
         dictionaries = [
