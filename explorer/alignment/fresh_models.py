@@ -39,7 +39,7 @@ def fresh_model(like: LanguageModel, seed: int) -> LanguageModel:
     network.eval().requires_grad_(False)
     if ranks.slices() > 1:
         network = _split(network, like)
-    network = network.to(like.device)
+    torch.nn.Module.to(network, like.device)
     fresh = LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network), like.begin)
     fresh.lower(like.dtype)
     return fresh

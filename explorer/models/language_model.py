@@ -7,6 +7,7 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from explorer.errors import InputError, out_of_memory
 from explorer.models.device import moved
 from explorer.models.hub import model_folder
+from explorer.models.lane_products import LaneProducts
 from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
 from explorer.models.slices import own, split_settings, whole
@@ -51,6 +53,8 @@ class LanguageModel:
     """Id of the token that stands before every document and prompt; None for none."""
     forward_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     """Held during each forward pass, and for as long as a thread has hooks on the network."""
+
+    _products: LaneProducts | None = field(default=None, repr=False)
 
     @property
     def d_model(self) -> int:
@@ -85,6 +89,7 @@ class LanguageModel:
     def lower(self, dtype: torch.dtype) -> None:
         """Compute in another precision from now on; what it holds beside weights, such as frequencies, stays."""
         with self.forward_lock:
+            self._products = None
             for weight in self.network.parameters():
                 weight.data = weight.data.to(dtype)
 
@@ -124,7 +129,10 @@ class LanguageModel:
         """The logits after the last of `ids`, which follow what is in the cache and are added to it."""
         with self.forward_lock:
             given = self._input(ids, cache.get_seq_length())
-            out = self.network(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            if len(ids) > 1 and self._products is None:
+                self._products = LaneProducts(self.network)
+            with nullcontext() if self._products is None else self._products.used(ids.numel()):
+                out = self.network(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return out.logits[:, -1].float()
 
     @torch.inference_mode()

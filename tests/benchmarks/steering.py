@@ -64,7 +64,8 @@ def interleaved(pieces: Sequence[Callable[[], object]], repeats: int = REPEATS) 
 
 def work() -> list[Callable[[], object]]:
     """Plain generate with one and six lanes, and ours: one, six, six steered, six steered and watched."""
-    model = pythia_70m()
+    # Lanes lay the matrices of their model out anew: the peer has one of its own.
+    model, untouched = pythia_70m(), pythia_70m()
     prompt = check_prompt(model, PROMPT)
     site, sampling = model.sites[3], Sampling(temperature=0, new_tokens=NEW_TOKENS)
     plain = [Lane(str(i), model) for i in range(6)]
@@ -72,7 +73,7 @@ def work() -> list[Callable[[], object]]:
 
     def own_generate(lanes: int) -> None:
         with torch.inference_mode():
-            model.network.generate(
+            untouched.network.generate(
                 prompt.expand(lanes, -1), max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS, do_sample=False,
                 pad_token_id=0,
             )  # fmt: skip
