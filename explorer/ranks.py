@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 from explorer.errors import InputError
 
@@ -27,6 +27,8 @@ PATIENCE = timedelta(days=2)
 """How long a rank waits for the others: the first works alone for a while, and who starts the ranks ends them all when
 one is gone.
 """
+LARGE = 2**20
+"""Entries from which a tensor travels alone."""
 QUIET = "EXPLORER_QUIET_RANKS"
 """Set in the environment where whoever started the ranks says itself that one of them is gone."""
 LOST = "another process of this run ended before its work was done: nothing was written; start it again"
@@ -144,29 +146,44 @@ def rounds(items: Iterable[T]) -> Iterator[T | None]:
         yield taken[_group.rank] if _group.rank < len(taken) else None
 
 
-def add_up(tensors: Iterable[Tensor]) -> None:
-    """Put the sum over all ranks into every tensor, in place."""
-    if _group.count > 1:
-        from torch import distributed
+Part = Union["Tensor", tuple[object, str]]
+"""A sum: a tensor, or a field of an object that holds a tensor or a number."""
 
-        for tensor in tensors:
+
+def fields(thing: object, *names: str) -> list[Part]:
+    """Some sums that an object holds."""
+    return [(thing, name) for name in names]
+
+
+def add_up(parts: Iterable[Part]) -> None:
+    """Put the sum over all ranks into every part, in place. Small ones travel together."""
+    if _group.count == 1:
+        return
+    import torch
+    from torch import distributed
+
+    tensors: list[Tensor] = []
+    numbers: list[tuple[object, str]] = []
+    for part in parts:
+        value = getattr(*part) if isinstance(part, tuple) else part
+        if isinstance(value, torch.Tensor):
+            tensors.append(value)
+        elif isinstance(part, tuple):
+            numbers.append(part)
+    values = torch.tensor([getattr(*part) for part in numbers], dtype=torch.float64)
+    small: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
+    for tensor in [*tensors, values]:
+        if tensor.numel() > LARGE:
             _together(lambda t=tensor: distributed.all_reduce(t))  # type: ignore[misc]
-
-
-def add_up_fields(thing: object, *names: str) -> None:
-    """Put the sum over all ranks into fields of an object: tensors, in place, or numbers."""
-    if _group.count > 1:
-        import torch
-
-        for name in names:
-            value = getattr(thing, name)
-            if isinstance(value, torch.Tensor):
-                add_up([value])
-            else:
-                whole = isinstance(value, int)
-                total = torch.tensor(value, dtype=torch.int64 if whole else torch.float64)
-                add_up([total])
-                setattr(thing, name, total.item())
+        elif tensor.numel():
+            small.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+    for together in small.values():
+        flat = torch.cat([tensor.reshape(-1) for tensor in together])
+        _together(lambda t=flat: distributed.all_reduce(t))  # type: ignore[misc]
+        for tensor, total in zip(together, flat.split([t.numel() for t in together]), strict=True):
+            tensor.copy_(total.view_as(tensor))
+    for (thing, name), total in zip(numbers, values.tolist(), strict=True):
+        setattr(thing, name, type(getattr(thing, name))(total))
 
 
 def agreed(value: T) -> T:

@@ -135,7 +135,6 @@ def positive_control(
             for site, pair in rows.items():
                 planted = pair if exact else replace(pair, target=pair.target @ q)
                 found[site][number].add(planted.source[pair.keep], planted.target[pair.keep])
-    for sums in (sums for both in found.values() for sums in both):
-        ranks.add_up_fields(sums, *SUMS)
+    ranks.add_up(part for both in found.values() for sums in both for part in ranks.fields(sums, *SUMS))
     evs = tuple(maps.linear_ev(orthogonal_factor(f.cross), f, t) for f, t in found.values())
     return PositiveControl("twin" if exact else "planted", evs, min(evs) >= CONTROL_EV)

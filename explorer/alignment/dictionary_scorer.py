@@ -81,13 +81,15 @@ class DictionaryScorer:
             if arm in self.correlations:
                 self.correlations[arm].add(own, activations)
 
-    def add_up(self) -> None:
-        """Put the sums over all ranks in place of this one's."""
+    @property
+    def sums(self) -> list[ranks.Part]:
+        """What is summed here, and not in the score that was given."""
+        found: list[ranks.Part] = []
         for tally in self.tallies.values():
-            ranks.add_up(tally.paper.sums + tally.faithful.sums)
-            ranks.add_up_fields(tally, "active", "rows")
-        for found in self.correlations.values():
-            ranks.add_up_fields(found, "n", "left", "right", "fired_left", "fired_right", "cross")
+            found += [*tally.paper.sums, *tally.faithful.sums, *ranks.fields(tally, "active", "rows")]
+        for r in self.correlations.values():
+            found += ranks.fields(r, "n", "left", "right", "fired_left", "fired_right", "cross")
+        return found
 
     def scores(self) -> dict[str, DictionaryScore]:
         """By arm, with how much of the dictionary comes back on the same draws of documents."""

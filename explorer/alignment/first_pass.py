@@ -48,10 +48,11 @@ class SiteMoments:
         """True pairs of the fit split."""
         return self.halves[0] + self.halves[1]
 
-    def add_fit(self, pair: PairedRows) -> None:
+    def add_fit(self, pair: PairedRows, kept: Sequence[int] = ()) -> None:
         """Add a batch of fit rows, noting the maps whenever the number of rows has doubled.
 
-        Without shuffles only the moments of the true pairs are kept. Every rank adds a batch at the same time.
+        Without shuffles only the moments of the true pairs are kept. Every rank adds a batch at the same time; `kept`
+        says how many rows each adds, if there are several.
         """
         a, b, document = pair.source[pair.keep], pair.target[pair.keep], pair.document[pair.keep]
         self.dropped += pair.dropped
@@ -63,9 +64,9 @@ class SiteMoments:
             centre = ranks.agreed((a.mean(0).cpu(), b.mean(0).cpu()))
             self._centre = self.tokens.centre = (centre[0].to(a.device), centre[1].to(a.device))
         self.tokens.add(a, b, pair.ids[pair.keep])
-        start, d, counts = 0, a.shape[1], ranks.gathered(len(a))
-        before = self.read + sum(counts[: ranks.rank()])
-        self.read += sum(counts)
+        start, d = 0, a.shape[1]
+        before = self.read + sum(kept[: ranks.rank()])
+        self.read += sum(kept) if kept else len(a)
         while (upto := 2 * d * 2 ** len(self.curve)) <= self.read:
             stop = min(len(a), max(0, upto - before))
             self._add_true(a[start:stop], b[start:stop], document[start:stop])
@@ -82,21 +83,20 @@ class SiteMoments:
     def _note_curve(self, rows: int) -> None:
         """The maps of all rows so far; rank 0 alone keeps them."""
         fit = self.fit
-        ranks.add_up_fields(fit, *SUMS)
+        ranks.add_up(ranks.fields(fit, *SUMS))
         r = affine = torch.zeros_like(fit.cross).float()
         if ranks.rank() == 0:
             r = orthogonal_factor(fit.cross).float()
             affine = Ridge(fit, self.validation).best().float() if self.validation.n else affine
         self.curve.append((rows, r, affine))
 
-    def add_up(self) -> None:
-        """Put the sums over all ranks in place of this one's; those of the validation split are that already."""
-        for sums in self.halves:
-            ranks.add_up_fields(sums, *SUMS)
-        for wrong in self.shuffled:
-            ranks.add_up_fields(wrong, *CROSS_SUMS)
-        ranks.add_up_fields(self.tokens, "n", "count", "source", "target", "target_source")
-        ranks.add_up_fields(self, "dropped")
+    @property
+    def sums(self) -> list[ranks.Part]:
+        """What is summed, but for the validation split."""
+        true = [part for half in self.halves for part in ranks.fields(half, *SUMS)]
+        wrong = [part for pairing in self.shuffled for part in ranks.fields(pairing, *CROSS_SUMS)]
+        tokens = ranks.fields(self.tokens, "n", "count", "source", "target", "target_source")
+        return [*true, *wrong, *tokens, (self, "dropped")]
 
     def _add_shuffled(self, pair: PairedRows) -> None:
         """Pair every chunk with others of the batch at equal position, where these have read something else.
@@ -135,15 +135,14 @@ def collect_moments(
         for site, pair in rows.items():
             found[site].dropped += pair.dropped
             found[site].validation.add(pair.source[pair.keep], pair.target[pair.keep])
-    for moments in found.values():
-        ranks.add_up_fields(moments.validation, *SUMS)
+    ranks.add_up(part for moments in found.values() for part in ranks.fields(moments.validation, *SUMS))
     read = counted(report, "reading fit text", len(fit))
     for rows in paired_rows(source, target, fit, sites, limits):
         read(BATCH * ranks.count())
+        kept = ranks.gathered({s: int(pair.keep.sum()) for s, pair in rows.items()} if ranks.count() > 1 else {})
         for site, pair in rows.items():
-            found[site].add_fit(pair)
-    for moments in found.values():
-        moments.add_up()
+            found[site].add_fit(pair, [each[site] for each in kept if site in each])
+    ranks.add_up(part for moments in found.values() for part in moments.sums)
     return found
 
 
@@ -171,6 +170,5 @@ def plain_moments(
             for site, pair in rows.items():
                 found[site][number].add(pair.source[pair.keep], pair.target[pair.keep])
             read(BATCH * ranks.count())
-    for sums in (sums for splits in found.values() for sums in splits):
-        ranks.add_up_fields(sums, *SUMS)
+    ranks.add_up(part for splits in found.values() for sums in splits for part in ranks.fields(sums, *SUMS))
     return found

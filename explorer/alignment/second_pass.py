@@ -81,13 +81,11 @@ class SiteScorer:
     def add_up(self) -> None:
         """Put the sums over all ranks in place of this one's."""
         self.dropped -= self.moments.dropped
-        ranks.add_up_fields(self, "rows", "dropped", "known")
-        self.dropped += self.moments.dropped
-        ranks.add_up_fields(self.test, *SUMS)
+        parts = [*ranks.fields(self, "rows", "dropped", "known"), *ranks.fields(self.test, *SUMS)]
         for score in (*(score for _, score in self.rungs.values()), self.lookup, self.residual):
-            ranks.add_up(score.sums)
-        if self.dictionary is not None:
-            self.dictionary.add_up()
+            parts += score.sums
+        ranks.add_up(parts + (self.dictionary.sums if self.dictionary is not None else []))
+        self.dropped += self.moments.dropped
         # Batches were dealt out in turns: so they are put together again.
         every = ranks.gathered([(a.cpu(), b.cpu()) for a, b in self.sample]) if ranks.count() > 1 else [self.sample]
         device = self.fit.sum_source.device

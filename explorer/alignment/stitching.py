@@ -51,9 +51,9 @@ class _Losses:
         self.n = torch.zeros(n_documents, dtype=torch.float64)
         self.sums: dict[str, Tensor] = {}
 
-    def add_up(self, arms: Iterable[str]) -> None:
-        """Put the sums over all ranks in place of this one's, of these arms."""
-        ranks.add_up([self.n, *(self.sums.setdefault(arm, torch.zeros_like(self.n)) for arm in arms)])
+    def parts(self, arms: Iterable[str]) -> list[ranks.Part]:
+        """What is summed of these arms."""
+        return [self.n, *(self.sums.setdefault(arm, torch.zeros_like(self.n)) for arm in arms)]
 
     def add(self, arm: str, loss: Float[Tensor, " m"], document: Tensor) -> None:
         found = self.sums.setdefault(arm, torch.zeros_like(self.n))
@@ -121,8 +121,7 @@ class Stitcher:
                 passed |= {s: carried(fitted[m.name], sender, to_target=side == "B") for s, m in seams().items()}
                 for seam, rebuilt in passed.items():
                     found.add(seam, self._loss(receiver, site, batch, rebuilt, rows.keep), document)
-        for found in losses.values():
-            found.add_up(("unigram", "own", "mean", *seams()))
+        ranks.add_up(part for side in losses.values() for part in side.parts(("unigram", "own", "mean", *seams())))
         tokens = sum(ranks.gathered(tokens))
         return Stitch(losses["B"].scores(), losses["A"].scores(), tokens)
 

@@ -140,9 +140,8 @@ class SAETrainer:
         n, _, variance = _spread(x)
         weight = n * x.shape[1] * variance
         error = self._write_gradients(x, weight, n) if len(x) else self._no_gradients(x)
-        ranks.add_up([p.grad for p in self.parameters if p.grad is not None])
         left = error.pow(2).sum()
-        ranks.add_up([left])
+        ranks.add_up([left, *(p.grad for p in self.parameters if p.grad is not None)])
         return float(left) / weight
 
     def _no_gradients(self, x: Float[Tensor, "0 d"]) -> Float[Tensor, "0 d"]:

@@ -1,5 +1,6 @@
 """What one rank of a test does: `rank_work.py WORK TOKENIZER OUT [ARGUMENT]`; rank 0 leaves what it has found."""
 
+import faulthandler
 import os
 import pickle
 import signal
@@ -85,6 +86,8 @@ def main() -> None:
     from transformers import AutoTokenizer
 
     torch.set_num_threads(1)
+    # Ranks that wait for each other for ever say where.
+    faulthandler.dump_traceback_later(float(os.environ.get("PATIENCE", "200")), exit=True)
     work, tokenizer, out, *argument = sys.argv[1:]
     try:
         with ranks.joined(cuda=False, split=work == "split"):
