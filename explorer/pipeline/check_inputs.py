@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explorer import ranks
 from explorer.errors import InputError
+from explorer.files import user_path
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.text import DEFAULT, HELD_OUT, FileCorpus, TextEntry, write_texts
 
@@ -17,7 +20,8 @@ LEAST_DOCUMENTS = 10
 
 if TYPE_CHECKING:
     from explorer.alignment import Lineage
-    from explorer.models import LanguageModel
+    from explorer.models import LanguageModel, Site
+    from explorer.progress import Report
     from explorer.study import ModelEntry
     from explorer.text import Chunks, TextReading, TextSource
 
@@ -138,3 +142,35 @@ def _check_loss(model: LanguageModel, window: Chunks) -> None:
     loss = torch.nn.functional.cross_entropy(logits, truth)
     if len(truth) and not loss.isfinite():
         raise InputError(f"not assessable: {model.name} computes a loss of {float(loss)}: export it again")
+
+
+def fingerprint(path: str | None) -> Mapping[str, Any] | str | None:
+    """A file or folder by content as far as it is cheap: name, size and time of change."""
+    if path in (None, "train", "none") or not user_path(path).exists():
+        return path
+    root = user_path(path).resolve()
+    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in files}
+
+
+def reading_notes(nulls: int) -> list[str]:
+    """What a report says of how text and models were read; `nulls` records of the text hold none."""
+    notes = [f"{nulls:,} records of the text hold none and were passed over"] if nulls else []
+    if ranks.slices() > 1:
+        notes.append(
+            f"the models were split between {ranks.slices()} processes; how their weights are related was not looked for"
+        )
+    return notes
+
+
+def lowered_note(
+    models: list[LanguageModel], options: CheckOptions, chunks: Chunks, sites: list[Site], report: Report
+) -> str:
+    """Let both models compute in the precision of the options; says what that changes."""
+    import torch
+
+    from explorer.alignment import lower_pair, lowered_words
+
+    a, b = models
+    found = lower_pair(a, b, getattr(torch, options.dtype), chunks, sites, report, options.massive)
+    return lowered_words(found, options.dtype)

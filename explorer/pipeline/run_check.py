@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -18,13 +17,16 @@ import msgspec
 from explorer import cache as cache_module, ranks
 from explorer.alignment import PairResult
 from explorer.errors import InputError
-from explorer.files import encode, replacing, user_path, write_json, write_tensors
+from explorer.files import encode, replacing, write_json, write_tensors
 from explorer.models import Site, parse_sites
-from explorer.pipeline.check_dictionaries import dictionary_entries
+from explorer.pipeline.check_dictionaries import dictionary_entries, with_fetched
 from explorer.pipeline.check_inputs import (
     agree_on_reading,
     check_assessable,
+    fingerprint,
+    lowered_note,
     model_entries,
+    reading_notes,
     text_entry,
     weights_lineage,
 )
@@ -64,7 +66,7 @@ def check(
     progress("looking for the models", 0.0)
     located = [locate_model(c.place, c.revision, progress) for c in (source, target)]
     places = [found.folder for found in located]
-    options = _with_dictionaries(options, progress)
+    options = with_fetched(options, progress)
     progress.plan(planned(places, options))
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
@@ -99,23 +101,10 @@ def follow(source: Checkpoint, target: Checkpoint, options: CheckOptions) -> Non
     from explorer.models import digest, locate_model
 
     places = [locate_model(c.place, c.revision, silent).folder for c in (source, target)]
-    options = replace(_with_dictionaries(options, silent), copy_models=False)
+    options = replace(with_fetched(options, silent), copy_models=False)
     with tempfile.TemporaryDirectory(prefix="polymorphism-explorer-") as folder:
         work = _Work(places, [digest(place) for place in places], options, Path(folder))
         work.measure((source, target), CheckProgress())
-
-
-def _with_dictionaries(options: CheckOptions, report: Report) -> CheckOptions:
-    """The same options, with dictionaries of the hub fetched and named by their folders."""
-    from explorer.sae.formats import dictionary_path
-
-    def fetched(wish: str) -> str:
-        if wish in ("train", "none") or user_path(wish).exists():
-            return wish
-        report("looking for the dictionaries", 0.0)
-        return str(dictionary_path(wish))
-
-    return replace(options, sae=fetched(options.sae), sae_target=fetched(options.sae_target))
 
 
 def now() -> str:
@@ -157,9 +146,9 @@ class _Work:
             "target": hashes[1],
             # A study that points at the models is another one than a study of copies, or of the same files elsewhere.
             "places": [str(p.resolve()) for p in places],
-            "text": _fingerprint(options.text),
-            "sae": _fingerprint(options.sae),
-            "sae_target": _fingerprint(options.sae_target),
+            "text": fingerprint(options.text),
+            "sae": fingerprint(options.sae),
+            "sae_target": fingerprint(options.sae_target),
             **{k: v for k, v in asdict(options).items() if k not in ("text", "sae", "sae_target", "device")},
         }
         path = self.cache.path("checks", key)
@@ -218,9 +207,6 @@ class _Work:
         return False
 
     def _measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
-        import torch
-
-        from explorer.alignment import lower_pair, lowered_words
         from explorer.models import choose_device, load_model
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
         from explorer.study import Study
@@ -240,18 +226,9 @@ class _Work:
         study = Study(out, file)
         chunks = study.chunks()
         check_assessable(models, documents, chunks)
-        notes: list[str] = []
-        if ranks.slices() > 1:
-            notes.append(
-                f"the models were split between {ranks.slices()} processes; how their weights are related was not looked for"
-            )
+        notes = reading_notes(text.nulls)
         if options.dtype != "float32":
-            lowered = lower_pair(
-                models[0], models[1], getattr(torch, options.dtype), chunks, sites, progress, options.massive
-            )
-            notes.append(lowered_words(lowered, options.dtype))
-        if text.nulls:
-            notes.append(f"{text.nulls:,} records of the text hold none and were passed over")
+            notes.append(lowered_note(models, options, chunks, sites, progress))
         dictionaries = [
             entry
             for model, sha in zip(models, self.hashes, strict=True)
@@ -310,12 +287,3 @@ class _Work:
     def _facts(given: Checkpoint, sha: str, model: LanguageModel) -> ModelFacts:
         count = sum(p.numel() for p in model.network.parameters())
         return ModelFacts(given.place, given.revision, sha, model.d_model, model.n_layers, count)
-
-
-def _fingerprint(path: str | None) -> Mapping[str, Any] | str | None:
-    """A file or folder by content as far as it is cheap: name, size and time of change."""
-    if path in (None, "train", "none") or not user_path(path).exists():
-        return path
-    root = user_path(path).resolve()
-    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-    return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in files}
