@@ -81,6 +81,8 @@ def run(names: list[str]) -> dict[str, Any]:
 
 def table(results: dict[str, Any]) -> str:
     """Markdown: a line for each row, and under it on which machine and when each module ran."""
+    if not results["modules"]:
+        return "Nothing is measured yet."
     lines = ["| what | aim | measured | spread | |", "|---|---|---|---|---|"]
     told: dict[str, list[str]] = {}
     for name in (n for n in MODULES if n in results["modules"]):
