@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from explorer import __version__
 from explorer.errors import InputError, in_words
-from explorer.ranks import RankLostError
+from explorer.ranks import QUIET as QUIET_RANKS, RankLostError
 
 COMMANDS = ("app", "check", "compare", "transfer", "steer", "train", "studies", "preflight")
 """Each is the module explorer/cli/NAME.py with HELP (one line), add_options(parser) and run(options) → exit code.
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RankLostError:  # of several processes another one has said what happened
         return 2
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        if QUIET_RANKS not in os.environ:
+            print("stopped", file=sys.stderr)
         return 130
     except Exception as error:  # whatever it was, a person gets one line
         print(f"error: {in_words(error)}", file=sys.stderr)
