@@ -1,4 +1,5 @@
-# `make run` starts the app, `make check` is the fast loop, `make test` is all of CI. Each sets up .venv/ by itself.
+# `make run` starts the app, `make check` is the fast loop, `make test` is all of CI, `make bench` measures speed. Each
+# sets up .venv/ by itself.
 PORT ?= 8501
 HOST ?= localhost
 HEADLESS ?=
@@ -75,7 +76,7 @@ rm -f "$$half"
 endef
 export SETUP
 
-.PHONY: run check test format
+.PHONY: run check test format bench
 run:
 	@bash -c "$$SETUP" setup run requirements.txt
 	@exec $(PY) -m streamlit run explorer/app.py --server.port $(PORT) --server.address $(HOST) \
@@ -99,6 +100,11 @@ test:
 	@bash tests/browser.sh >/dev/null
 	$(LINT)
 	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PYTEST) $(ARGS)
+
+# The table of README: on an idle machine, at most 12 minutes. make bench ARGS='steering sae_speed' measures some lines.
+bench:
+	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
+	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PY) tests/benchmarks/bench.py $(ARGS)
 
 format:
 	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt

@@ -1,7 +1,8 @@
 """What was computed once is not computed again: content-addressed files in the user's cache directory.
 
 A key is everything that decides a result (hashes of models and text, options, a version of the method). Writes are by
-rename, so that a killed run leaves nothing half-written, and the next run finds every step that was finished.
+rename, so that a killed run leaves nothing half-written, and the next run finds every step that was finished. Of
+several ranks, the first reads and writes for all.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from explorer import ranks
 from explorer.files import encode_line, write_bytes, write_tensors
 
 if TYPE_CHECKING:
@@ -45,27 +48,29 @@ class Cache:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        path = self.path(kind, key, ".safetensors")
-        if path is not None and path.is_file():
-            try:
-                return load_file(path)
-            except (SafetensorError, OSError):
-                pass  # Damaged from outside: made again below.
+        path, found = self.path(kind, key, ".safetensors"), None
+        if ranks.first() and path is not None and path.is_file():
+            # Damaged from outside: made again below.
+            with suppress(SafetensorError, OSError):
+                found = load_file(path)
+        if (known := ranks.agreed(found)) is not None:
+            return known
         made = make()
-        if path is not None:
+        if ranks.first() and path is not None:
             write_tensors(path, made, shared=True)
         return made
 
     def value(self, kind: str, key: Mapping[str, Any], type_: type[T], make: Callable[[], T]) -> T:
         """A result object as JSON: read if it is there and whole, else made and kept."""
-        path = self.path(kind, key, ".json")
-        if path is not None and path.is_file():
-            try:
-                return msgspec.json.decode(path.read_bytes(), type=type_)
-            except (msgspec.DecodeError, OSError):
-                pass  # Damaged from outside: made again below.
+        path, found = self.path(kind, key, ".json"), None
+        if ranks.first() and path is not None and path.is_file():
+            # Damaged from outside: made again below.
+            with suppress(msgspec.DecodeError, OSError):
+                found = msgspec.json.decode(path.read_bytes(), type=type_)
+        if (known := ranks.agreed(found)) is not None:
+            return known
         made = make()
-        if path is not None:
+        if ranks.first() and path is not None:
             write_bytes(path, encode_line(made), shared=True)
         return made
 

@@ -64,6 +64,11 @@ class ExplainedVariance:
         total = torch.zeros(len(present), x.shape[1], device=x.device)
         self.total[present] += total.index_add_(0, row, x.float()).double()
 
+    @property
+    def sums(self) -> list[Tensor]:
+        """What is summed here and not in the score that this one is `like`."""
+        return [self.error, self.n, self.total, self.square] if self.own else [self.error]
+
     def draws(self, draws: int = 400, seed: int = 0) -> Float[np.ndarray, " {draws}+1"]:
         """EV on all documents, then on every bootstrap draw of them; the same seed draws the same documents."""
         present = self.n > 0

@@ -1,5 +1,10 @@
 from . import maps as maps
-from .control_runs import UNTRAINED_SEEDS as UNTRAINED_SEEDS, chunks_digest as chunks_digest, controls as controls
+from .control_runs import (
+    UNTRAINED_SEEDS as UNTRAINED_SEEDS,
+    chunks_digest as chunks_digest,
+    controls as controls,
+    precision_key as precision_key,
+)
 from .decoder_match_results import (
     BINS as BINS,
     CASES as CASES,
@@ -29,6 +34,7 @@ from .first_pass import SHUFFLES as SHUFFLES
 from .geodesic import Dial as Dial, dial as dial
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
 from .lineage import Lineage as Lineage, tell_lineage as tell_lineage
+from .lowered import lower_pair as lower_pair, lowered_words as lowered_words
 from .map_registry import (
     MAPS as MAPS,
     FitMoments as FitMoments,

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from explorer import ranks
 from explorer.alignment import maps
 from explorer.alignment.first_pass import plain_moments
 from explorer.alignment.fresh_models import untrained_target, weights_digest
-from explorer.alignment.moments import Moments
+from explorer.alignment.moments import SUMS, Moments
 from explorer.alignment.orthogonal import haar, orthogonal_factor
 from explorer.alignment.pairing import paired_rows
 from explorer.alignment.results import PositiveControl
@@ -24,7 +25,6 @@ from explorer.text import Chunks, sample
 
 UNTRAINED_SEEDS = 3
 CONTROL_EV = 0.99
-_PARTS = ("n", "sum_source", "sum_target", "source_source", "target_target", "target_source")
 
 Splits = tuple[Moments, Moments, Moments]
 
@@ -45,6 +45,11 @@ def chunks_digest(chunks: Chunks) -> str:
     for part in (chunks.ids, chunks.valid, chunks.document, chunks.offset, chunks.first):
         total.update(str(tuple(part.shape)).encode() + part.contiguous().numpy().tobytes())
     return total.hexdigest()
+
+
+def precision_key(model: LanguageModel) -> dict[str, str]:
+    """What tells results of a model from those of the same one in float32."""
+    return {} if model.dtype == torch.float32 else {"precision": str(model.dtype)}
 
 
 def controls(
@@ -68,6 +73,7 @@ def controls(
         "text": chunks_digest(chunks),
         "sites": [s.name for s in sites],
         "massive": massive,
+        **precision_key(source),
     }
     untrained: dict[str, list[Splits]] = {s.name: [] for s in sites}
     for number in range(UNTRAINED_SEEDS):
@@ -86,14 +92,12 @@ def controls(
                 f"{site.name}|{split}|{part}": torch.as_tensor(getattr(moments, part)).cpu()
                 for site, splits in found.items()
                 for split, moments in enumerate(splits)
-                for part in _PARTS
+                for part in SUMS
             }
 
         tensors = cache.tensors("untrained", {**key, "number": number}, make)
         for site in sites:
-            loaded = [
-                [tensors[f"{site.name}|{split}|{part}"].to(source.device) for part in _PARTS] for split in range(3)
-            ]
+            loaded = [[tensors[f"{site.name}|{split}|{part}"].to(source.device) for part in SUMS] for split in range(3)]
             a, b, c = (Moments(int(n), *sums) for n, *sums in loaded)
             untrained[site.name].append((a, b, c))
     positive = cache.value(
@@ -120,7 +124,7 @@ def positive_control(
     d = source.d_model
     least = LEAST_ROWS_PER_DIMENSION * d
     fit, test = sample(chunks.split("fit"), least), sample(chunks.split("test"), least // 4)
-    exact = source.network.config.model_type in FAMILIES
+    exact = source.network.config.model_type in FAMILIES and ranks.slices() == 1
     other = make_twin(source, 0) if exact else source
     q = haar(d, 0, special=True).float().to(source.device)
     limits = NormLimits(factor=massive)
@@ -131,5 +135,6 @@ def positive_control(
             for site, pair in rows.items():
                 planted = pair if exact else replace(pair, target=pair.target @ q)
                 found[site][number].add(planted.source[pair.keep], planted.target[pair.keep])
+    ranks.add_up(part for both in found.values() for sums in both for part in ranks.fields(sums, *SUMS))
     evs = tuple(maps.linear_ev(orthogonal_factor(f.cross), f, t) for f, t in found.values())
     return PositiveControl("twin" if exact else "planted", evs, min(evs) >= CONTROL_EV)

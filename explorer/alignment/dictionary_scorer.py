@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explorer import metrics
+from explorer import metrics, ranks
 from explorer.alignment.dictionary_results import READINGS, DialCurve, DictionaryScore, Reading
 from explorer.alignment.geodesic import dial
 from explorer.alignment.map_registry import MAPS, arms
@@ -80,6 +80,16 @@ class DictionaryScorer:
             activations = tally.add(self.sae, self.fitted[arm](b), a, document)
             if arm in self.correlations:
                 self.correlations[arm].add(own, activations)
+
+    @property
+    def sums(self) -> list[ranks.Part]:
+        """What is summed here, and not in the score that was given."""
+        found: list[ranks.Part] = []
+        for tally in self.tallies.values():
+            found += [*tally.paper.sums, *tally.faithful.sums, *ranks.fields(tally, "active", "rows")]
+        for r in self.correlations.values():
+            found += ranks.fields(r, "n", "left", "right", "fired_left", "fired_right", "cross")
+        return found
 
     def scores(self) -> dict[str, DictionaryScore]:
         """By arm, with how much of the dictionary comes back on the same draws of documents."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from explorer.alignment.moments import CrossMoments, Moments
+from explorer import ranks
+from explorer.alignment.moments import CROSS_SUMS, SUMS, CrossMoments, Moments
 from explorer.alignment.orthogonal import orthogonal_factor
 from explorer.alignment.pairing import PairedRows, paired_rows
 from explorer.alignment.ridge import Ridge
@@ -37,6 +39,8 @@ class SiteMoments:
         """Rows, R and affine W after 2d, 4d, 8d, … rows of the fit split."""
         self.dropped = 0
         """Rows left out for their norm."""
+        self.read = 0
+        """Fit rows that were added, on all ranks."""
         self._centre: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -44,40 +48,62 @@ class SiteMoments:
         """True pairs of the fit split."""
         return self.halves[0] + self.halves[1]
 
-    def add_fit(self, pair: PairedRows) -> None:
+    def add_fit(self, pair: PairedRows, kept: Sequence[int] = ()) -> None:
         """Add a batch of fit rows, noting the maps whenever the number of rows has doubled.
 
-        Without shuffles only the moments of the true pairs are kept.
+        Without shuffles only the moments of the true pairs are kept. Every rank adds a batch at the same time; `kept`
+        says how many rows each adds, if there are several.
         """
         a, b, document = pair.source[pair.keep], pair.target[pair.keep], pair.document[pair.keep]
         self.dropped += pair.dropped
         if not self.shuffled:
             self.halves[0].add(a, b)
             return
+        if self._centre is None:
+            # Sums around a mean keep their digits in float32; those of all ranks are around one.
+            centre = ranks.agreed((a.mean(0).cpu(), b.mean(0).cpu()))
+            self._centre = self.tokens.centre = (centre[0].to(a.device), centre[1].to(a.device))
         self.tokens.add(a, b, pair.ids[pair.keep])
         start, d = 0, a.shape[1]
-        while start < len(a):
-            seen = self.halves[0].n + self.halves[1].n
-            upto = 2 * d * 2 ** len(self.curve)
-            part = slice(start, min(len(a), start + upto - seen))
-            for number, half in enumerate(self.halves):
-                mine = document[part] % 2 == number
-                half.add(a[part][mine], b[part][mine])
-            start = part.stop
-            if self.halves[0].n + self.halves[1].n == upto:
-                fit = self.fit
-                none = torch.zeros(d, d, device=a.device)
-                affine = Ridge(fit, self.validation).best().float() if self.validation.n else none
-                self.curve.append((upto, orthogonal_factor(fit.cross).float(), affine))
+        before = self.read + sum(kept[: ranks.rank()])
+        self.read += sum(kept) if kept else len(a)
+        while (upto := 2 * d * 2 ** len(self.curve)) <= self.read:
+            stop = min(len(a), max(0, upto - before))
+            self._add_true(a[start:stop], b[start:stop], document[start:stop])
+            start = stop
+            self._note_curve(upto)
+        self._add_true(a[start:], b[start:], document[start:])
         self._add_shuffled(pair)
+
+    def _add_true(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], document: Int[Tensor, " n"]) -> None:
+        for number, half in enumerate(self.halves):
+            mine = document % 2 == number
+            half.add(a[mine], b[mine])
+
+    def _note_curve(self, rows: int) -> None:
+        """The maps of all rows so far; rank 0 alone keeps them."""
+        fit = self.fit
+        ranks.add_up(ranks.fields(fit, *SUMS))
+        r = affine = torch.zeros_like(fit.cross).float()
+        if ranks.rank() == 0:
+            r = orthogonal_factor(fit.cross).float()
+            affine = Ridge(fit, self.validation).best().float() if self.validation.n else affine
+        self.curve.append((rows, r, affine))
+
+    @property
+    def sums(self) -> list[ranks.Part]:
+        """What is summed, but for the validation split."""
+        true = [part for half in self.halves for part in ranks.fields(half, *SUMS)]
+        wrong = [part for pairing in self.shuffled for part in ranks.fields(pairing, *CROSS_SUMS)]
+        tokens = ranks.fields(self.tokens, "n", "count", "source", "target", "target_source")
+        return [*true, *wrong, *tokens, (self, "dropped")]
 
     def _add_shuffled(self, pair: PairedRows) -> None:
         """Pair every chunk with others of the batch at equal position, where these have read something else.
 
         Never with its own document or one of the same tokens, nor where what both have read so far is the same.
         """
-        if self._centre is None:
-            self._centre = (pair.source[pair.keep].mean(0), pair.target[pair.keep].mean(0))
+        assert self._centre is not None
         a, b = (pair.source - self._centre[0]).flatten(0, 1), (pair.target - self._centre[1]).flatten(0, 1)
         chunks, length = pair.keep.shape
         document = pair.document[:, 0]
@@ -105,15 +131,18 @@ def collect_moments(
     found = {site: SiteMoments(source.d_model, fit, shuffles, source.device) for site in sites}
     read = counted(report, "reading validation text", len(validation))
     for rows in paired_rows(source, target, validation, sites, limits):
-        read(BATCH)
+        read(BATCH * ranks.count())
         for site, pair in rows.items():
             found[site].dropped += pair.dropped
             found[site].validation.add(pair.source[pair.keep], pair.target[pair.keep])
+    ranks.add_up(part for moments in found.values() for part in ranks.fields(moments.validation, *SUMS))
     read = counted(report, "reading fit text", len(fit))
     for rows in paired_rows(source, target, fit, sites, limits):
-        read(BATCH)
+        read(BATCH * ranks.count())
+        kept = ranks.gathered({s: int(pair.keep.sum()) for s, pair in rows.items()} if ranks.count() > 1 else {})
         for site, pair in rows.items():
-            found[site].add_fit(pair)
+            found[site].add_fit(pair, [each[site] for each in kept if site in each])
+    ranks.add_up(part for moments in found.values() for part in moments.sums)
     return found
 
 
@@ -140,5 +169,6 @@ def plain_moments(
         for rows in paired_rows(source, target, part, sites, limits):
             for site, pair in rows.items():
                 found[site][number].add(pair.source[pair.keep], pair.target[pair.keep])
-            read(BATCH)
+            read(BATCH * ranks.count())
+    ranks.add_up(part for splits in found.values() for sums in splits for part in ranks.fields(sums, *SUMS))
     return found

@@ -5,11 +5,17 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import tempfile
+from typing import TYPE_CHECKING
 
 import torch
 
+from explorer import ranks
 from explorer.errors import InputError
-from explorer.models import LanguageModel, find_blocks
+from explorer.models import LanguageModel, find_blocks, split_settings, whole
+
+if TYPE_CHECKING:
+    from transformers.modeling_utils import PreTrainedModel
 
 DEVIATIONS = 6.0
 """Standard deviations of a cosine from which two weights are related; that of n independent entries has 1/√n.
@@ -27,9 +33,24 @@ def fresh_model(like: LanguageModel, seed: int) -> LanguageModel:
         config = copy.deepcopy(like.network.config)
         # Only the residual stream is read: a second embedding would take memory, and random numbers, for nothing.
         config.tie_word_embeddings = True
+        # A model of such settings would expect to be split already.
+        config.distributed_config = None
         network = type(like.network)(config)
-    network.eval().requires_grad_(False).to(like.device, next(like.network.parameters()).dtype)
-    return LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network), like.begin)
+    network.eval().requires_grad_(False)
+    if ranks.slices() > 1:
+        network = _split(network, like)
+    torch.nn.Module.to(network, like.device)
+    fresh = LanguageModel(f"{like.name} untrained {seed}", network, like.tokenizer, find_blocks(network), like.begin)
+    fresh.lower(like.dtype)
+    return fresh
+
+
+def _split(network: PreTrainedModel, like: LanguageModel) -> PreTrainedModel:
+    """The same network, split between the ranks as `like` is: each reads its slice of a file of its own."""
+    with tempfile.TemporaryDirectory(prefix="polymorphism-explorer-") as folder:
+        network.save_pretrained(folder)
+        made = type(like.network).from_pretrained(folder, dtype=torch.float32, **split_settings())
+    return made.eval().requires_grad_(False)
 
 
 def untrained_target(
@@ -67,7 +88,7 @@ def related(fresh: LanguageModel, other: LanguageModel) -> bool:
         if weight.ndim < 2 or same is None or weight.shape[1:] != same.shape[1:]:
             continue
         rows = min(len(weight), len(same))
-        a, b = (w[:rows].float().flatten() for w in (weight, same))
+        a, b = (whole(w)[:rows].float().flatten() for w in (weight, same))
         cosine = torch.nn.functional.cosine_similarity(a, b, dim=0)
         if abs(float(cosine)) > DEVIATIONS / math.sqrt(len(a)):
             return True

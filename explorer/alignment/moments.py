@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -134,3 +134,7 @@ class CrossMoments:
         """M of the wrong pairing, float64."""
         outer = torch.outer(self.sum_target.double(), self.sum_source.double())
         return self.target_source.double() - outer / self.n
+
+
+SUMS, CROSS_SUMS = (tuple(f.name for f in fields(kind)) for kind in (Moments, CrossMoments))
+"""Names of what is summed."""

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer import metrics
-from explorer.alignment.control_runs import Controls, chunks_digest
+from explorer import metrics, ranks
+from explorer.alignment.control_runs import Controls, chunks_digest, precision_key
 from explorer.alignment.first_pass import SiteMoments, collect_moments
 from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
@@ -64,8 +64,8 @@ def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunk
     sums = torch.zeros(POSITION_BINS, 5, dtype=torch.float64)
     size = batch_size(source, part)
     compared = counted(report, "comparing predictions", len(part))
-    for batch in part.batches(size):
-        compared(len(batch))
+    for batch in ranks.share(part.batches(size)):
+        compared(len(batch) * ranks.count())
         predicted = batch.predicted
         here = batch.to(source.device)
         a, b = (m.logits(batch.ids)[:, :-1, :shared][here.predicted] for m in (source, target))
@@ -80,6 +80,7 @@ def measure_function(source: LanguageModel, target: LanguageModel, chunks: Chunk
         )
         position = torch.arange(1, batch.ids.shape[1]).expand_as(predicted)[predicted]
         sums.index_add_(0, position * POSITION_BINS // width, torch.stack([v.cpu().double() for v in values], dim=1))
+    ranks.add_up([sums])
     loss_source, loss_target, kl, same, n = sums.sum(0).tolist()
     return FunctionResult(loss_source / n, loss_target / n, kl / n, same / n, _by_position(sums, width))
 
@@ -129,6 +130,7 @@ def measure_pair(
     check_comparable(source, target)
     limits = NormLimits(factor=massive)
     key = {"massive": massive, "models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
+    key |= precision_key(source)
     moments = kept_moments(
         cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report), source.device
     )
@@ -187,9 +189,11 @@ def _score(
     """The second pass: every site's scorer sees the rows of the test text."""
     read = counted(report, "scoring test text", len(test))
     for rows in paired_rows(source, target, test, list(scorers), limits):
-        read(BATCH)
+        read(BATCH * ranks.count())
         for site, pair in rows.items():
             scorers[site].add(pair)
+    for scorer in scorers.values():
+        scorer.add_up()
 
 
 @torch.inference_mode()
@@ -204,8 +208,11 @@ def _judged(
     """What was scored at a site, with its nulls and, where there are controls, its stitch and verdict; it is told."""
     stitch = stitcher.site(site, scorer.fitted, report) if stitcher else None
     report(f"nulls at {site.label}", 0.0)
-    found = scorer.result(site, controls, stitch)
-    judged = replace(found, verdict=site_verdict(found)) if controls is not None else found
+    found = None if ranks.rank() else scorer.result(site, controls, stitch)
+    if found is not None and controls is not None:
+        found = replace(found, verdict=site_verdict(found))
+    judged = ranks.agreed(found)
+    assert judged is not None
     tell(judged)
     return judged
 

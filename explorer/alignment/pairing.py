@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from explorer import ranks
 from explorer.errors import InputError
 from explorer.models import BATCH, LanguageModel, NormLimits, Site, residuals
 from explorer.text import Chunks
@@ -37,9 +38,15 @@ def paired_rows(
 ) -> Iterator[dict[Site, PairedRows]]:
     """Rows of both models, batch by batch, at every site; a batch is emptied when the next one is asked for.
 
-    Raises InputError for non-finite activations.
+    Of several ranks each gets every N-th batch, all equally many: what is missing of the last round is a batch without
+    windows. The norms that count as massive are those of the first batch of all. Raises InputError for non-finite
+    activations.
     """
-    for batch in chunks.batches(BATCH):
+    if ranks.rank() and not all(limits.known(label, site) for label in "AB" for site in sites):
+        with ranks.alone():
+            next(paired_rows(source, target, chunks[:BATCH], sites, limits), None)
+    for mine in ranks.rounds(chunks.batches(BATCH)):
+        batch = chunks[:0].trimmed() if mine is None else mine
         a, b = read_rows(source, batch, sites), read_rows(target, batch, sites)
         here = batch.to(source.device)
         out = {}
@@ -63,6 +70,8 @@ def paired_rows(
 def read_rows(model: LanguageModel, batch: Chunks, sites: Sequence[Site]) -> dict[Site, Float[Tensor, "b t d"]]:
     """Rows of a batch, windows of like length together; 0 where all of these are padding."""
     found: dict[Site, Tensor] = {}
+    if not len(batch):
+        return {site: torch.zeros(*batch.ids.shape, model.d_model, device=model.device) for site in sites}
     together = FORWARD if model.device.type == "cpu" else len(batch)
     for rows in batch.valid.sum(1).argsort(stable=True).split(together):
         part = batch[rows].trimmed()

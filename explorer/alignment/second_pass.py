@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer import metrics
+from explorer import metrics, ranks
 from explorer.alignment import maps, nulls
 from explorer.alignment.control_runs import Controls
 from explorer.alignment.dictionary_scorer import DIAL_ROWS, DIAL_STEPS, DictionaryScorer, FeatureFiring
@@ -17,7 +17,7 @@ from explorer.alignment.geodesic import dial
 from explorer.alignment.haar_test import haar_test
 from explorer.alignment.map_registry import rungs
 from explorer.alignment.map_results import FitCurve, GateNulls, Ladder, Nulls, Stitch, TokenFacts
-from explorer.alignment.moments import Moments
+from explorer.alignment.moments import SUMS, Moments
 from explorer.alignment.orthogonal import orthogonal_factor
 from explorer.alignment.pairing import PairedRows
 from explorer.alignment.results import SiteResult
@@ -77,6 +77,19 @@ class SiteScorer:
         self._add_tokens(a, b, pair.ids[pair.keep], document)
         if self.dictionary is not None:
             self.dictionary.add(a, b, document)
+
+    def add_up(self) -> None:
+        """Put the sums over all ranks in place of this one's."""
+        self.dropped -= self.moments.dropped
+        parts = [*ranks.fields(self, "rows", "dropped", "known"), *ranks.fields(self.test, *SUMS)]
+        for score in (*(score for _, score in self.rungs.values()), self.lookup, self.residual):
+            parts += score.sums
+        ranks.add_up(parts + (self.dictionary.sums if self.dictionary is not None else []))
+        self.dropped += self.moments.dropped
+        # Batches were dealt out in turns: so they are put together again.
+        every = ranks.gathered([(a.cpu(), b.cpu()) for a, b in self.sample]) if ranks.count() > 1 else [self.sample]
+        device = self.fit.sum_source.device
+        self.sample = [(a.to(device), b.to(device)) for turn in zip(*every, strict=False) for a, b in turn]
 
     def _add_tokens(self, a: Tensor, b: Tensor, tokens: Tensor, document: Tensor) -> None:
         slot = self.moments.tokens.slots(tokens)

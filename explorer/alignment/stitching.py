@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from explorer import metrics
+from explorer import metrics, ranks
 from explorer.alignment.map_registry import seams
 from explorer.alignment.map_results import Stitch, StitchScores
 from explorer.alignment.maps import ResidualMap
@@ -50,6 +50,10 @@ class _Losses:
     def __init__(self, n_documents: int) -> None:
         self.n = torch.zeros(n_documents, dtype=torch.float64)
         self.sums: dict[str, Tensor] = {}
+
+    def parts(self, arms: Iterable[str]) -> list[ranks.Part]:
+        """What is summed of these arms."""
+        return [self.n, *(self.sums.setdefault(arm, torch.zeros_like(self.n)) for arm in arms)]
 
     def add(self, arm: str, loss: Float[Tensor, " m"], document: Tensor) -> None:
         found = self.sums.setdefault(arm, torch.zeros_like(self.n))
@@ -101,7 +105,7 @@ class Stitcher:
         tokens = 0
         read = counted(report, f"stitching at {site.label}", len(self.sample))
         for number, (batch, rows) in enumerate(self._batches(site)):
-            read(len(batch))
+            read(len(batch) * ranks.count())
             predicted = batch.predicted
             document = batch.document[:, None].expand_as(batch.valid)[:, 1:][predicted]
             tokens += len(document)
@@ -117,12 +121,15 @@ class Stitcher:
                 passed |= {s: carried(fitted[m.name], sender, to_target=side == "B") for s, m in seams().items()}
                 for seam, rebuilt in passed.items():
                     found.add(seam, self._loss(receiver, site, batch, rebuilt, rows.keep), document)
+        ranks.add_up(part for side in losses.values() for part in side.parts(("unigram", "own", "mean", *seams())))
+        tokens = sum(ranks.gathered(tokens))
         return Stitch(losses["B"].scores(), losses["A"].scores(), tokens)
 
     def _batches(self, site: Site) -> Iterator[tuple[Chunks, PairedRows]]:
-        for batch in self.sample.batches(self.size):
-            for rows in paired_rows(self.source, self.target, batch, [site], self.limits):
-                yield batch, rows[site]
+        for batch in ranks.share(self.sample.batches(self.size)):
+            with ranks.alone():
+                rows = next(paired_rows(self.source, self.target, batch, [site], self.limits))
+            yield batch, rows[site]
 
     @torch.inference_mode()
     def _loss(

@@ -7,17 +7,23 @@ does it, or the page Check a pair.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explorer import ranks
 from explorer.cli.output import output_folder
-from explorer.errors import in_words
+from explorer.cli.processes import run_processes
+from explorer.errors import InputError, in_words
 from explorer.number_text import duration, number
 
 if TYPE_CHECKING:
     from explorer.alignment import SiteResult
-    from explorer.pipeline import CheckOptions
+    from explorer.pipeline import CheckOptions, Checkpoint
 
 HELP = "measure a pair of checkpoints and write a report"
 
@@ -60,6 +66,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a BOS before documents (default: as the tokenizer)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="what the models compute in; the report says what bfloat16 changes (default: float32)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes on this machine that share the text, a GPU each where there are several (default: 1)",
+    )
+    parser.add_argument(
+        "--split-models",
+        action="store_true",
+        help="split each model between the processes (transformers' tensor parallelism), instead of the text",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
     parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
     parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
@@ -71,19 +95,66 @@ def tokens_or_auto(text: str) -> int | None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check every target; the worst exit code of them."""
-    from explorer.alignment import exit_code
-    from explorer.files import encode
-    from explorer.models import choose_device
-    from explorer.pipeline import Checkpoint, check
-    from explorer.report import Checked, folder_names, write_overview
+    """Check every target; the worst exit code of them.
 
-    names = folder_names(options.targets)
-    out = output_folder(options.out)
-    folders = [output_folder(out / name) for name in names] if len(names) > 1 else [out]
+    Of several ranks (`--processes`, torchrun) the first alone writes and speaks. torchrun takes any other exit code
+    than 0 for a rank that broke: there it is 0 whatever the verdict.
+    """
+    if options.processes < 1:
+        raise InputError(f"--processes {options.processes}: give at least 1")
+    started = "WORLD_SIZE" in os.environ
+    if options.processes > 1 and not started:
+        return run_processes(options.processes, options.arguments)
+    with ranks.joined(_on_gpu(options.device), options.split_models):
+        code = _run(options)
+    return 0 if started and ranks.QUIET not in os.environ and code < 2 else code
+
+
+def _on_gpu(device: str) -> bool:
+    if device not in ("auto", "cuda") or "WORLD_SIZE" not in os.environ:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _run(options: argparse.Namespace) -> int:
+    from explorer.models import choose_device
+    from explorer.pipeline import Checkpoint
+
+    folders = _folders(options) if ranks.first() else []
     choose_device(options.device)
     chosen = _chosen(options)
     source = Checkpoint.named(options.source, options.revision_source)
+    if not ranks.first():
+        _follow(source, [Checkpoint.named(target, options.revision_target) for target in options.targets], chosen)
+        return 0
+    return _check(options, source, chosen, folders)
+
+
+def _folders(options: argparse.Namespace) -> list[Path]:
+    """Where each target's report goes: can be written, and is not made yet."""
+    from explorer.report import folder_names
+
+    names, out = folder_names(options.targets), output_folder(options.out)
+    return [output_folder(out / name) for name in names] if len(names) > 1 else [out]
+
+
+def _follow(source: Checkpoint, targets: Sequence[Checkpoint], options: CheckOptions) -> None:
+    from explorer.pipeline import follow
+
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        for target in targets:
+            follow(source, target, options)
+
+
+def _check(options: argparse.Namespace, source: Checkpoint, chosen: CheckOptions, folders: Sequence[Path]) -> int:
+    from explorer.alignment import exit_code
+    from explorer.files import encode
+    from explorer.pipeline import Checkpoint, check
+    from explorer.report import Checked, folder_names, write_overview
+
+    names, out = folder_names(options.targets), output_folder(options.out)
     command = "python -m explorer " + shlex.join(options.arguments)
     found: list[Checked] = []
     for target, name, folder in zip(options.targets, names, folders, strict=True):
@@ -92,7 +163,7 @@ def run(options: argparse.Namespace) -> int:
             pair = source, Checkpoint.named(target, options.revision_target)
             made = check(*pair, folder, chosen, command, line.progress)
         except Exception as error:  # of several targets the others are checked all the same
-            if len(options.targets) == 1:
+            if len(options.targets) == 1 or "WORLD_SIZE" in os.environ:
                 raise
             found.append(Checked(target, name, None, in_words(error)))
             print(f"error: {target}: {found[-1].error}", file=sys.stderr)
@@ -134,6 +205,7 @@ def _chosen(options: argparse.Namespace) -> CheckOptions:
         context=options.context,
         bos=options.bos,
         device=options.device,
+        dtype=options.dtype,
         seed=options.seed,
         copy_models=options.copy_models,
         keep_massive=options.keep_massive,

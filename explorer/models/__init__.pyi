@@ -38,6 +38,7 @@ from .sites import (
     parse_sites as parse_sites,
     residual_index as residual_index,
 )
+from .slices import split_settings as split_settings, whole as whole
 from .tokens import (
     Begin as Begin,
     begin_token as begin_token,

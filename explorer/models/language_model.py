@@ -7,6 +7,7 @@ import hashlib
 import threading
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,8 +20,10 @@ from torch import Tensor, nn
 from explorer.errors import InputError, out_of_memory
 from explorer.models.device import moved
 from explorer.models.hub import model_folder
+from explorer.models.lane_products import LaneProducts
 from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
+from explorer.models.slices import own, split_settings, whole
 from explorer.models.tokens import Begin, begin_token
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ class LanguageModel:
     forward_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     """Held during each forward pass, and for as long as a thread has hooks on the network."""
 
+    _products: LaneProducts | None = field(default=None, repr=False)
+
     @property
     def d_model(self) -> int:
         """Width of the residual stream."""
@@ -77,6 +82,18 @@ class LanguageModel:
         return next(self.network.parameters()).device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return next(self.network.parameters()).dtype
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Compute in another precision from now on; what it holds beside weights, such as frequencies, stays."""
+        with self.forward_lock:
+            self._products = None
+            for weight in self.network.parameters():
+                weight.data = weight.data.to(dtype)
+
+    @property
     def sites(self) -> list[Site]:
         """Every site of this model."""
         return all_sites(self.n_layers)
@@ -84,12 +101,12 @@ class LanguageModel:
     @property
     def unembedding(self) -> Float[Tensor, "v d"]:
         """The weights that turn a normalised row into logits, a row for each token."""
-        return self.network.get_output_embeddings().weight.detach().float()
+        return whole(self.network.get_output_embeddings().weight).detach().float()
 
     @property
     def embedding(self) -> Float[Tensor, "v d"]:
         """The weights that turn a token into the first row of the residual stream."""
-        return self.network.get_input_embeddings().get_parameter("weight").detach()
+        return whole(self.network.get_input_embeddings().get_parameter("weight")).detach()
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -112,7 +129,10 @@ class LanguageModel:
         """The logits after the last of `ids`, which follow what is in the cache and are added to it."""
         with self.forward_lock:
             given = self._input(ids, cache.get_seq_length())
-            out = self.network(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            if len(ids) > 1 and self._products is None:
+                self._products = LaneProducts(self.network)
+            with nullcontext() if self._products is None else self._products.used(ids.numel()):
+                out = self.network(input_ids=given, past_key_values=cache, use_cache=True, logits_to_keep=1)
         return out.logits[:, -1].float()
 
     @torch.inference_mode()
@@ -196,20 +216,22 @@ def load_model(
     logging.disable_progress_bar()
     place = model_folder(source)
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    split = split_settings()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network, loading = AutoModelForCausalLM.from_pretrained(
-                place, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+                place, dtype=dtype, use_safetensors=True, output_loading_info=True, **options, **split
             )
     except Exception as error:  # each architecture raises what it likes at settings that it cannot use
         if out_of_memory(error):
             raise
-        raise InputError(f"cannot load the model '{source}': {_first_line(error)}") from error
+        hint = "; without --split-models each process holds it whole" if split else ""
+        raise InputError(f"cannot load the model '{source}': {_first_line(error)}{hint}") from error
     if missing := sorted(loading["missing_keys"]):
         # transformers would fill them with random numbers.
         raise InputError(f"the model '{source}' lacks {missing[0]} ({len(missing)} tensors in all): export it again")
-    bad = [n for n, p in network.named_parameters() if not torch.isfinite(p).all()]
+    bad = [n for n, p in network.named_parameters() if not torch.isfinite(own(p)).all()]
     if bad:
         raise InputError(
             f"the model '{source}' has non-finite weights in {bad[0]} ({len(bad)} tensors): export it again"

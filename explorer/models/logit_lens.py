@@ -17,7 +17,7 @@ ROWS = 4096
 @torch.inference_mode()
 def norm_gain(model: LanguageModel) -> Float[Tensor, " d"]:
     """What the final norm multiplies a normalised row by: the g that it stores (Llama), 1 + it (Gemma), or 1 (OLMo)."""
-    probe = torch.tensor([1.0, -1.0]).repeat(model.d_model // 2 + 1)[: model.d_model].to(model.unembedding)
+    probe = torch.tensor([1.0, -1.0]).repeat(model.d_model // 2 + 1)[: model.d_model].to(model.device, model.dtype)
     if model.d_model % 2:
         probe[-3:] = torch.tensor([1.0, 1.0, -2.0])
     # Of mean 0, so that a LayerNorm only scales it; the odd part leaves a bias out.

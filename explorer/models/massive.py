@@ -22,6 +22,10 @@ class NormLimits:
     factor: float = MASSIVE
     """Infinite keeps every row."""
 
+    def known(self, model: str, site: Site) -> bool:
+        """Whether the limit needs no batch any more."""
+        return self.factor == float("inf") or (model, site.name) in self.limits
+
     def within(self, model: str, site: Site, rows: Float[Tensor, "b t d"], scored: Bool[Tensor, "b t"]) -> Tensor:
         """Which rows are no massive activations."""
         return self.below(model, site, rows.norm(dim=-1), scored)

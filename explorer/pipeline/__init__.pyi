@@ -25,7 +25,7 @@ from .recording import (
     lacks_run as lacks_run,
     record_study as record_study,
 )
-from .run_check import check as check
+from .run_check import check as check, follow as follow
 from .shrinking import shrink_study as shrink_study
 from .study_measurement import (
     Yardstick as Yardstick,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from explorer.cache import Cache
 from explorer.errors import InputError
+from explorer.files import user_path
 from explorer.models import Site, first_middle_last, residual_index
 from explorer.pipeline.check_options import CheckOptions
 from explorer.progress import Report
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from explorer.sae import SAE
     from explorer.study import DictionaryEntry, Study
     from explorer.text import Chunks
+
+
+def with_fetched(options: CheckOptions, report: Report) -> CheckOptions:
+    """The same options, with dictionaries of the hub fetched and named by their folders."""
+    from explorer.sae.formats import dictionary_path
+
+    def fetched(wish: str) -> str:
+        if wish in ("train", "none") or user_path(wish).exists():
+            return wish
+        report("looking for the dictionaries", 0.0)
+        return str(dictionary_path(wish))
+
+    return replace(options, sae=fetched(options.sae), sae_target=fetched(options.sae_target))
 
 
 def dictionary_entries(
@@ -64,7 +78,7 @@ def _trained(
     cache: Cache,
     report: Report,
 ) -> SAE:
-    from explorer.alignment import chunks_digest
+    from explorer.alignment import chunks_digest, precision_key
     from explorer.sae import ROWS, SAE, check_recipe, fit_dictionary
 
     recipe = check_recipe(model.d_model)
@@ -76,6 +90,7 @@ def _trained(
         "rows": ROWS,
         "seed": options.seed,
         "massive": options.massive,
+        **precision_key(model),
     }
 
     def told(step: str, share: float) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explorer import ranks
 from explorer.errors import InputError
+from explorer.files import user_path
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.default_text import mean_loss
 from explorer.text import DEFAULT, HELD_OUT, FileCorpus, TextEntry, write_texts
@@ -19,7 +22,8 @@ LEAST_DOCUMENTS = 10
 
 if TYPE_CHECKING:
     from explorer.alignment import Lineage
-    from explorer.models import LanguageModel
+    from explorer.models import LanguageModel, Site
+    from explorer.progress import Report
     from explorer.study import ModelEntry
     from explorer.text import Chunks, TextReading, TextSource
 
@@ -70,8 +74,8 @@ def text_words(text: TextSource, entry: TextEntry, reading: TextReading, tokeniz
     return f"{text.title} ({entry.documents} documents, windows of {entry.context} tokens{begin}{note})"
 
 
-def text_notes(text: TextSource) -> list[str]:
-    """What was unusual about reading the text, a sentence each."""
+def reading_notes(text: TextSource) -> list[str]:
+    """What was unusual about reading the text and the models, a sentence each."""
     notes = []
     if text.nulls:
         records = "1 record of the text holds" if text.nulls == 1 else f"{text.nulls:,} records of the text hold"
@@ -79,6 +83,10 @@ def text_notes(text: TextSource) -> list[str]:
     if text.retries:
         times = "once" if text.retries == 1 else f"{text.retries} times"
         notes.append(f"the text broke off {times} while it was read, and was taken up where it broke")
+    if ranks.slices() > 1:
+        notes.append(
+            f"the models were split between {ranks.slices()} processes; how their weights are related was not looked for"
+        )
     return notes
 
 
@@ -155,3 +163,25 @@ def _check_loss(model: LanguageModel, window: Chunks) -> None:
     loss = mean_loss(model, window)
     if bool(window.predicted.any()) and not math.isfinite(loss):
         raise InputError(f"not assessable: {model.name} computes a loss of {loss}: export it again")
+
+
+def fingerprint(path: str | None) -> Mapping[str, Any] | str | None:
+    """A file or folder by content as far as it is cheap: name, size and time of change."""
+    if path in (None, "train", "none") or not user_path(path).exists():
+        return path
+    root = user_path(path).resolve()
+    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in files}
+
+
+def lowered_note(
+    models: list[LanguageModel], options: CheckOptions, chunks: Chunks, sites: list[Site], report: Report
+) -> str:
+    """Let both models compute in the precision of the options; says what that changes."""
+    import torch
+
+    from explorer.alignment import lower_pair, lowered_words
+
+    a, b = models
+    found = lower_pair(a, b, getattr(torch, options.dtype), chunks, sites, report, options.massive)
+    return lowered_words(found, options.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from explorer import MAX_SEED
 from explorer.errors import InputError
@@ -11,6 +11,8 @@ from explorer.files import user_path
 
 if TYPE_CHECKING:
     from explorer.models import Begin
+
+Precision = Literal["float32", "bfloat16"]
 
 LEAST_CONTEXT = 16
 """Tokens: with fewer, the rows are hardly those of a text."""
@@ -54,6 +56,8 @@ class CheckOptions:
     """Whether a BOS stands before every document; auto does as the source's tokenizer does."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    dtype: Precision = "float32"
+    """What the models compute in; rows and sums are float32 and float64 in any case."""
     seed: int = 0
     """Of the dictionaries."""
     copy_models: bool = False

@@ -6,7 +6,6 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -15,18 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from explorer import cache as cache_module
+from explorer import cache as cache_module, ranks
 from explorer.alignment import PairResult
 from explorer.errors import InputError
-from explorer.files import encode, replacing, user_path, write_json, write_tensors
+from explorer.files import encode, replacing, write_json, write_tensors
 from explorer.models import Site, parse_sites
-from explorer.pipeline.check_dictionaries import dictionary_entries
+from explorer.pipeline.check_dictionaries import dictionary_entries, with_fetched
 from explorer.pipeline.check_inputs import (
     agree_on_reading,
     check_assessable,
+    fingerprint,
+    lowered_note,
     model_entries,
+    reading_notes,
     text_entry,
-    text_notes,
     text_words,
     weights_lineage,
 )
@@ -34,7 +35,7 @@ from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.progress import CheckProgress
-from explorer.progress import Report
+from explorer.progress import Report, silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report, sites_csv
 from explorer.text import TextEntry
 
@@ -69,13 +70,14 @@ def check(
     progress("looking for the models", 0.0)
     located = [locate_model(c.place, c.revision, progress) for c in (source, target)]
     places = [found.folder for found in located]
-    given, options = options, _with_dictionaries(options, progress)
+    given, options = options, with_fetched(options, progress)
     progress.plan(planned(places, options))
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
     work = _Work(places, hashes, options)
-    with work.lock(progress):
+    with work.lock(progress), ExitStack() as stack:
         work.measure((source, target), progress)
+        stack.enter_context(ranks.alone())
         progress("writing the report", 0.0)
         result = work.result()
         for site in result.sites if not progress.sites else ():
@@ -103,17 +105,15 @@ def _named(facts: ModelFacts, given: Checkpoint, located: Located, dictionaries:
     return replace(facts, id=given.place, revision=given.revision, weights=located.note, dictionaries=dictionaries)
 
 
-def _with_dictionaries(options: CheckOptions, report: Report) -> CheckOptions:
-    """The same options, with dictionaries of the hub fetched and named by their folders."""
-    from explorer.sae.formats import dictionary_path
+def follow(source: Checkpoint, target: Checkpoint, options: CheckOptions) -> None:
+    """What a rank does that is not the first: it reads its share of the text, and writes nothing that stays."""
+    from explorer.models import digest, locate_model
 
-    def fetched(wish: str) -> str:
-        if wish in ("train", "none") or user_path(wish).exists():
-            return wish
-        report("looking for the dictionaries", 0.0)
-        return str(dictionary_path(wish))
-
-    return replace(options, sae=fetched(options.sae), sae_target=fetched(options.sae_target))
+    places = [locate_model(c.place, c.revision, silent).folder for c in (source, target)]
+    options = replace(with_fetched(options, silent), copy_models=False)
+    with tempfile.TemporaryDirectory(prefix="polymorphism-explorer-") as folder:
+        work = _Work(places, [digest(place) for place in places], options, Path(folder))
+        work.measure((source, target), CheckProgress())
 
 
 def now() -> str:
@@ -142,7 +142,10 @@ def _write_outputs(folder: Path, work: _Work, made: PairReport, result: PairResu
 class _Work:
     """One check in the user's cache, found again by everything that decides it."""
 
-    def __init__(self, places: list[Path], hashes: list[str], options: CheckOptions) -> None:
+    def __init__(
+        self, places: list[Path], hashes: list[str], options: CheckOptions, folder: Path | None = None
+    ) -> None:
+        """In `folder`, if there is one: of a rank that is not the first."""
         self.places, self.hashes, self.options = places, hashes, options
         self.cache = cache_module.user_cache()
         if self.cache.folder is None:
@@ -152,15 +155,15 @@ class _Work:
             "target": hashes[1],
             # A study that points at the models is another one than a study of copies, or of the same files elsewhere.
             "places": [str(p.resolve()) for p in places],
-            "text": _fingerprint(options.text),
-            "sae": _fingerprint(options.sae),
-            "sae_target": _fingerprint(options.sae_target),
+            "text": fingerprint(options.text),
+            "sae": fingerprint(options.sae),
+            "sae_target": fingerprint(options.sae_target),
             **{k: v for k, v in asdict(options).items() if k not in _NOT_IN_KEY},
             **({"insisted": True} if options.insisted else {}),
         }
         path = self.cache.path("checks", key)
         assert path is not None
-        self.folder = path
+        self.folder = folder or path
 
     def lock(self, report: Report) -> Any:
         """Two runs of the same check take turns. One that waits goes on reporting, so that it can be cancelled."""
@@ -191,21 +194,27 @@ class _Work:
     def measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         """Everything, unless it is there already."""
         study = self.folder / "study"
-        if (study / "study.json").is_file():
-            try:
-                self.result(), self.study().maps("A", "B"), self.study().responses("A", "B")
-            except Exception:  # damaged from outside: made again below
-                shutil.rmtree(study)
-            else:
-                with suppress(OSError, msgspec.DecodeError):
-                    self.circumstances()
-                    return
+        if ranks.agreed(self._is_measured()):
+            return
         try:
             self._measure(given, progress)
         except Exception:
             # Half of a result would fail every later run; finished steps have places of their own in the cache.
             shutil.rmtree(study, ignore_errors=True)
             raise
+
+    def _is_measured(self) -> bool:
+        study = self.folder / "study"
+        if (study / "study.json").is_file():
+            try:
+                self.result(), self.study().maps("A", "B"), self.study().responses("A", "B")
+            except Exception:  # damaged from outside: made again
+                shutil.rmtree(study)
+            else:
+                with suppress(OSError, msgspec.DecodeError):
+                    self.circumstances()
+                    return True
+        return False
 
     def _measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         from explorer.models import choose_device, load_model
@@ -217,7 +226,7 @@ class _Work:
         device = choose_device(options.device)
         models = [load_model(p, name=n, device=device) for p, n in zip(self.places, ("A", "B"), strict=True)]
         sites = parse_sites(options.sites, models[0].n_layers)
-        related = weights_lineage(*models)
+        related = weights_lineage(*models) if ranks.slices() == 1 else None
         progress("reading the text", 0.0)
         text = read_text(options.text, options.tokens, progress)
         reading = agree_on_reading(models, options)
@@ -229,7 +238,9 @@ class _Work:
         check_assessable(models, documents, chunks)
         if options.text is None and not options.insisted:
             check_default_fits(models, chunks, reading)
-        notes = text_notes(text)
+        notes = reading_notes(text)
+        if options.dtype != "float32":
+            notes.append(lowered_note(models, options, chunks, sites, progress))
         dictionaries = [
             entry
             for model, sha in zip(models, self.hashes, strict=True)
@@ -285,12 +296,3 @@ class _Work:
     def _facts(given: Checkpoint, sha: str, model: LanguageModel) -> ModelFacts:
         count = sum(p.numel() for p in model.network.parameters())
         return ModelFacts(given.place, given.revision, sha, model.d_model, model.n_layers, count)
-
-
-def _fingerprint(path: str | None) -> Mapping[str, Any] | str | None:
-    """A file or folder by content as far as it is cheap: name, size and time of change."""
-    if path in (None, "train", "none") or not user_path(path).exists():
-        return path
-    root = user_path(path).resolve()
-    files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-    return {str(p): [p.stat().st_size, p.stat().st_mtime_ns] for p in files}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from explorer import metrics
+from explorer import metrics, ranks
 from explorer.alignment import Pair, SiteResult, controls, encode_result, measure_pair
 from explorer.cache import Cache, user_cache
 from explorer.files import write_bytes, write_json
@@ -57,6 +57,7 @@ def measure_study(
 ) -> None:
     """Measure everything that `file` lists; finished parts are kept, study.json is written last.
 
+    Of several ranks each measures its share of every pair; all else is done, and everything written, by the first.
     `report` hears of the steps within a pair, `tell` of each site's result; `models` are those that are in memory
     already. `brief` steers only where both models know the text, at the middle site and without features, and records
     no steered text: what a check can afford. Rows of more than `massive` × the median norm are left out.
@@ -66,11 +67,10 @@ def measure_study(
     builder.catalogues()
     for pair in file.pairs:
         builder.pair(pair.source, pair.target)
-    if not brief:
-        measure_responses(builder.study, log, builder.models)
-    report("writing the study", 0.0)
-    builder.write_study(yardstick(builder.study))
-    record_study(open_study(out), builder.models, report=report, steered=not brief)
+    if ranks.rank():
+        return
+    with ranks.alone():
+        builder.finish(yardstick)
 
 
 def measure_again(study: Study, log: Callable[[str], None]) -> None:
@@ -117,6 +117,12 @@ class _Builder:
 
     def catalogues(self) -> None:
         """features/<model>.parquet for every model with dictionaries of its own."""
+        if ranks.rank():
+            return
+        with ranks.alone():
+            self._write_catalogues()
+
+    def _write_catalogues(self) -> None:
         for name in dict.fromkeys(d.model for d in self.study.file.dictionaries):
             path = self.study.folder / "features" / f"{name}.parquet"
             if path.exists():
@@ -139,9 +145,15 @@ class _Builder:
         The file written last says that the pair is finished.
         """
         folder = self.study.pair_path(source, target)
-        if (folder / (RESPONSES if self.brief else "result.json")).exists():
+        if ranks.agreed((folder / (RESPONSES if self.brief else "result.json")).exists()):
             return
         measured = self.measured(source, target)
+        if not ranks.rank():
+            with ranks.alone():
+                self._write_pair(source, target, measured)
+
+    def _write_pair(self, source: str, target: str, measured: Pair) -> None:
+        folder = self.study.pair_path(source, target)
         a, b, own = self.model(source), self.model(target), self.dictionaries(source)
         save_tensors(folder, measured.maps, measured.clouds)
         if own:
@@ -176,6 +188,14 @@ class _Builder:
             self.model(target), site, measured.maps[site.name], (own[0], own[1]), corpus,
             self.chunks[slice(0, RESPONSE_CHUNKS)], self.report,
         )  # fmt: skip
+
+    def finish(self, yardstick: Callable[[Study], Yardstick]) -> None:
+        """What is written when all pairs are measured."""
+        if not self.brief:
+            measure_responses(self.study, self.log, self.models)
+        self.report("writing the study", 0.0)
+        self.write_study(yardstick(self.study))
+        record_study(open_study(self.study.folder), self.models, report=self.report, steered=not self.brief)
 
     def write_study(self, yardstick: Yardstick) -> None:
         """study.json, with the models' losses and the dictionaries' scores."""

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
+from explorer import ranks
 from explorer.models import bfloat16_pays
 from explorer.sae.sae import SAE, top_k
 
@@ -48,7 +49,20 @@ def _weighted_sums(
 @cache
 def _bfloat16_pays() -> bool:
     """Asked once a process, so that all dictionaries of one run are made the same way."""
-    return bfloat16_pays()
+    return ranks.agreed(bfloat16_pays())
+
+
+def _spread(rows: Float[Tensor, "n d"]) -> tuple[int, Float[Tensor, " d"], float]:
+    """Of the rows on all ranks: how many there are, their mean, and the mean squared distance of an entry from it."""
+    if ranks.count() == 1:
+        mean = rows.mean(0)
+        return len(rows), mean, float((rows - mean).pow(2).mean())
+    x = rows.double()
+    sums = torch.stack([torch.full_like(x.sum(0), len(x)), x.sum(0), x.pow(2).sum(0)])
+    ranks.add_up([sums])
+    n = int(sums[0, 0])
+    mean = sums[1] / n
+    return n, mean.float(), float((sums[2] / n - mean**2).mean())
 
 
 class SAETrainer:
@@ -57,7 +71,8 @@ class SAETrainer:
     Gradients are written out by hand, into memory that is kept: the same as autograd's (a test compares), but without
     its temporary n × f matrices, each of which costs a fresh page fault for every 4 KiB. On a GPU, and on a CPU that
     has units for it, the dense products of wide dictionaries are in bfloat16; weights, optimiser, errors and losses
-    stay float32.
+    stay float32. Of several ranks each gives its own rows of a batch, possibly none; gradients are
+    those of all, so that every rank has the same weights.
     """
 
     def __init__(
@@ -67,13 +82,14 @@ class SAETrainer:
         generator = torch.Generator().manual_seed(seed)
         d = sample.shape[1]
         self.recipe, self.batches, self.site, self.done = recipe, batches, site, 0
-        self.scale = float((sample - sample.mean(0)).pow(2).mean().sqrt())
+        _, mean, variance = _spread(sample)
+        self.scale = variance**0.5
         device = sample.device
         directions = torch.randn(recipe.width, d, generator=generator).to(device)
         self.W_dec = directions / directions.norm(dim=1, keepdim=True)
         self.W_enc = self.W_dec.T.clone().contiguous()
         self.b_enc = torch.zeros(recipe.width, device=device)
-        self.b_dec = sample.mean(0) / self.scale
+        self.b_dec = mean / self.scale
         self.parameters = [self.W_enc, self.b_enc, self.W_dec, self.b_dec]
         for p in self.parameters:
             p.grad = torch.zeros_like(p)
@@ -121,22 +137,54 @@ class SAETrainer:
 
     def _gradients(self, x: Float[Tensor, "n d"]) -> float:
         """Write the gradients of the loss on scaled rows; returns the fraction of variance that stays unexplained."""
-        (n, d), f = x.shape, self.recipe.width
+        n, _, variance = _spread(x)
+        weight = n * x.shape[1] * variance
+        error = self._write_gradients(x, weight, n) if len(x) else self._no_gradients(x)
+        left = error.pow(2).sum()
+        ranks.add_up([left, *(p.grad for p in self.parameters if p.grad is not None)])
+        return float(left) / weight
+
+    def _no_gradients(self, x: Float[Tensor, "0 d"]) -> Float[Tensor, "0 d"]:
+        """Those of no rows, on a rank that has none of a batch."""
+        for p in self.parameters:
+            assert p.grad is not None
+            p.grad.zero_()
+        if self.recipe.k is not None:
+            self._note_fired(torch.zeros(0, dtype=torch.long, device=x.device))
+        return x
+
+    def _write_gradients(self, x: Float[Tensor, "n d"], weight: float, count: int) -> Float[Tensor, "n d"]:
+        """Write the gradients of the loss on this rank's rows, of `count` on all; returns what stays unexplained.
+
+        The squared error is divided by `weight`: the entries of all rows, times their variance.
+        """
+        n, f = len(x), self.recipe.width
         centred = x - self.b_dec
         low = self._low("centred", centred)
         before = self._memory("before", n, f, dtype=torch.float32)
         before.copy_(torch.mm(low, self._low("W_enc", self.W_enc), out=self._memory("product", n, f))).add_(self.b_enc)
-        variance = float((x - x.mean(0)).pow(2).mean())
-        write = self._relu_gradients if self.recipe.k is None else self._topk_gradients
-        error = write(before, centred, variance)
+        if self.recipe.k is None:
+            error = self._relu_gradients(before, centred, weight, count)
+        else:
+            error = self._topk_gradients(before, centred, weight)
         gb_enc, gb_dec = self.b_enc.grad, self.b_dec.grad
         assert gb_enc is not None and gb_dec is not None
-        torch.sum(error, 0, out=gb_dec).mul_(-2 / (n * d * variance))
+        torch.sum(error, 0, out=gb_dec).mul_(-2 / weight)
         gb_dec -= self.W_enc @ gb_enc
-        return float(error.pow(2).mean()) / variance
+        return error
+
+    def _note_fired(self, features: Int[Tensor, " m"]) -> None:
+        """Count the batches since each feature fired last, on any rank."""
+        self.silent += 1
+        if ranks.count() > 1:
+            fired = torch.zeros_like(self.silent)
+            fired[features] = 1
+            ranks.add_up([fired])
+            features = fired.nonzero().squeeze(1)
+        self.silent[features] = 0
 
     def _topk_gradients(
-        self, before: Float[Tensor, "n f"], centred: Float[Tensor, "n d"], variance: float
+        self, before: Float[Tensor, "n f"], centred: Float[Tensor, "n d"], weight: float
     ) -> Float[Tensor, "n d"]:
         """Write the gradients of a TopK dictionary, but for the decoder bias; returns what stays unexplained.
 
@@ -151,7 +199,7 @@ class SAETrainer:
             W_dec, weights = self.W_dec.detach().requires_grad_(), values.relu_().requires_grad_()
             rebuilt = _weighted_sums(W_dec, index, weights)
         error = centred - rebuilt.detach()
-        found, back = torch.autograd.grad(rebuilt, (W_dec, weights), error * (-2 / (error.numel() * variance)))
+        found, back = torch.autograd.grad(rebuilt, (W_dec, weights), error * (-2 / weight))
         gW_dec.copy_(found)
         chosen = back * fires
         gb_enc.zero_().index_add_(0, index.flatten(), chosen.flatten())
@@ -159,13 +207,12 @@ class SAETrainer:
             table = torch.zeros_like(self.W_dec, requires_grad=True)
             nothing = _weighted_sums(table, index, chosen)
         gW_enc.copy_(torch.autograd.grad(nothing, table, centred)[0].T)
-        self.silent += 1
-        self.silent[index[fires]] = 0
-        self._add_auxiliary(before, error, centred, variance)
+        self._note_fired(index[fires])
+        self._add_auxiliary(before, error, centred, weight)
         return error
 
     def _relu_gradients(
-        self, before: Float[Tensor, "n f"], centred: Float[Tensor, "n d"], variance: float
+        self, before: Float[Tensor, "n f"], centred: Float[Tensor, "n d"], weight: float, count: int
     ) -> Float[Tensor, "n d"]:
         """Write the gradients of a ReLU dictionary, but for the decoder bias; returns what stays unexplained."""
         (n, d), f = centred.shape, self.recipe.width
@@ -177,11 +224,11 @@ class SAETrainer:
         torch.clamp_min(before, 0, out=before)
         a.copy_(before)
         error = centred - torch.mm(a, W_dec)
-        g = self._low("g", error * (-2 / (n * d * variance)))
+        g = self._low("g", error * (-2 / weight))
         # Turning the small matrix and the result is much cheaper than turning the n × f one.
         gW_dec.copy_(torch.mm(self._turned("gT", g), a, out=self._memory("gW", d, f)).T)
         back = torch.mm(g, W_dec.T, out=self._memory("product", n, f))
-        back.add_(self.recipe.l1 / n).mul_(before > 0)
+        back.add_(self.recipe.l1 / count).mul_(before > 0)
         a.copy_(back)
         gb_enc.copy_(torch.mm(torch.ones(1, n, dtype=self.dtype, device=a.device), a).squeeze(0))
         centred = self._low("centred", centred)
@@ -189,7 +236,7 @@ class SAETrainer:
         return error
 
     def _add_auxiliary(
-        self, before: Float[Tensor, "n f"], error: Float[Tensor, "n d"], centred: Float[Tensor, "n d"], variance: float
+        self, before: Float[Tensor, "n f"], error: Float[Tensor, "n d"], centred: Float[Tensor, "n d"], weight: float
     ) -> None:
         """Add the gradient of the auxiliary loss: dead features rebuild what the others left."""
         dead = torch.nonzero(self.silent > self.recipe.dead_after).squeeze(1)
@@ -200,7 +247,7 @@ class SAETrainer:
         values, index = before[:, dead].topk(min(self.recipe.k_auxiliary, len(dead)), dim=-1, sorted=False)
         a = torch.zeros(len(error), len(dead), device=error.device).scatter_(1, index, values.relu())
         W = self.W_dec[dead]
-        g = (a @ W - error) * (2 / (error.numel() * variance * 32))
+        g = (a @ W - error) * (2 / (weight * 32))
         gW_dec.index_add_(0, dead, a.T @ g)
         back = (g @ W.T) * (a > 0)
         gW_enc.index_add_(1, dead, centred.T @ back)
