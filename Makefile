@@ -1,5 +1,6 @@
 # `make run` starts the app, `make check` is the fast loop, `make test` is all of CI, `make bench` measures speed. Each
 # sets up .venv/ by itself.
+# `make faults` damages, kills, fills and crowds (an hour); `make audit` asks whether a pinned package has a known hole.
 PORT ?= 8501
 HOST ?= localhost
 HEADLESS ?=
@@ -76,7 +77,7 @@ rm -f "$$half"
 endef
 export SETUP
 
-.PHONY: run check test format bench
+.PHONY: run check test format bench faults audit
 run:
 	@bash -c "$$SETUP" setup run requirements.txt
 	@exec $(PY) -m streamlit run explorer/app.py --server.port $(PORT) --server.address $(HOST) \
@@ -110,3 +111,18 @@ format:
 	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
 	$(PY) -m ruff check --fix-only $(CODE)
 	$(PY) -m ruff format $(CODE)
+
+# ARGS names scripts: make faults ARGS='kills disk'
+faults:
+	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
+	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PY) -m tests.faults $(ARGS)
+
+# pip-audit has an environment of its own: what it needs is no part of the app.
+AUDIT := pip-audit==2.10.1
+audit:
+	@bash -c "$$SETUP" setup run requirements.txt
+	@[ -x .venv/audit/bin/pip-audit ] && [ "$$(cat .venv/audit/.ready 2>/dev/null)" = "$(AUDIT)" ] || { \
+		rm -rf .venv/audit && $(PY) -m venv .venv/audit && \
+		.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check $(AUDIT) && \
+		echo "$(AUDIT)" > .venv/audit/.ready; }
+	@.venv/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.txt

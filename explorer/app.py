@@ -1,4 +1,7 @@
-"""The app's entry: configures the page, draws the frame, and runs the chosen page."""
+"""The app's entry, for `streamlit run`: as a script it draws what a visitor sees, as a module it is what is served.
+
+The script configures the page, draws the frame, and runs the chosen page.
+"""
 
 from __future__ import annotations
 
@@ -17,44 +20,58 @@ if str(ROOT) not in sys.path:
 # Streamlit puts the entry's own folder first; its modules must only be found as explorer.*.
 sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explorer"]
 
-from explorer.errors import InputError
-from explorer.ui import (
-    PAGES,
-    apply_style,
-    begin_page,
-    browser_script,
-    current_palette,
-    draw_frame,
-    page_button,
-    tour_button,
-)
-from explorer.ui.story import listen
-
 
 def home() -> None:
     """The address without a page leads to the first page."""
 
 
-shown = [st.Page(entry.script, title=entry.title, url_path=entry.name) for entry in PAGES.values()]
-page = st.navigation([st.Page(home, title="Polymorphism Explorer", default=True, visibility="hidden"), *shown])
-# Pages have no Material icons: Streamlit makes them the favicon, which the browser asks from another host.
-st.set_page_config(
-    page_title=f"{page.title} · Polymorphism Explorer", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide"
-)
-apply_style(current_palette())
-if page.url_path == "":
-    # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
-    st.switch_page(shown[0], query_params=st.query_params.to_dict())
-browser_script()
-if page.url_path == "story":
-    listen()  # before anything that takes time
-try:
-    begin_page()
-    st.session_state["view"] = draw_frame()
-    with st.sidebar:
-        tour_button(st.session_state["view"], "tour")
-    page.run()
-    if page.url_path != shown[0].url_path:
-        page_button(page.title)
-except InputError as error:
-    st.error(str(error))
+def draw() -> None:
+    """The script of every session."""
+    from explorer.errors import InputError
+    from explorer.ui import (
+        PAGES,
+        apply_style,
+        begin_page,
+        browser_script,
+        current_palette,
+        draw_frame,
+        know_visitors,
+        page_button,
+        tour_button,
+        wrong,
+    )
+    from explorer.ui.story import listen
+
+    shown = [st.Page(entry.script, title=entry.title, url_path=entry.name) for entry in PAGES.values()]
+    page = st.navigation([st.Page(home, title="Polymorphism Explorer", default=True, visibility="hidden"), *shown])
+    # Pages have no Material icons: Streamlit makes them the favicon, which the browser asks from another host.
+    st.set_page_config(
+        page_title=f"{page.title} · Polymorphism Explorer", page_icon=str(ROOT / "assets" / "icon.png"), layout="wide"
+    )
+    know_visitors()
+    apply_style(current_palette())
+    if page.url_path == "":
+        # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
+        st.switch_page(shown[0], query_params=st.query_params.to_dict())
+    browser_script()
+    if page.url_path == "story":
+        listen()  # before anything that takes time
+    try:
+        begin_page()
+        st.session_state["view"] = draw_frame()
+        with st.sidebar:
+            tour_button(st.session_state["view"], "tour")
+        page.run()
+        if page.url_path != shown[0].url_path:
+            page_button(page.title)
+    except InputError as error:
+        wrong(str(error))
+
+
+if __name__ == "__main__":
+    draw()
+elif __name__ == "app":
+    from explorer.ui import guards
+
+    # Streamlit's server finds this by reading the file, and imports it; the script above is what it then runs.
+    served = st.App(__file__, middleware=guards())

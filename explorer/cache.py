@@ -12,13 +12,15 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from explorer import ranks
-from explorer.files import encode_line, write_bytes, write_tensors
+from explorer.files import PARTIAL, encode_line, write_bytes, write_tensors
+from explorer.unfinished import sweep_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,4 +91,13 @@ def user_cache() -> Cache:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return Cache(None)
-    return Cache(folder if os.access(folder, os.W_OK) else None)
+    if not os.access(folder, os.W_OK):
+        return Cache(None)
+    _sweep(folder)
+    return Cache(folder)
+
+
+@lru_cache(maxsize=1)
+def _sweep(folder: Path) -> None:
+    """Once a process: remove what killed ones were writing."""
+    sweep_files(folder, PARTIAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from pathlib import Path
 
@@ -16,6 +17,11 @@ def in_words(error: BaseException) -> str:
         words = "this machine has too little memory for this work: try a smaller model, or fewer --tokens"
     elif isinstance(error, InputError):
         words = str(error)
+    elif out_of_space(error):
+        words = (
+            f"{_file(error)}the disk, or your share of it, is full: free some space, or name folders on another disk "
+            "(--out; EXPLORER_CACHE for the cache, TMPDIR for what is temporary). Nothing half-written is left"
+        )
     elif isinstance(error, OSError) and error.strerror:
         words = f"'{error.filename}': {error.strerror}" if error.filename else error.strerror
     else:
@@ -27,6 +33,28 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory is used up: torch has kinds of its own for a GPU and for the CPU."""
     told = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or told
+
+
+def out_of_space(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, means that no more can be written: libraries have kinds of their own."""
+    if error is None:
+        return False
+    told = any(words in str(error) for words in _FULL)
+    return told or getattr(error, "errno", None) in _NO_SPACE or out_of_space(error.__cause__ or error.__context__)
+
+
+def is_foreseen(error: BaseException) -> bool:
+    """Whether `in_words` says what a person can do about an error, although nobody raised it for people."""
+    return out_of_memory(error) or out_of_space(error)
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = ("(os error 28)", "(os error 122)", "(os error 27)", "No space left on device", "Disk quota exceeded")
+
+
+def _file(error: BaseException) -> str:
+    name = getattr(error, "filename", None)
+    return f"'{name}': " if name else ""
 
 
 def _place(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from explorer.errors import InputError
+from explorer.unfinished import exchange, make_unfinished, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,10 +47,13 @@ def replacing(path: Path, shared: bool = False) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
-        if partial.is_dir():
-            # A folder cannot be renamed onto one that has files.
-            _remove(path)
-        os.replace(partial, path)
+        if partial.is_dir() and path.is_dir() and not path.is_symlink():
+            # A folder cannot be renamed onto one that has files; the old one is removed below.
+            exchange(partial, path)
+        else:
+            if partial.is_dir():
+                _remove(path)
+            os.replace(partial, path)
     finally:
         _remove(partial)
 
@@ -119,6 +124,13 @@ def write_parquet(path: Path, frame: pd.DataFrame, level: int | None = None) -> 
     """Write a table, compressed by zstd at a level of 1 to 22, or its usual one."""
     with replacing(path) as partial:
         frame.to_parquet(partial, index=False, compression="zstd", compression_level=level)
+
+
+def temporary_folder() -> Path:
+    """A folder for this process, where there is no cache to keep anything in. Removes those of processes gone."""
+    place, prefix = Path(tempfile.gettempdir()), "polymorphism-explorer-cache-"
+    sweep(place, prefix)
+    return make_unfinished(place, prefix)
 
 
 def _remove(path: Path) -> None:

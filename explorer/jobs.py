@@ -7,17 +7,18 @@ while nobody looks at it, and takes one again later, which no pool can do.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 import torch
 
-from explorer.errors import InputError, in_words, out_of_memory
+from explorer.errors import InputError, in_words, is_foreseen
+from explorer.policy import policy
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -145,7 +146,8 @@ class Job(Generic[T]):
         self._state, self._holds, self._seen = JobState.WAITING, False, queue.clock()
         self._step, self._share, self._moved, self._message = "", 0.0, 0.0, ""
         self._worked, self._since = 0.0, 0.0
-        self._thread = threading.Thread(target=self._run, name="job", daemon=True)
+        # In the context of whoever asks: for whom it works.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="job", daemon=True)
         with queue._changed:
             queue._jobs.append(self)
             queue._serve()
@@ -274,7 +276,7 @@ class Job(Generic[T]):
         except Exception as error:  # a person must see that it failed, whatever it was
             logging.getLogger(__name__).exception("a job failed")
             told = self._failure.format(error=type(error).__name__)
-            self._end(JobState.FAILED, in_words(error) if out_of_memory(error) else told)
+            self._end(JobState.FAILED, in_words(error) if is_foreseen(error) else told)
         finally:
             use_cores(PAGE_CORES)
             with self._queue._changed:
@@ -283,7 +285,7 @@ class Job(Generic[T]):
                 self._queue._serve()
 
 
-WRITERS = Queue(max(2, os.cpu_count() or 1))
+WRITERS = Queue(policy().writers)
 """Jobs that stream text."""
 MEASURERS = Queue(1)
 """Jobs that measure something for a page."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from explorer.policy import policy
 from explorer.presentation.check import captions as sentences
 from explorer.study import own_names
 from explorer.ui import View, choice, page_style, verdict, what_is_this
@@ -24,6 +25,8 @@ shows_verdict = not busy and view.where in own_names() and choice("show", "Show"
 if shows_verdict:
     draw_verdict(view)
     draw_figures(view)
+elif not busy and not policy().checks:
+    verdict(sentences.NO_CHECKS)
 elif not busy:
     verdict(sentences.INTRODUCTION)
     fields = draw_fields()

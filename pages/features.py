@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer.presentation.features import HELP, captions as feature_sentences
-from explorer.ui import View, page_style, what_is_this
+from explorer.ui import View, notice, page_style, what_is_this
 from explorer.ui.features import (
     cache as feature_cache,
     card as feature_card,
@@ -19,7 +19,7 @@ view: View = st.session_state["view"]
 table = feature_cache.atlas(view.where, view.source, view.target, view.site.index)
 
 if table.empty:
-    st.info(f"This study has no dictionary of {view.source} at the site {view.site.label}: choose another site above.")
+    notice(f"This study has no dictionary of {view.source} at the site {view.site.label}: choose another site above.")
 else:
     page_style("features")
     feature_table.settle(table, view)

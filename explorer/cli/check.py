@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explorer import ranks
-from explorer.cli.output import output_folder
+from explorer.cli.output import output_folder, report_folder
 from explorer.cli.processes import run_processes
 from explorer.errors import InputError, in_words
 from explorer.number_text import duration, number
@@ -136,8 +136,8 @@ def _folders(options: argparse.Namespace) -> list[Path]:
     """Where each target's report goes: can be written, and is not made yet."""
     from explorer.report import folder_names
 
-    names, out = folder_names(options.targets), output_folder(options.out)
-    return [output_folder(out / name) for name in names] if len(names) > 1 else [out]
+    names, out = folder_names(options.targets), report_folder(options.out)
+    return [report_folder(out / name) for name in names] if len(names) > 1 else [out]
 
 
 def _follow(source: Checkpoint, targets: Sequence[Checkpoint], options: CheckOptions) -> None:

@@ -6,6 +6,10 @@ import tempfile
 from pathlib import Path
 
 from explorer.errors import InputError
+from explorer.pipeline import sweep_outputs
+
+_OTHERS = {"config.json": "model", "study.json": "study", "cfg.json": "dictionary"}
+"""What a folder is that holds such a file."""
 
 
 def output_folder(given: str | Path) -> Path:
@@ -21,4 +25,14 @@ def output_folder(given: str | Path) -> Path:
     except (OSError, RuntimeError) as error:  # RuntimeError: ~ of somebody unknown
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"--out '{str(given)[:200]}' cannot be written ({why}): name another folder") from error
+    return folder
+
+
+def report_folder(given: str | Path) -> Path:
+    """The same for a report, which changes places with the whole folder: one that is something else is refused."""
+    folder = output_folder(given)
+    for file, what in _OTHERS.items():
+        if (folder / file).is_file():
+            raise InputError(f"--out '{given}' is the folder of a {what} (it holds {file}): name a new folder")
+    sweep_outputs(folder)
     return folder

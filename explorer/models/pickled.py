@@ -10,7 +10,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 from explorer import PROJECT
 from explorer.cache import user_cache
 from explorer.errors import InputError
-from explorer.files import replacing
+from explorer.files import replacing, temporary_folder
 from explorer.progress import Report, silent
 
 SETTINGS = (".json", ".txt", ".model")
@@ -46,7 +45,7 @@ def converted(folder: Path, source: str, report: Report = silent) -> Path:
         with path.open("rb") as file:
             total.update(path.name.encode() + b"\0" + file_digest(file, "sha256").digest())
     place = user_cache().path("converted", {"model": total.hexdigest()})
-    place = place or Path(tempfile.mkdtemp(prefix="polymorphism-explorer-")) / "converted"
+    place = place or temporary_folder() / "converted"
     if (place / "config.json").is_file():
         return place
     with replacing(place, shared=True) as partial:
@@ -68,7 +67,7 @@ def converted_file(path: Path) -> Path:
     with path.open("rb") as file:
         content = file_digest(file, "sha256").hexdigest()
     place = user_cache().path("converted", {"file": content}, ".safetensors")
-    place = place or Path(tempfile.mkdtemp(prefix="polymorphism-explorer-")) / f"{path.stem}.safetensors"
+    place = place or temporary_folder() / f"{path.stem}.safetensors"
     if not place.is_file():
         with replacing(place, shared=True) as partial:
             _in_a_child(path, partial, str(path))

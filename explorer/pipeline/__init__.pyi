@@ -1,9 +1,8 @@
 from . import estimate as estimate
+from .allowed_paths import roots as roots
 from .check_form import (
     LEAST_TOKENS as LEAST_TOKENS,
     MAX_LENGTH as MAX_LENGTH,
-    MOST_CONTEXT as MOST_CONTEXT,
-    MOST_TOKENS as MOST_TOKENS,
     CheckRequest as CheckRequest,
     Fields as Fields,
     examine as examine,
@@ -14,6 +13,8 @@ from .check_options import (
     CheckOptions as CheckOptions,
     Checkpoint as Checkpoint,
 )
+from .check_outputs import sweep_outputs as sweep_outputs
+from .check_process import check_in_process as check_in_process
 from .check_queue import CHECKS as CHECKS, CheckJob as CheckJob, Work as Work
 from .check_steering import knows as knows
 from .default_text import offers_corpus as offers_corpus

@@ -12,11 +12,11 @@ from explorer.errors import InputError
 from explorer.models import Begin, ModelShape, check_folder, named_on_hub, parse_sites, read_shape
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
+from explorer.policy import policy
 from explorer.sae.formats import is_hub_dictionary
 from explorer.text import DEFAULT, GZIP, LINES, PARQUET, TEXT
 
-LEAST_TOKENS, MOST_TOKENS = 2_000, 10_000_000
-MOST_CONTEXT = 4096
+LEAST_TOKENS = 2_000
 MAX_LENGTH = 500
 """Characters of a field."""
 
@@ -106,12 +106,17 @@ def short_name(checkpoint: Checkpoint, longest: int = 60) -> str:
 
 def examine(fields: Fields) -> CheckRequest:
     """The request that the fields make. Raises InputError that names the field, what was given and what is allowed."""
+    rules = policy()
+    if not rules.checks:
+        raise InputError("this server shows studies, and checks no pairs: check yours on a machine of your own")
     source = _checkpoint("Source A", fields.source, fields.revision_source)
     target = _checkpoint("Target B", fields.target, fields.revision_target)
-    if not LEAST_TOKENS <= fields.tokens <= MOST_TOKENS:
-        raise InputError(f"Tokens: {fields.tokens:,}; give {LEAST_TOKENS:,} to {MOST_TOKENS:,}")
-    if fields.context is not None and not LEAST_CONTEXT <= fields.context <= MOST_CONTEXT:
-        raise InputError(f"Context: {fields.context}; give {LEAST_CONTEXT} to {MOST_CONTEXT} tokens, or leave it empty")
+    if not LEAST_TOKENS <= fields.tokens <= rules.most_tokens:
+        raise InputError(f"Tokens: {fields.tokens:,}; give {LEAST_TOKENS:,} to {rules.most_tokens:,}")
+    if fields.context is not None and not LEAST_CONTEXT <= fields.context <= rules.most_context:
+        raise InputError(
+            f"Context: {fields.context}; give {LEAST_CONTEXT} to {rules.most_context} tokens, or leave it empty"
+        )
     if not 0 <= fields.seed <= MAX_SEED:
         raise InputError(f"Seed: {fields.seed}; give 0 to {MAX_SEED}")
     shapes = [read_shape(c.place, c.revision) for c in (source, target)]
@@ -126,7 +131,7 @@ def examine(fields: Fields) -> CheckRequest:
         context=fields.context,
         bos=fields.bos,
         seed=fields.seed,
-        copy_models=fields.copy_models,
+        copy_models=fields.copy_models and rules.names_paths,
     )
     return CheckRequest(source, target, options)
 
@@ -142,6 +147,10 @@ def _checkpoint(field: str, place: str, revision: str) -> Checkpoint:
     place, revision = _cleaned(field, place), _cleaned(f"Revision of {field}", revision)
     if not place:
         raise InputError(f"{field} is empty: give a folder with config.json and safetensors, or a hub id (owner/name)")
+    if (listed := policy().models) is not None:
+        if place not in listed or revision:
+            raise InputError(f"{field}: '{place[:80]}' is not checked here; choose one of {', '.join(listed)}")
+        return Checkpoint.named(place)
     if not Path(place).exists() and (name := named_on_hub(place, revision or None)) is not None:
         return Checkpoint(name.repository, name.revision)
     folder = _allowed(field, place)
@@ -190,6 +199,11 @@ def _text(text: str) -> str | None:
     text = _cleaned("Text", text)
     if text in ("", DEFAULT.kind):
         return None
+    if (listed := policy().texts) is not None:
+        if text not in listed:
+            names = ", ".join(("held-out Tales (leave it empty)", *listed))
+            raise InputError(f"Text: '{text[:80]}' is not read here; choose one of {names}")
+        return text
     if text.startswith("hf://"):
         return text
     path = _allowed("Text", text)
@@ -203,7 +217,7 @@ def _text(text: str) -> str | None:
 def _dictionaries(choice: str, path: str) -> str:
     if choice in ("train", "none"):
         return choice
-    if choice != "file":
+    if choice != "file" or not policy().names_paths:
         raise InputError(f"Dictionaries: '{choice[:40]}'; choose train, none, or a folder")
     path = _cleaned("Dictionaries", path)
     if not path:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from explorer import MAX_SEED
 from explorer.errors import InputError
 from explorer.files import user_path
-
-if TYPE_CHECKING:
-    from explorer.models import Begin
+from explorer.models import Begin
 
 Precision = Literal["float32", "bfloat16"]
 

@@ -17,7 +17,7 @@ from explorer.errors import InputError
 from explorer.jobs import CORES, Job, Queue
 from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.pipeline.recording import record_study
-from explorer.study import adopt, free_name, open_study, unfinished_folder
+from explorer.study import acting_for, adopt, check_room, free_name, open_study, owner, unfinished_folder
 
 Work = Callable[[Path, CheckProgress], None]
 """Fills a folder with `study/` and whatever else it makes, and tells its steps often. Raises InputError."""
@@ -52,7 +52,7 @@ class CheckQueue:
     def __init__(self) -> None:
         self._queue, self._lock = Queue(1), threading.Lock()
         self._checks: list[CheckJob] = []
-        self._recordings: dict[str, Job[None]] = {}
+        self._recordings: dict[tuple[str, str], Job[None]] = {}
 
     def submit(
         self,
@@ -68,6 +68,8 @@ class CheckQueue:
         `recorded`: example texts follow when the study is there. Raises InputError if the visitor has a check that has
         not ended.
         """
+        check_room(sum(c.visitor == visitor and c.job.busy for c in self._checks))
+        whose = owner()
         with self._lock:
             if (mine := self._latest(visitor)) is not None and mine.job.busy:
                 raise InputError(
@@ -78,9 +80,10 @@ class CheckQueue:
 
             def fill(job: Job[str]) -> str:
                 progress.hear = job.report
-                made = _fill(job, lambda folder: work(folder, progress), name)
-                if recorded:
-                    self.record(made)
+                with acting_for(whose):
+                    made = _fill(job, lambda folder: work(folder, progress), name)
+                    if recorded:
+                        self.record(made)
                 return made
 
             job = Job(fill, self._queue, cores=CORES, failure=FAILURE)
@@ -111,14 +114,20 @@ class CheckQueue:
 
     def record(self, name: str) -> None:
         """Record the example texts of one's own study in the background, unless that is under way."""
+        whose = owner()
+
+        def work(job: Job[None]) -> None:
+            with acting_for(whose):
+                _record(job, name)
+
         with self._lock:
-            if (job := self._recordings.get(name)) is None or not job.busy:
+            if (job := self._recordings.get((whose, name))) is None or not job.busy:
                 failure = "recording failed ({error}), which is a fault of this program; the server's log says where"
-                self._recordings[name] = Job(lambda job: _record(job, name), self._queue, failure=failure, yields=True)
+                self._recordings[whose, name] = Job(work, self._queue, failure=failure, yields=True)
 
     def recording(self, name: str) -> Job[None] | None:
         """The last recording of a study that was asked for."""
-        return self._recordings.get(name)
+        return self._recordings.get((owner(), name))
 
     def dismiss(self, check: CheckJob) -> None:
         """Forget a check that has ended."""

@@ -17,7 +17,7 @@ import msgspec
 from explorer import cache as cache_module, ranks
 from explorer.alignment import PairResult
 from explorer.errors import InputError
-from explorer.files import encode, replacing, write_json, write_tensors
+from explorer.files import temporary_folder, write_json
 from explorer.models import Site, parse_sites
 from explorer.pipeline.check_dictionaries import dictionary_entries, with_fetched
 from explorer.pipeline.check_inputs import (
@@ -32,11 +32,12 @@ from explorer.pipeline.check_inputs import (
     weights_lineage,
 )
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
+from explorer.pipeline.check_outputs import write_outputs
 from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.progress import CheckProgress
 from explorer.progress import Report, silent
-from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report, sites_csv
+from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report
 from explorer.text import TextEntry
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 _NOT_IN_KEY = ("text", "sae", "sae_target", "device", "insisted")
 """Options that the key of a check holds in another way, or not at all."""
-OUTPUTS = ("report.json", "report.html", "sites.csv", "rotations.safetensors", "study")
 
 
 def check(
@@ -95,7 +95,7 @@ def check(
         study = work.study()
         axis = verdict_axis(study, result)
         made = make_report(result, study.responses("A", "B"), facts, decoder_cosines(study, "A", "B"), axis)
-        _write_outputs(folder, work, made, result)
+        write_outputs(folder, work.study(), made, result)
     progress.end()
     return made
 
@@ -121,24 +121,6 @@ def now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
-def _write_outputs(folder: Path, work: _Work, made: PairReport, result: PairResult) -> None:
-    """All outputs beside their places, then each into place by one rename, report.json last."""
-    from explorer.report import report_html
-
-    with ExitStack() as stack:
-        partial = {name: stack.enter_context(replacing(folder / name)) for name in OUTPUTS}
-        partial["report.json"].write_bytes(encode(made))
-        partial["sites.csv"].write_text(sites_csv(made), encoding="utf-8")
-        partial["report.html"].write_text(report_html(made, result), encoding="utf-8")
-        tensors = {}
-        for site, m in work.study().maps("A", "B").items():
-            tensors[f"{site}.R"] = m["rotated"].matrix
-            tensors[f"{site}.mean_source"] = m["rotated"].mean_source
-            tensors[f"{site}.mean_target"] = m["rotated"].mean_target
-        write_tensors(partial["rotations.safetensors"], tensors)
-        shutil.copytree(work.folder / "study", partial["study"])
-
-
 class _Work:
     """One check in the user's cache, found again by everything that decides it."""
 
@@ -149,7 +131,7 @@ class _Work:
         self.places, self.hashes, self.options = places, hashes, options
         self.cache = cache_module.user_cache()
         if self.cache.folder is None:
-            self.cache = cache_module.Cache(Path(tempfile.mkdtemp(prefix="polymorphism-explorer-")))
+            self.cache = cache_module.Cache(temporary_folder())
         key: dict[str, Any] = {
             "source": hashes[0],
             "target": hashes[1],

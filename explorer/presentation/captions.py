@@ -32,7 +32,7 @@ def turned(site: SiteResult) -> str:
 
 def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
     """What the pair shows at one site, in one sentence (HTML with bold numbers)."""
-    a, b, d = result.source, result.target, site.dictionary
+    a, b, d = escape(result.source), escape(result.target), site.dictionary
     at = f"at the site <b>{escape(site.label)}</b>"
     if d is None:
         return f"{fitted(result, site).removesuffix('.')} {at}; this study has no dictionary of {a} there."
@@ -60,7 +60,7 @@ def fitted(result: PairResult, site: SiteResult) -> str:
     """How well R with one scale, and an affine map, predict the source's rows (HTML)."""
     share, affine = site.ladder[ROTATION].value, site.ladder["affine"].value
     more = "" if share > 0.98 * affine else f", an affine map {_ev(affine)}"
-    return f"As a fit of {result.source}'s own rows, R with one scale explains {_ev(share)}{more}."
+    return f"As a fit of {escape(result.source)}'s own rows, R with one scale explains {_ev(share)}{more}."
 
 
 def scored(result: PairResult, site: SiteResult, reading: Reading) -> str:
@@ -83,7 +83,7 @@ def firing(result: PairResult, site: SiteResult) -> str:
     )
     if site.firing is None:
         return rows
-    numbers = ", ".join(f"{name} {value:.2f}" for name, value in site.firing.items() if value is not None)
+    numbers = ", ".join(f"{escape(name)} {value:.2f}" for name, value in site.firing.items() if value is not None)
     return minus(f"<b>Do the same features fire?</b> Median firing correlation over features: {numbers}. {rows}")
 
 

@@ -24,6 +24,7 @@ from .library import (
     SHIPPED as SHIPPED,
     OwnStudy as OwnStudy,
     adopt as adopt,
+    check_room as check_room,
     free_name as free_name,
     open_study as open_study,
     own_names as own_names,
@@ -33,6 +34,7 @@ from .library import (
     study_folder as study_folder,
     unfinished_folder as unfinished_folder,
 )
+from .owners import acting_for as acting_for, ask_owner as ask_owner, owner as owner
 from .pair_tensors import save_tensors as save_tensors, shrink_maps as shrink_maps
 from .provenance_note import provenance as provenance
 from .recordings import (

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from explorer.errors import InputError
 from explorer.files import encode
-from explorer.study.library import OwnStudy, adopt, open_study, unfinished_folder
+from explorer.study.library import OwnStudy, adopt, check_room, open_study, unfinished_folder
 from explorer.study.schema import StudyFile
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _members(entry: OwnStudy, file: StudyFile, weights: bool) -> Iterator[tuple[
 
 def import_study(archive: IO[bytes]) -> OwnStudy:
     """A study from an archive that `export_study` wrote, under a free name. Raises InputError, leaving nothing."""
+    check_room()
     folder = unfinished_folder()
     try:
         _unfold(archive, folder)

@@ -7,10 +7,9 @@ The user's own are folders in the cache directory, made by a check or imported. 
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
-import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,17 +19,18 @@ from explorer import PROJECT
 from explorer.cache import cache_folder
 from explorer.errors import InputError
 from explorer.files import user_path, write_json
+from explorer.policy import GB, policy
+from explorer.study.owners import NOBODY, owner
 from explorer.study.schema import SCHEMA, StudyFile
 from explorer.study.study import Study
 from explorer.text import CORPORA, DEFAULT
+from explorer.unfinished import make_unfinished, sweep
 
 SHIPPED = PROJECT / "assets"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 """What a study of one's own may be called: it is a folder's name and a word in links."""
 
-_UNFINISHED = ".unfinished-"
-_ABANDONED = 86_400.0
-"""Seconds after which an unfinished folder belongs to a process that is gone."""
+_UNFINISHED, _VISITORS = ".unfinished-", "visitors"
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,35 @@ def shipped_pair() -> tuple[Path, Path]:
 
 
 def studies_folder() -> Path:
-    """Where the user's own studies lie, each in a folder of its name; it may not exist yet."""
-    return cache_folder() / "studies"
+    """Where one's own studies lie, each in a folder of its name; it may not exist yet."""
+    who = owner()
+    return cache_folder() / "studies" if who == NOBODY else cache_folder() / _VISITORS / who / "studies"
+
+
+def check_room(besides: int = 0) -> None:
+    """Raise InputError unless one more study may be kept; `besides`: those that are on their way already."""
+    rules, root = policy(), studies_folder()
+    if rules.studies is not None and len(own_studies()) + besides >= rules.studies:
+        raise InputError(
+            f"you have {rules.studies} studies, and may keep no more here: export what you need, delete one"
+        )
+    for most, folder, whose in (
+        (rules.visitor_bytes, root, "your studies take"),
+        (rules.total_bytes, cache_folder(), "this server's studies and finished steps take"),
+    ):
+        if most is not None and (taken := _size(folder)) >= most:
+            raise InputError(
+                f"{whose} {taken / GB:.1f} GB of the {most / GB:.0f} GB that they may: delete a study, or try later"
+            )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below a folder; those that go meanwhile count nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def own_studies() -> list[OwnStudy]:
@@ -116,7 +143,7 @@ def own_study(name: str) -> OwnStudy:
 
 
 def _entry(folder: Path) -> OwnStudy:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = _size(folder)
     made = folder.stat().st_mtime
     try:
         path = folder / "study"
@@ -143,7 +170,9 @@ def rename(name: str, new: str) -> OwnStudy:
 def delete(name: str) -> None:
     """Remove a study with all that lies in its folder. Models outside of it stay. Raises InputError."""
     # Renamed first, so that nobody sees half a study while its files go.
-    shutil.rmtree(own_study(name).folder.rename(_unfinished_path()))
+    entry, going = own_study(name), unfinished_folder()
+    entry.folder.rename(going / name)
+    shutil.rmtree(going)
 
 
 def check_name(name: str) -> None:
@@ -172,24 +201,15 @@ def free_name(wish: str, besides: Collection[str] = ()) -> str:
 
 
 def unfinished_folder() -> Path:
-    """A fresh folder beside the studies, in no list until `adopt` renames it. Removes abandoned ones."""
+    """A fresh folder beside the studies, in no list until `adopt` renames it. Removes those whose process is gone."""
     root = studies_folder()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        for old in root.glob(_UNFINISHED + "*"):
-            if time.time() - old.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(old, ignore_errors=True)
-        folder = _unfinished_path()
-        folder.mkdir()
+        sweep(root, _UNFINISHED)
+        return make_unfinished(root, _UNFINISHED)
     except OSError as error:
         raise InputError(
             f"cannot write into '{root}' ({error.strerror}): set EXPLORER_CACHE to a folder that can be written"
         ) from error
-    return folder
-
-
-def _unfinished_path() -> Path:
-    return studies_folder() / f"{_UNFINISHED}{secrets.token_hex(6)}"
 
 
 def adopt(folder: Path, wish: str) -> OwnStudy:

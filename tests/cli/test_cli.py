@@ -121,7 +121,10 @@ def test_a_fault_of_the_program_is_one_line_that_says_where(
     [
         (MemoryError(), "too little memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "too little memory"),
-        (OSError(28, "No space left on device", "/full/report.json"), "'/full/report.json': No space left on device"),
+        (
+            OSError(28, "No space left on device", "/full/report.json"),
+            "'/full/report.json': the disk, or your share of it, is full",
+        ),
         (InputError("two\nlines"), "error: two lines"),
     ],
 )

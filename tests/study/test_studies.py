@@ -135,8 +135,8 @@ def test_deleting_removes_the_folder_and_no_model(model: Path) -> None:
 
 
 def test_abandoned_folders_go_and_fresh_ones_stay(model: Path) -> None:
-    old, fresh = studies.unfinished_folder(), studies.unfinished_folder()
-    os.utime(old, (time.time() - 2 * 86_400,) * 2)
+    old, fresh = studies_folder() / ".unfinished-0123", studies.unfinished_folder()
+    old.mkdir()  # nobody holds it: whoever made it is gone
     studies.unfinished_folder()
     assert not old.exists() and fresh.exists() and own_studies() == []
 

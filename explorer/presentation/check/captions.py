@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.alignment import (
@@ -43,6 +44,11 @@ INTRODUCTION = (
     "Give two checkpoints of one shape and one tokenizer. You get a verdict on how far one is the other rotated, the "
     "numbers and controls behind it, and a study that every page opens."
 )
+NO_CHECKS = (
+    "This server shows studies, and checks no pairs. On a machine of your own, <b>make run</b> opens this page with a form "
+    "for any two checkpoints, and <b>python -m explorer check A B --out DIR</b> does the same without a page."
+)
+EMPTY_PUBLIC = "None yet. What you check is seen by you alone, in this browser."
 EMPTY = "None yet. A check makes one; an archive brings one from elsewhere."
 ROOM = 0.8
 """Share of the machine's memory above which the estimate warns."""
@@ -51,6 +57,14 @@ ROOM = 0.8
 def plain(text: str) -> str:
     """Text as HTML, safe to show."""
     return escape(text)
+
+
+def readable(folders: Sequence[Path]) -> str:
+    """Which folders may be named (plain text)."""
+    outer = [f for f in folders if not any(f != other and f.is_relative_to(other) for other in folders)]
+    return (
+        f"Folders and files may be named below {', '.join(map(str, outer)) or 'no folder'}; dot folders are not read."
+    )
 
 
 def size(count: float) -> str:
@@ -87,7 +101,7 @@ def headline(result: PairResult) -> str:
     assert result.verdict is not None
     said = (result.verdict.verdict, which_is_what(result.sites))
     name, sites = (f"{sentence_case(text)}." if text else "" for text in said)
-    return f"<b>{name}</b> {sites}".strip()
+    return f"<b>{escape(name)}</b> {escape(sites)}".strip()
 
 
 def meaning(result: PairResult) -> str:

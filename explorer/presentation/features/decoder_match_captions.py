@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from explorer.number_text import UNDEFINED, percent
@@ -48,7 +49,7 @@ def _chance(family: FamilyMatch, alive: bool) -> str:
 def story_sentences(story: DecoderStory, site: SiteMatch, alive: bool) -> list[str]:
     """What the bars mean: first what the number measures, then what a strong penalty does to it (HTML)."""
     by_name = {f.family: f for f in site.families}
-    a, b = story.source, story.target
+    a, b = escape(story.source), escape(story.target)
     said = []
     if (relu := by_name.get("relu")) is not None:
         said.append(

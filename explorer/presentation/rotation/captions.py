@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from explorer.alignment import (
@@ -40,7 +41,8 @@ def verdict(result: PairResult) -> str:
         return ""
     which = which_is_what(result.sites)
     sites = f"{sentence_case(which)}. " if which else ""
-    return f"<b>{result.source} → {result.target}: {result.verdict.verdict}.</b> {sites}"
+    pair = escape(f"{result.source} → {result.target}: {result.verdict.verdict}", False)
+    return f"<b>{pair}.</b> {escape(sites, False)}"
 
 
 def called(result: PairResult, site: SiteResult) -> str:
@@ -48,7 +50,7 @@ def called(result: PairResult, site: SiteResult) -> str:
     mirror = (
         ""
         if site.rotation.determinant > 0
-        else f" det R = −1 at {site.label}: R mirrors one direction as well, so it is called an orthogonal map, not a rotation."
+        else f" det R = −1 at {escape(site.label)}: R mirrors one direction as well, so it is called an orthogonal map, not a rotation."
     )
     return f"{verdict(result)}{fitted(result, site)}{mirror}"
 
@@ -57,12 +59,12 @@ def reasons(result: PairResult, site: SiteResult) -> list[str]:
     """Why the pair, and the chosen site, are called so, and what to try next."""
     if result.verdict is None:
         return ["This pair was measured without the controls that a verdict needs."]
-    out = [f"<b>The pair is called {result.verdict.verdict}</b>, after its least favourable site:"]
-    out += [f"– {reason}" for reason in result.verdict.reasons]
+    out = [f"<b>The pair is called {escape(result.verdict.verdict, False)}</b>, after its least favourable site:"]
+    out += [f"– {escape(reason, False)}" for reason in result.verdict.reasons]
     if site.verdict is not None:
-        out.append(f"<b>The site {site.label} is called {site.verdict.verdict}:</b>")
-        out += [f"– {reason}" for reason in site.verdict.reasons]
-    out.append(f"<b>Next:</b> {result.verdict.next}")
+        out.append(f"<b>The site {escape(site.label)} is called {escape(site.verdict.verdict, False)}:</b>")
+        out += [f"– {escape(reason, False)}" for reason in site.verdict.reasons]
+    out.append(f"<b>Next:</b> {escape(result.verdict.next, False)}")
     return [minus(line) for line in out]
 
 
@@ -77,7 +79,7 @@ def maps(site: SiteResult) -> list[str]:
     )
     best, name = max((max(values), name) for name, values in controls(site))
     out.append(
-        f"<b>Against maps that saw no true pairing:</b> the best of them ({name}) explains {best:.2f}; "
+        f"<b>Against maps that saw no true pairing:</b> the best of them ({escape(name, False)}) explains {best:.2f}; "
         f"p = {ladder.p:.2g} over 19 shuffled pairings."
     )
     more = turned > site.token.lookup.value
@@ -119,12 +121,12 @@ def matrix(result: PairResult, site: SiteResult, draws: RotationDraws | None = N
 
 def randomness(draws: RotationDraws) -> list[str]:
     """What the test finds over all pairs of a study: where a theorem holds, between AdamW seeds, and what is not counted."""
-    theorem, optimiser = words.theorem_told(draws), words.optimiser_told(draws)
+    theorem, optimiser = escape(words.theorem_told(draws), False), escape(words.optimiser_told(draws), False)
     out = [f"<b>Haar by a theorem?</b> {words.CONDITIONS} {theorem}"] if theorem else []
     out += [f"<b>Both trained with AdamW:</b> {optimiser}"] if optimiser else []
     out.append(f"<b>The paper's test:</b> {words.paper_told(draws)} {words.known_told(draws)}")
     if left_out := words.not_counted(draws):
-        out.append(f"<span class='quiet'><b>Not counted:</b> {'; '.join(left_out)}.</span>")
+        out.append(f"<span class='quiet'><b>Not counted:</b> {escape('; '.join(left_out), False)}.</span>")
     return [minus(line) for line in out]
 
 
@@ -150,6 +152,7 @@ def function(result: PairResult, site: SiteResult) -> list[str]:
 
 
 def _stitched(first: str, second: str, scores: StitchScores, loss: float) -> str:
+    first, second = escape(first, False), escape(second, False)
     if not knows(loss, scores.unigram):
         return (
             f"<b>{first} up to here, {second} from here:</b> nothing can be said, for {second} does not know this text: "
@@ -195,7 +198,7 @@ def depths(result: PairResult) -> list[str]:
         )
     for site in (s for i, s in enumerate(result.sites) if i not in known):
         lines.append(
-            f"<span class='quiet'>The R of the site {site.label} is not counted elsewhere: the text fixes it in "
+            f"<span class='quiet'>The R of the site {escape(site.label)} is not counted elsewhere: the text fixes it in "
             f"{site.rotation.identified_rank} of {result.d_model} directions only.</span>"
         )
     return [minus(line) for line in lines]
@@ -210,7 +213,8 @@ def pairs(results: list[PairResult]) -> list[str]:
 
     def line(word: str, r: PairResult) -> str:
         v = f", verdict: {r.verdict.verdict}" if r.verdict is not None else ""
-        return f"<b>{word}</b> at the site {label}: {r.source} → {r.target}, {r.sites[middle].ladder[ROTATION].value:.2f}{v}."
+        said = f"{r.source} → {r.target}, {r.sites[middle].ladder[ROTATION].value:.2f}{v}."
+        return f"<b>{word}</b> at the site {escape(label)}: {escape(said, False)}"
 
     return [minus(line("Best aligned", best)), minus(line("Least aligned", worst))]
 
@@ -226,7 +230,7 @@ def training(rows: list[TrainingRow], pair: tuple[str, str]) -> list[str]:
         return f"{what} {'rises' if after > before else 'falls'} from {before:.2f} to {after:.2f}"
 
     out = [
-        f"<b>{pair[0]} and {pair[1]}</b> over their training, whichever pair is chosen above.",
+        f"<b>{escape(pair[0], False)} and {escape(pair[1], False)}</b> over their training, whichever pair is chosen above.",
         f"<b>From {first.tokens / 1e6:.1f} to {last.tokens / 1e6:.1f} M tokens</b> the loss falls from "
         f"{first.loss_source:.2f} to {last.loss_source:.2f}; {moved('EV of R', first.orthogonal, last.orthogonal)}, "
         f"{moved('of the affine map', first.affine, last.affine)}, {moved('their ratio', first.rho, last.rho)} (R without a scale, unlike ρ).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from explorer.number_text import interval, minus, signed
@@ -28,6 +29,7 @@ _REGIMES = {
 
 def response(found: DoseResponse, source: str, target: str, site: str) -> str:
     """What the vector does in B at this site (HTML with bold words)."""
+    target = escape(target)
     used = [c for c, u in zip(found.doses, found.usable, strict=True) if u]
     if not used:
         return (
@@ -52,6 +54,7 @@ def response(found: DoseResponse, source: str, target: str, site: str) -> str:
 
 def grid(responses: Sequence[DoseResponse], sites: Mapping[str, str], site: str, source: str, target: str) -> str:
     """Which vectors transfer at a site, and where the best demonstration is (HTML)."""
+    source, target = escape(source), escape(target)
     if not responses:
         return f"The dose–responses of {source} → {target} are not measured."
     contrasts = [r for r in responses if r.is_contrast]
@@ -65,7 +68,7 @@ def grid(responses: Sequence[DoseResponse], sites: Mapping[str, str], site: str,
     if (best := best_demonstration(responses)) is not None:
         assert best.transfer is not None
         text += (
-            f" The clearest to show is <b>{best.title}</b> at {sites[best.site]}: TE {best.transfer.value:.2f}, "
+            f" The clearest to show is <b>{escape(best.title)}</b> at {sites[best.site]}: TE {best.transfer.value:.2f}, "
             f"raw {best.regime.value}."
         )
     return text

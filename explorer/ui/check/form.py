@@ -15,38 +15,61 @@ from explorer.pipeline import (
     LEAST_CONTEXT,
     LEAST_TOKENS,
     MAX_LENGTH,
-    MOST_CONTEXT,
-    MOST_TOKENS,
     CheckOptions,
     Fields,
     estimate,
     examine,
+    roots,
 )
+from explorer.policy import Policy, policy
 from explorer.presentation.check import captions as sentences, progress_captions as under_way
 from explorer.study import shipped_pair
 from explorer.text import PILE
+from explorer.ui.notices import told
 
 # Not in the link: with several bound fields a late answer to one edit takes the next one back.
 _KEPT: dict[str, Any] = {"persist_state": "session"}
 _DICTIONARIES = ("train", "none", "file")
+_TALES = "held-out Tales"
 
 
 def draw_fields() -> Fields:
     """Draw the form and return what it says now."""
     left, right = st.columns(2, gap="medium")
+    rules = policy()
+    if rules.models is not None:
+        return _draw_listed(rules)
     place = "folder, or owner/name on the hub"
     source = left.text_input("Source A", key="check_source", placeholder=place, max_chars=MAX_LENGTH, **_KEPT)
     target = right.text_input("Target B", key="check_target", placeholder=place, max_chars=MAX_LENGTH, **_KEPT)
     left, right = st.columns(2, gap="medium", vertical_alignment="bottom")
     text = left.text_input(
-        "Text", key="check_text", placeholder="held-out Tales", max_chars=MAX_LENGTH,
+        "Text", key="check_text", placeholder=_TALES, max_chars=MAX_LENGTH,
         help="A txt, jsonl or parquet file, or hf://datasets/OWNER/NAME. Give the kind of text the models know.",
         **_KEPT,
     )  # fmt: skip
     with right:
         _draw_presets()
+    st.html(f"<p class='fact quiet small'>{sentences.plain(sentences.readable(roots()))}</p>")
     with st.expander("Options"):
         return _draw_options(str(source or ""), str(target or ""), str(text or ""))
+
+
+def _draw_listed(rules: Policy) -> Fields:
+    """The same where models and texts are listed: nobody names a path, or waits for a download that was not meant."""
+    models = list(rules.models or ())
+    left, right = st.columns(2, gap="medium")
+    source = left.selectbox("Source A", models, 0, _listed_name, key="check_source", **_KEPT)
+    target = right.selectbox("Target B", models, min(1, len(models) - 1), _listed_name, key="check_target", **_KEPT)
+    left, _ = st.columns(2, gap="medium")
+    text = left.selectbox("Text", [_TALES, *(rules.texts or ())], 0, _listed_name, key="check_text", **_KEPT)
+    with st.expander("Options"):
+        return _draw_options(str(source), str(target), "" if text == _TALES else str(text))
+
+
+def _listed_name(place: str) -> str:
+    """A folder by its name alone: where it lies is nobody's business; what is on the hub as it is called there."""
+    return place.rstrip("/").rpartition("/")[2] if place.startswith(("/", "~", ".")) else place
 
 
 def _draw_presets() -> None:
@@ -65,7 +88,7 @@ def _draw_presets() -> None:
             try:
                 _pythias()
             except InputError as error:
-                st.html(f"<p class='fact'>{error}</p>")
+                st.html(f"<p class='fact'>{sentences.plain(str(error))}</p>")
             else:
                 st.button("Use this pair", key="pythia_use", on_click=_fill_pythias)
 
@@ -110,11 +133,11 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         sae, path = _draw_dictionaries()
     with two:
         tokens = st.number_input(
-            "Tokens of text", LEAST_TOKENS, MOST_TOKENS, CheckOptions.tokens, 4096, key="check_tokens",
+            "Tokens of text", LEAST_TOKENS, policy().most_tokens, CheckOptions.tokens, 4096, key="check_tokens",
             help="60 % are fitted, which must be at least 20 rows for each dimension.", **_KEPT,
         )  # fmt: skip
         context = st.number_input(
-            "Context, tokens of a window", LEAST_CONTEXT, MOST_CONTEXT, None, 16, key="check_context",
+            "Context, tokens of a window", LEAST_CONTEXT, policy().most_context, None, 16, key="check_context",
             placeholder="auto", help="EV depends on it. Empty: what the models read, at most 512.", **_KEPT,
         )  # fmt: skip
         seed = st.number_input("Seed of the dictionaries", 0, MAX_SEED, 0, 1, key="check_seed", **_KEPT)
@@ -123,16 +146,7 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
             help="auto: as the tokenizer of A does by itself.", **_KEPT,
         )  # fmt: skip
     with three:
-        a = st.text_input(
-            "Revision of A", key="check_revision_a", max_chars=MAX_LENGTH, help="On the hub only.", **_KEPT
-        )
-        b = st.text_input(
-            "Revision of B", key="check_revision_b", max_chars=MAX_LENGTH, help="On the hub only.", **_KEPT
-        )
-        copies = st.checkbox(
-            "Copy the models into the study", key="check_copy",
-            help="Without, the study refers to the models where they lie now.", **_KEPT,
-        )  # fmt: skip
+        a, b, copies = _draw_places() if policy().names_paths else ("", "", False)
         recorded = st.checkbox(
             "Record example texts for Story afterwards", True, key="check_record",
             help="When the result is there and no check waits: steered texts, of which Story plays one. Takes minutes.",
@@ -142,8 +156,8 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         source=source,
         target=target,
         text=text,
-        revision_source=str(a or ""),
-        revision_target=str(b or ""),
+        revision_source=a,
+        revision_target=b,
         sites=str(sites or ""),
         sae=sae,
         sae_path=path,
@@ -151,7 +165,7 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         context=int(context) if context else None,
         bos=bos,
         seed=int(seed or 0),
-        copy_models=bool(copies),
+        copy_models=copies,
         recorded=bool(recorded),
     )
 
@@ -159,7 +173,7 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
 def _draw_dictionaries() -> tuple[str, str]:
     """Where A's dictionaries come from: the choice, and for a file where it lies."""
     sae = st.selectbox(
-        "Dictionaries (SAEs) of A", _DICTIONARIES, key="check_sae",
+        "Dictionaries (SAEs) of A", _DICTIONARIES if policy().names_paths else _DICTIONARIES[:2], key="check_sae",
         help="train: at the first, middle and last site. none: maps and stitching only. file: own or published.",
         **_KEPT,
     )  # fmt: skip
@@ -171,6 +185,17 @@ def _draw_dictionaries() -> tuple[str, str]:
     return str(sae), str(path or "")
 
 
+def _draw_places() -> tuple[str, str, bool]:
+    """Which revisions, and whether models are copied: of what anybody may name."""
+    a = st.text_input("Revision of A", key="check_revision_a", max_chars=MAX_LENGTH, help="On the hub only.", **_KEPT)
+    b = st.text_input("Revision of B", key="check_revision_b", max_chars=MAX_LENGTH, help="On the hub only.", **_KEPT)
+    copies = st.checkbox(
+        "Copy the models into the study", key="check_copy",
+        help="Without, the study refers to the models where they lie now.", **_KEPT,
+    )  # fmt: skip
+    return str(a or ""), str(b or ""), bool(copies)
+
+
 def draw_needs(fields: Fields) -> None:
     """What the check will need, or what is still wrong, in a quiet line."""
     if not (fields.source.strip() and fields.target.strip()):
@@ -178,7 +203,7 @@ def draw_needs(fields: Fields) -> None:
     try:
         request = examine(fields)
     except InputError as error:
-        st.html(f"<p class='fact quiet' role='status'>{sentences.plain(str(error))}</p>")
+        st.html(f"<p class='fact quiet' role='status'>{sentences.plain(told(str(error)))}</p>")
         return
     line = sentences.estimate(estimate.needed(request), estimate.machine_memory())
     line += under_way.queued([other.progress.left for other in CHECKS.ahead()])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from base64 import urlsafe_b64encode
 from functools import partial
-from hashlib import sha256
 from html import escape
 from pathlib import Path
 
@@ -22,38 +19,23 @@ from explorer.pipeline import (
     Fields,
     Work,
     check,
+    check_in_process,
     examine,
     needed,
     offers_corpus,
 )
+from explorer.policy import policy
 from explorer.presentation.check import axis, captions as sentences, progress_captions as under_way
 from explorer.study import own_names
 from explorer.text import DEFAULT, PILE
 from explorer.ui.charts import chart
 from explorer.ui.clicks import consume, note, poll
 from explorer.ui.frame import CHECK_LINK as LINK, current_palette, open_study_next
+from explorer.ui.notices import wrong
+from explorer.ui.visitor import visitor
 
 POLL_SECONDS = 0.5
-_COOKIE, _KEY, _ERROR, _START = "_streamlit_xsrf", "check_visitor", "check_error", "check_start"
-
-
-def visitor() -> str:
-    """Who is looking: one browser is one visitor, so that a reload, or another tab, finds the check again."""
-    token = _unmasked(str(st.context.cookies.get(_COOKIE, "")))
-    if not token:
-        # Without cookies a visitor is a session: a page change keeps it, a reload does not.
-        token = st.session_state.setdefault(_KEY, secrets.token_hex(16)).encode()
-    return urlsafe_b64encode(sha256(token).digest()).decode()
-
-
-def _unmasked(cookie: str) -> bytes:
-    """The lasting part of Streamlit's cookie against forged requests, 2|mask|token|time; the mask changes each time."""
-    parts = cookie.strip('"').split("|")
-    try:
-        mask, masked = bytes.fromhex(parts[1]), bytes.fromhex(parts[2])
-    except (IndexError, ValueError):
-        return b""
-    return bytes(m ^ mask[i % len(mask)] for i, m in enumerate(masked)) if mask else b""
+_ERROR, _START = "check_error", "check_start"
 
 
 def start(fields: Fields) -> None:
@@ -70,8 +52,13 @@ def start(fields: Fields) -> None:
 
 
 def _work(request: CheckRequest) -> Work:
+    rules = policy()
+
     def work(folder: Path, progress: CheckProgress) -> None:
-        check(request.source, request.target, folder, request.options, request.command, progress)
+        if rules.check_seconds is not None:
+            check_in_process(request, folder, progress, rules)
+        else:
+            check(request.source, request.target, folder, request.options, request.command, progress)
 
     return work
 
@@ -83,6 +70,8 @@ def draw_job() -> bool:
     """
     linked, mine = st.query_params.get(LINK), CHECKS.find(visitor())
     asked = CHECKS.named(linked) if linked else None
+    if asked is not None and policy().public and asked.visitor != visitor():
+        asked = None  # a stranger's
     if asked is None or (mine is not None and mine.job.busy and not asked.job.busy):
         asked = mine
     if asked is not None and asked.job.result is not None:
@@ -110,7 +99,7 @@ def draw_start(fields: Fields) -> None:
     if consume(_START, partial(start, fields)):
         st.rerun()
     if message := st.session_state.get(_ERROR):
-        st.error(message)
+        wrong(message)
 
 
 def _draw(asked: CheckJob) -> bool:
@@ -132,7 +121,7 @@ def _draw(asked: CheckJob) -> bool:
         if measured:
             _draw_sites(asked.progress)
     elif now.state == JobState.FAILED:
-        st.error(f"{asked.title}: {now.message}")
+        wrong(f"{asked.title}: {now.message}")
         if offers_corpus(now.message):
             _draw_texts()
     elif now.state == JobState.STOPPED:

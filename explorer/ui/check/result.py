@@ -15,6 +15,7 @@ from explorer.report import Output, outputs as study_outputs
 from explorer.ui.charts import chart
 from explorer.ui.check.recording import draw_recording
 from explorer.ui.frame import View
+from explorer.ui.notices import plain
 from explorer.ui.pages import PAGES
 from explorer.ui.rotation import draw_axis, draw_opening
 
@@ -36,7 +37,7 @@ def draw_verdict(view: View) -> None:
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)
     draw_recording(view)
-    st.markdown(f"#### What decided it, at the site {deciding_site(result.sites).label}")
+    st.markdown(f"#### What decided it, at the site {plain(deciding_site(result.sites).label)}")
     st.html(sentences.criteria_table(result))
     reasons = (minus(sentence_case(reason)) for reason in result.verdict.reasons)
     st.html("".join(f"<p class='fact quiet'>{escape(reason)}.</p>" for reason in reasons))
@@ -68,7 +69,7 @@ def draw_figures(view: View) -> None:
     result, here = view.pair, view.site_result
     left, right = st.columns([0.5, 0.5], gap="medium")
     with left:
-        st.markdown(f"#### The ladder of maps, site {view.site.label}")
+        st.markdown(f"#### The ladder of maps, site {plain(view.site.label)}")
         chart(figures.ladder(here, view.palette), "check_ladder", "How well each map predicts A's rows from B's.")
     with right:
         st.markdown("#### A's dictionary on B")

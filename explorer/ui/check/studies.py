@@ -10,8 +10,10 @@ from typing import BinaryIO
 import streamlit as st
 
 from explorer.errors import InputError
+from explorer.policy import policy
 from explorer.presentation.check import captions as sentences
 from explorer.study import OwnStudy, archive_size, export_study, import_study, library as studies
+from explorer.ui import notices
 from explorer.ui.frame import open_study_next
 
 MAX_UPLOAD = 2000
@@ -26,11 +28,13 @@ def draw_studies() -> None:
     if (told := st.session_state.pop(_TOLD, None)) is not None:
         st.html(f"<p class='fact' role='status'>{escape(told)}</p>")
     if (wrong := st.session_state.pop(_WRONG, None)) is not None:
-        st.error(wrong)
+        notices.wrong(wrong)
     if not found:
-        st.html(f"<p class='fact quiet'>{sentences.EMPTY}</p>")
+        st.html(f"<p class='fact quiet'>{sentences.EMPTY_PUBLIC if policy().public else sentences.EMPTY}</p>")
     for entry in found:
         _draw_entry(entry)
+    if not policy().imports:
+        return
     with st.expander("Bring in an archive"), st.form("study_import", clear_on_submit=True, border=False):
         st.file_uploader("Archive of a study (zip)", "zip", key=_ARCHIVE, max_upload_size=MAX_UPLOAD)
         st.form_submit_button("Import", on_click=_import)
@@ -39,6 +43,9 @@ def draw_studies() -> None:
 def _import() -> None:
     """As a callback, before the frame is drawn: its picker lists the new study at once."""
     archive = st.session_state.get(_ARCHIVE)
+    if not policy().imports:
+        st.session_state[_WRONG] = "archives are not taken here"
+        return
     if archive is None:
         st.session_state[_WRONG] = "Choose an archive first: a zip file that Export made."
         return

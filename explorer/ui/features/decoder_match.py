@@ -13,6 +13,7 @@ from explorer.presentation.features import (
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import View, choice
+from explorer.ui.notices import notice, plain
 
 COUNTED = ("alive only", "all")
 
@@ -35,14 +36,14 @@ def draw_decoder_story(view: View) -> None:
     site = story.site(view.site.name)
     if site is None:
         labels = ", ".join(s.label for s in story.sites)
-        st.info(f"The dictionaries of this story exist at the sites {labels}: choose one of them above.")
+        notice(f"The dictionaries of this story exist at the sites {labels}: choose one of them above.")
         _tables(story, alive=True)
         return
     words, _ = st.columns([0.8, 0.2])
     left, right = st.columns(2, gap="large")
     with left:
         title, switch = st.columns([0.62, 0.38], vertical_alignment="center")
-        title.markdown(f"**Rows matched, site {site.label}**")
+        title.markdown(f"**Rows matched, site {plain(site.label)}**")
         with switch:
             alive = choice("match_counted", "Features counted", COUNTED) == COUNTED[0]
         said = match_sentences.story_sentences(story, site, alive)

@@ -9,6 +9,7 @@ import streamlit as st
 from explorer.features import FATES, PLACES, Query, feature_table as atlas
 from explorer.presentation.features import captions as feature_sentences
 from explorer.ui.frame import KEPT, choice
+from explorer.ui.notices import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def query(table: pd.DataFrame, view: View) -> Query:
         )  # fmt: skip
         places = [p for p in PLACES if p != "label" or atlas.has_labels(table)]
         place = st.selectbox("in", places, key="findin", width=118, **KEPT)
-    fate = choice("fate", f"What becomes of it in {view.target}", (ALL, *FATES))
+    fate = choice("fate", f"What becomes of it in {plain(view.target)}", (ALL, *FATES))
     st.html(f"<p class='fact quiet small'>{feature_sentences.fates(table, view.arm)}</p>")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", key="filter_row"):
         with st.popover(_title(), key="filters"):

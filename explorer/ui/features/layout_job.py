@@ -15,6 +15,7 @@ from explorer.study import LAYOUT, SHIPPED, read_optional
 from explorer.ui import cache
 from explorer.ui.clicks import poll
 from explorer.ui.features import cache as feature_cache
+from explorer.ui.notices import wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ def _draw(made: Layouts, site_index: int) -> bool:
     if site_index in made.done:
         return False
     if now.state == JobState.FAILED:
-        st.error(f"The map could not be laid out: {now.message}. The list below and the table hold every feature.")
+        wrong(f"The map could not be laid out: {now.message}. The list below and the table hold every feature.")
     else:
         step = now.step or "waiting for another layout"
         st.html(

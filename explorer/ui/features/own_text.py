@@ -14,6 +14,7 @@ from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.contexts import line_html, marked
 from explorer.ui.features.table import choose
 from explorer.ui.frame import KEPT
+from explorer.ui.notices import notice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def draw_text(table: pd.DataFrame, chosen: int, view: View) -> None:
     try:
         firing = feature_cache.text_firing(view.where, view.source, view.target, view.site.index, view.arm, text or "")
     except InputError as error:
-        st.info(f"{error}.")
+        notice(f"{error}.")
         return
     read = len(firing.pieces)
     _draw_chosen(firing, chosen, view)

@@ -10,6 +10,7 @@ import streamlit as st
 from explorer.errors import InputError
 from explorer.features import NOTE, Star, export_stars, import_stars
 from explorer.presentation.features import spoken
+from explorer.ui.notices import wrong
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def draw_stars(view: View) -> None:
             st.button("Clear the list", key="clear_stars", on_click=_clear, disabled=not kept)
         st.file_uploader("Bring a list back", type="json", key="import_stars", on_change=_bring_back)
         if error := st.session_state.get(_ERROR):
-            st.error(error)
+            wrong(error)
 
 
 def _label(star: Star, view: View) -> str:

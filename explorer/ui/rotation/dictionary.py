@@ -12,6 +12,7 @@ from explorer.presentation.rotation import dial, dictionary_bars, opening
 from explorer.ui import cache
 from explorer.ui.charts import chart
 from explorer.ui.frame import View, choice
+from explorer.ui.notices import notice, plain
 
 READINGS: dict[str, Reading] = {name: reading for reading, name in dictionary_bars.NAMES.items()}
 SCALES: tuple[Scale, ...] = get_args(Scale)
@@ -28,7 +29,7 @@ def draw_opening(view: View, key: str) -> None:
 
 def draw_dial(view: View) -> None:
     """The dial, and the switches of what it shows."""
-    st.markdown(f"#### Turn {view.target} into {view.source}, site {view.site.label}")
+    st.markdown(f"#### Turn {plain(view.target)} into {plain(view.source)}, site {plain(view.site.label)}")
     reading, scale = _switches()
     _draw_dial(view, reading, scale)
     _scored(view, reading)
@@ -38,7 +39,7 @@ def draw_bars(view: View) -> None:
     """Every map at every site as bars; a word where the study has no dictionary."""
     st.markdown("#### A's dictionary on B, through every map")
     if all(site.dictionary is None for site in view.pair.sites):
-        st.info(f"This study was made without dictionaries of {view.source}; the ladder of maps needs none.")
+        notice(f"This study was made without dictionaries of {view.source}; the ladder of maps needs none.")
         return
     reading, scale = _switches()
     figure = cache.figure(
@@ -68,7 +69,7 @@ def _scored(view: View, reading: Reading) -> None:
 def _draw_dial(view: View, reading: Reading, scale: Scale) -> None:
     here, names = view.site_result, (view.source, view.target)
     if here.dial is None or here.dictionary is None:
-        st.info(f"The dial needs a dictionary, and this study has none of {view.source} at {view.site.label}.")
+        notice(f"The dial needs a dictionary, and this study has none of {view.source} at {view.site.label}.")
         return
     curve, lines = here.dial, dial_lines(here.dial, here.dictionary, reading, scale)
     clouds = cache.clouds(view.where, *names)[view.site.name]

@@ -10,6 +10,7 @@ from explorer.presentation.steering import arm_names, counts
 from explorer.steering import AS_RAW, DEFAULT_LANES, LANES, MAX_DOSE, MAX_NEW_TOKENS, Arm, Positions, Request, Sampling
 from explorer.study import Study
 from explorer.ui.frame import KEPT, View
+from explorer.ui.notices import plain
 from explorer.ui.steering.lanes_panel import MAX_SEED
 from explorer.ui.steering.opening import open_at_suggestion, suggestion
 from explorer.ui.steering.vector_picker import FILE, LISTS, choose_vector, example_prompt, pick_vectors, weigh
@@ -72,7 +73,7 @@ def _own_example(study: Study, chips: tuple[str, ...]) -> str:
 def _where(view: View) -> tuple[tuple[Arm, ...], tuple[int, ...], Positions]:
     """Which lanes of B, at which sites and positions."""
     chosen = st.pills(
-        f"Lanes of {view.target}", LANES, selection_mode="multi", default=DEFAULT_LANES, key="lanes",
+        f"Lanes of {plain(view.target)}", LANES, selection_mode="multi", default=DEFAULT_LANES, key="lanes",
         format_func=arm_names.ARM_NAMES.__getitem__, **KEPT
     )  # fmt: skip
     others = {site.label: site.index for site in view.study.sites if site != view.site}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from explorer.errors import InputError
+from explorer.policy import policy
 from explorer.steering import (
     MAX_VECTORS,
     MAX_WEIGHT,
@@ -92,6 +93,8 @@ def _named(chip: str, study: Study) -> VectorSpec:
     if chip == LISTS:
         return VectorSpec(lists=_own_lists())
     if chip == FILE:
+        if not policy().imports:
+            raise InputError("files are not taken here: choose a ready contrast, a feature, or your own prompts")
         return VectorSpec(file=uploaded(study.file.d_model))
     name = parse_vector(chip)
     if name.contrast is not None:
