@@ -101,7 +101,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             data = path.read_bytes()
-            if path.name == "report.json":
+            if path.name in ("report.json", "result.json"):
                 told = json.loads(data)
                 data = json.dumps({k: v for k, v in told.items() if k not in ("seconds", "date", "command")}).encode()
             elif path.suffix == ".html":

@@ -1,5 +1,6 @@
 """A check in a process of its own writes what it writes here, tells what it tells, and ends at its limits."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ def request_(tmp_path: Path, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
     for name, seed in (("a", 0), ("b", 1)):
         tiny.save("llama", tokenizer, tmp_path / name, seed)
-    (tmp_path / "text.txt").write_text("\n\n".join(tiny.stories(9000)))
-    options = CheckOptions(text=str(tmp_path / "text.txt"), sites="1", sae="none", tokens=9000, context=32)
+    lines = [json.dumps({"text": text}) for text in tiny.stories(9000)]
+    (tmp_path / "text.jsonl").write_text("\n".join(lines))
+    options = CheckOptions(text=str(tmp_path / "text.jsonl"), sites="1", sae="none", tokens=9000, context=32)
     return CheckRequest(Checkpoint(str(tmp_path / "a")), Checkpoint(str(tmp_path / "b")), options)
 
 
