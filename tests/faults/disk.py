@@ -83,7 +83,9 @@ def one(made: Place, case: Case, warm: bool) -> str:
     if code in (0, 1) and contents(out) == contents(root / "new"):
         return "not needed: the report is whole"
     if code != 2 or len(told) != 1 or any("Traceback" in line for line in lines):
-        return f"WRONG: exit {code}, {lines[-3:]}"
+        whole, found = contents(root / "new"), contents(out) if out.is_dir() else {}
+        apart = [name for name in sorted(whole.keys() | found.keys()) if whole.get(name) != found.get(name)]
+        return f"WRONG: exit {code}, differing: {apart}, {lines[-2:]}"
     if "fault of this program" in told[0]:
         return f"WRONG: {told[0][:300]}"
     if not mounted and contents(out) != contents(root / "old"):
