@@ -40,6 +40,7 @@ def draw() -> None:
         tour_button,
         wrong,
     )
+    from explorer.ui.check import draw_way_out
     from explorer.ui.story import listen
 
     shown = [st.Page(entry.script, title=entry.title, url_path=entry.name) for entry in PAGES.values()]
@@ -56,6 +57,7 @@ def draw() -> None:
     browser_script()
     if page.url_path == "story":
         listen()  # before anything that takes time
+    st.session_state["view"] = None
     try:
         begin_page()
         st.session_state["view"] = draw_frame()
@@ -66,6 +68,11 @@ def draw() -> None:
             page_button(page.title)
     except InputError as error:
         wrong(str(error))
+        if page.url_path == "check" and st.session_state["view"] is None:
+            # The page from which a damaged study is deleted must open whatever study is chosen.
+            page.run()
+        else:
+            draw_way_out()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from explorer import ranks
+from explorer.errors import InputError
 from explorer.files import PARTIAL, encode_line, write_bytes, write_tensors
+from explorer.intake import read_json, read_tensors
 from explorer.unfinished import sweep_files
 
 if TYPE_CHECKING:
@@ -47,14 +49,11 @@ class Cache:
 
     def tensors(self, kind: str, key: Mapping[str, Any], make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """Named tensors: read if they are there and whole, else made and kept."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
         path, found = self.path(kind, key, ".safetensors"), None
         if ranks.first() and path is not None and path.is_file():
             # Damaged from outside: made again below.
-            with suppress(SafetensorError, OSError):
-                found = load_file(path)
+            with suppress(InputError):
+                found = read_tensors(path, "make it again")
         if (known := ranks.agreed(found)) is not None:
             return known
         made = make()
@@ -67,8 +66,8 @@ class Cache:
         path, found = self.path(kind, key, ".json"), None
         if ranks.first() and path is not None and path.is_file():
             # Damaged from outside: made again below.
-            with suppress(msgspec.DecodeError, OSError):
-                found = msgspec.json.decode(path.read_bytes(), type=type_)
+            with suppress(InputError):
+                found = read_json(path, type_, "make it again")
         if (known := ranks.agreed(found)) is not None:
             return known
         made = make()

@@ -6,9 +6,19 @@ import errno
 import traceback
 from pathlib import Path
 
+LONGEST = 2_000
+"""Characters of a message."""
+
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used; the message is shown as it is, without a traceback."""
+    """Something that the user gave cannot be used; the message is shown as it is, without a traceback.
+
+    It quotes what was given: whatever does not print becomes a space, and the end of a very long one is left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        plain = "".join(c if c.isprintable() else " " for c in message[:LONGEST])
+        super().__init__(plain if len(message) <= LONGEST else f"{plain} …")
 
 
 def in_words(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,8 +23,6 @@ from explorer.unfinished import exchange, make_unfinished, sweep
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
-
-T = TypeVar("T")
 
 PARTIAL = ".partial"
 """How the name of what is not finished ends."""
@@ -93,14 +91,6 @@ def _not_finite(plain: object, place: str = "") -> Iterator[tuple[str, float]]:
 def write_json(path: Path, result: object) -> None:
     """Write a result or study file as indented JSON."""
     write_bytes(path, encode(result))
-
-
-def read_json(path: Path, kind: type[T], remedy: str) -> T:
-    """What `write_json` wrote. Raises InputError, which ends with a remedy, for a damaged file."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (msgspec.DecodeError, OSError) as error:
-        raise InputError(f"'{path}' is damaged: {error}; {remedy}") from error
 
 
 def write_tensors(

@@ -12,6 +12,13 @@ UNDEFINED = "n/a"
 """What stands for None and NaN."""
 
 
+def size(count: float) -> str:
+    """A number of bytes in words."""
+    if count < 1e6:
+        return f"{max(1, round(count / 1e3))} kB"
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
+
+
 def minus(text: str) -> str:
     """A text with true minus signs before its numbers."""
     return re.sub(r"(?<![\w\-])-(?=\d)", "−", text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from explorer.errors import InputError
 from explorer.policy import policy
 from explorer.presentation.check import captions as sentences
 from explorer.study import own_names
-from explorer.ui import View, choice, page_style, verdict, what_is_this
+from explorer.ui import View, choice, page_style, verdict, what_is_this, wrong
 from explorer.ui.check import (
     draw_fields,
     draw_figures,
@@ -18,13 +19,21 @@ from explorer.ui.check import (
     draw_verdict,
 )
 
-view: View = st.session_state["view"]
+view: View | None = st.session_state["view"]
 page_style("check")
 busy = draw_job()
-shows_verdict = not busy and view.where in own_names() and choice("show", "Show", ("verdict", "new check")) == "verdict"
-if shows_verdict:
-    draw_verdict(view)
-    draw_figures(view)
+shows_verdict = (
+    not busy
+    and view is not None
+    and view.where in own_names()
+    and choice("show", "Show", ("verdict", "new check")) == "verdict"
+)
+if view is not None and shows_verdict:
+    try:
+        draw_verdict(view)
+        draw_figures(view)
+    except InputError as error:
+        wrong(str(error))
 elif not busy and not policy().checks:
     verdict(sentences.NO_CHECKS)
 elif not busy:

@@ -46,6 +46,7 @@ from .map_registry import (
 )
 from .map_results import FitCurve as FitCurve, GateNulls as GateNulls, StitchScores as StitchScores
 from .maps import ResidualMap as ResidualMap
+from .moment_cache import KEPT_MOMENTS as KEPT_MOMENTS
 from .moments import CrossMoments as CrossMoments, Moments as Moments
 from .nulls import DRAWS as DRAWS
 from .orthogonal import haar as haar

@@ -15,7 +15,7 @@ from explorer.cache import Cache
 from explorer.models import NormLimits, Site
 from explorer.text import Chunks
 
-LARGEST = 1_000_000_000
+KEPT_MOMENTS = 1_000_000_000
 """Bytes. More is read again rather than kept: the files of a wide and deep pair would fill a disk."""
 _TOKENS = ("slot", "count", "source", "target", "target_source")
 
@@ -40,7 +40,7 @@ def kept_moments(
         }
         for site, found in fresh[0].items():
             tensors |= {f"{site.name}|{name}": t for name, t in _pack(found).items()}
-        if sum(t.numel() * t.element_size() for t in tensors.values()) > LARGEST:
+        if sum(t.numel() * t.element_size() for t in tensors.values()) > KEPT_MOMENTS:
             raise _TooLarge
         return tensors
 
@@ -61,7 +61,7 @@ def kept_moments(
 
 
 class _TooLarge(Exception):
-    """More than `LARGEST`."""
+    """More than `KEPT_MOMENTS`."""
 
 
 def _pack(found: SiteMoments) -> dict[str, Tensor]:

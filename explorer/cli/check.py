@@ -87,6 +87,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
     parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
     parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
+    parser.add_argument("--force", action="store_true", help="try a check that this machine has no room for")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
 
 
@@ -210,6 +211,7 @@ def _chosen(options: argparse.Namespace) -> CheckOptions:
         copy_models=options.copy_models,
         keep_massive=options.keep_massive,
         insisted=insisted,
+        force=options.force,
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import msgspec
-
 from explorer.errors import InputError
 from explorer.files import encode
+from explorer.intake import decode_json
 
 SCHEMA = 1
 MOST = 2000
@@ -58,12 +57,7 @@ def export_stars(stars: Iterable[Star]) -> bytes:
 
 def import_stars(data: bytes) -> tuple[Star, ...]:
     """The stars of an exported list. Raises InputError for anything else."""
-    try:
-        found = msgspec.json.decode(data, type=StarList)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(
-            f"this is no list of starred features ({error}): give a file that 'Export' on this page wrote"
-        ) from error
+    found = decode_json(data, StarList, "list of starred features", "give a file that 'Export' on this page wrote")
     if found.schema != SCHEMA:
         raise InputError(f"this list has schema {found.schema}; this version of the explorer reads schema {SCHEMA}")
     if len(found.stars) > MOST or any(len(s.note) > NOTE for s in found.stars):

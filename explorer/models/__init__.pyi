@@ -22,6 +22,7 @@ from .language_model import (
     digest as digest,
     find_blocks as find_blocks,
     load_model as load_model,
+    load_tokenizer as load_tokenizer,
     same_ids as same_ids,
 )
 from .logit_lens import logit_effect as logit_effect, promoted_tokens as promoted_tokens
@@ -44,6 +45,7 @@ from .tokens import (
     begin_token as begin_token,
     check_characters as check_characters,
     special_tokens as special_tokens,
+    token_ids as token_ids,
     token_pieces as token_pieces,
     token_text as token_text,
     tokenised as tokenised,

@@ -10,6 +10,7 @@ from typing import Any
 from explorer.cache import user_cache
 from explorer.errors import InputError
 from explorer.files import user_path, write_json
+from explorer.models.config_claims import check_config
 from explorer.models.hub_answers import first_line, hub_said, may_pass, quieten
 from explorer.models.hub_contents import Contents, bot_conversion, contents, few, is_tokenizer, revisions, with_weights
 from explorer.models.hub_name import HubName, named_on_hub
@@ -77,12 +78,8 @@ def check_folder(folder: Path, source: str) -> Path:
 
 
 def read_config(path: Path) -> dict[str, Any] | None:
-    """A config.json; None where there is none that can be read."""
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return config if isinstance(config, dict) else None
+    """A config.json; None where there is none. Raises InputError for one that is damaged, or too large to be true."""
+    return check_config(path) if path.is_file() else None
 
 
 def _refuse_settings(config: Path, source: str) -> None:

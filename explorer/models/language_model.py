@@ -17,14 +17,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from explorer.errors import InputError, out_of_memory
+from explorer.errors import InputError
+from explorer.intake import of_the_file, told
+from explorer.models.config_claims import REMEDY, check_claims
 from explorer.models.device import moved
 from explorer.models.hub import model_folder
 from explorer.models.lane_products import LaneProducts
 from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
 from explorer.models.slices import own, split_settings, whole
-from explorer.models.tokens import Begin, begin_token
+from explorer.models.tokens import Begin, begin_token, token_ids
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedTokenizerBase
@@ -209,12 +211,13 @@ def load_model(
     Raises InputError for a missing, incomplete, unreadable or non-finite model, for an architecture without a residual
     stream, and for a hub that cannot be reached.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     place = model_folder(source)
+    check_claims(place)
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     split = split_settings()
     try:
@@ -223,8 +226,8 @@ def load_model(
             network, loading = AutoModelForCausalLM.from_pretrained(
                 place, dtype=dtype, use_safetensors=True, output_loading_info=True, **options, **split
             )
-    except Exception as error:  # each architecture raises what it likes at settings that it cannot use
-        if out_of_memory(error):
+    except BaseException as error:  # each architecture raises what it likes at settings that it cannot use
+        if not of_the_file(error):
             raise
         hint = "; without --split-models each process holds it whole" if split else ""
         raise InputError(f"cannot load the model '{source}': {_first_line(error)}{hint}") from error
@@ -236,23 +239,38 @@ def load_model(
         raise InputError(
             f"the model '{source}' has non-finite weights in {bad[0]} ({len(bad)} tensors): export it again"
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tokenizer = AutoTokenizer.from_pretrained(place, **options)
-    except Exception as error:  # tokenizers raise what they like, a bare Exception among it
-        raise InputError(
-            f"cannot load the tokenizer of '{source}': put its files (tokenizer.json, tokenizer_config.json) into the "
-            f"folder; {_first_line(error)}"
-        ) from error
+    tokenizer = load_tokenizer(place, source)
     network.eval().requires_grad_(False).to(device)
-    before = begin_token(tokenizer, begin)
-    model = LanguageModel(name or Path(str(source)).name, network, tokenizer, find_blocks(network), before)
-    _check_residual_stream(model)
+    with told(place / "config.json", REMEDY):
+        before = begin_token(tokenizer, begin)
+        model = LanguageModel(name or Path(str(source)).name, network, tokenizer, find_blocks(network), before)
+        _check_residual_stream(model)
+        # Two tokens: settings with which a network can be built, and does not run.
+        model.logits(torch.zeros(1, 2, dtype=torch.long))
     return model
 
 
-def _first_line(error: Exception) -> str:
+def load_tokenizer(folder: Path, source: str | Path | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder, which works. Raises InputError; no remote code."""
+    from transformers import AutoTokenizer
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        ids = tokenizer("a b", add_special_tokens=True)["input_ids"]
+        _ = tokenizer.decode(ids), tokenizer.all_special_tokens, tokenizer.bos_token_id, len(tokenizer)
+    except BaseException as error:  # tokenizers raise what they like, a bare Exception or a panic among it
+        if not of_the_file(error):
+            raise
+        raise InputError(
+            f"cannot load the tokenizer of '{source or folder}': put its files (tokenizer.json, tokenizer_config.json) "
+            f"into the folder; {_first_line(error)}"
+        ) from error
+    return tokenizer
+
+
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
@@ -289,5 +307,5 @@ def same_ids(a: LanguageModel, b: LanguageModel, texts: Sequence[str]) -> bool:
     """Whether two models read some texts as the same token ids: files, tokens that a tokenizer adds and rows that no
     text uses may differ.
     """
-    read_a, read_b = (list(m.tokenizer(list(texts), add_special_tokens=False)["input_ids"]) for m in (a, b))
+    read_a, read_b = (token_ids(m.tokenizer, texts) for m in (a, b))
     return read_a == read_b

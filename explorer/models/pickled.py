@@ -22,6 +22,8 @@ from explorer.progress import Report, silent
 
 SETTINGS = (".json", ".txt", ".model")
 """How files of settings and tokenizers end; nothing of these is ever executed or unpickled."""
+MOST_OF_FILE = 4
+"""How many times the bytes of a pickle its tensors may have: tied ones are stored once."""
 _INDEX = "model.safetensors.index.json"
 _INSIDE = ("state", "state_dict", "model_state_dict")
 """Where a pickle of more than tensors keeps these."""
@@ -104,6 +106,11 @@ def write_safetensors(path: Path, into: Path) -> list[str]:
         found = inner
     if not isinstance(found, dict) or not found or not all(isinstance(t, torch.Tensor) for t in found.values()):
         raise ValueError("it is no dictionary of tensors by name")
+    # A view may claim any size of one stored number: no more is copied than the file can hold.
+    if bad := [n for n, t in found.items() if t.numel() * t.element_size() > t.untyped_storage().nbytes()]:
+        raise ValueError(f"'{bad[0][:60]}' says that it is larger than what is stored of it")
+    if sum(t.numel() * t.element_size() for t in found.values()) > MOST_OF_FILE * path.stat().st_size:
+        raise ValueError("its tensors say that they are larger than the file")
     save_file({name: t.clone().contiguous() for name, t in found.items()}, into, {"format": "pt"})
     return list(found)
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from explorer.errors import InputError
+from explorer.intake import explained, of_the_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Begin = Literal["auto", "yes", "no"]
 """Whether a token stands before every document: yes, no, or as the tokenizer does it by itself."""
+_UNREAD, _GIVE = "the tokenizer cannot read the text", "give the model the tokenizer that it was trained with"
 _ANCHOR = "_explorer_anchor"
 """Where a tokenizer remembers its `_anchor`."""
 
@@ -81,6 +83,16 @@ def token_pieces(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list
     return pieces
 
 
+def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of each text, without special tokens. Raises InputError for a text that the tokenizer cannot read."""
+    try:
+        return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+    except BaseException as error:  # tokenizers raise a bare Exception, or panic
+        if not of_the_file(error):
+            raise
+        raise InputError(f"{_UNREAD} ({explained(error)}): {_GIVE}") from error
+
+
 class TokenisedText(NamedTuple):
     """The tokens of a text, without special ones."""
 
@@ -93,9 +105,14 @@ class TokenisedText(NamedTuple):
 def tokenised(tokenizer: PreTrainedTokenizerBase, text: str) -> TokenisedText:
     """The tokens of a text and where they lie in it. Raises InputError where the tokenizer does not give it back."""
     if tokenizer.is_fast:
-        found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        try:
+            found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        except BaseException as error:
+            if not of_the_file(error):
+                raise
+            raise InputError(f"{_UNREAD} ({explained(error)}): {_GIVE}") from error
         return TokenisedText(found["input_ids"], found["offset_mapping"])
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    (ids,) = token_ids(tokenizer, [text])
     return TokenisedText(ids, _found_by_decoding(tokenizer, ids, text))
 
 

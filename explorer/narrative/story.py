@@ -165,13 +165,10 @@ def open_story(study: Study, source: str, target: str, site_index: int) -> Story
 
 
 def _chapter(study: Study, source: str, target: str, site_index: int) -> Chapter:
-    from safetensors import safe_open
-
     site = study.sites[site_index]
     pair = study.pair(source, target)
     here = next(s for s in pair.sites if s.site == site.name)
-    with safe_open(study.pair_path(source, target) / "maps.safetensors", "np") as tensors:
-        rotation = tensors.get_tensor(f"{site.name}.R")
+    rotation = study.rotation(source, target, site)
     clouds = study.clouds(source, target).get(site.name) if here.dial is not None else None
     correlation = read_correlation(study, source, target, site)
     return Chapter(

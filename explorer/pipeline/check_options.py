@@ -12,6 +12,8 @@ from explorer.models import Begin
 
 Precision = Literal["float32", "bfloat16"]
 
+MOST_ASKED = 1_000_000_000
+"""Tokens of the largest text: no fit gains from more."""
 LEAST_CONTEXT = 16
 """Tokens: with fewer, the rows are hardly those of a text."""
 
@@ -64,6 +66,8 @@ class CheckOptions:
     """Whether rows of more than 10 × the median norm are measured like any other."""
     insisted: bool = False
     """Whether held-out Tales were asked for by name, so that they are read by models that do not know them, too."""
+    force: bool = False
+    """Whether a check begins that this machine has no room for by the estimate."""
 
     @property
     def massive(self) -> float:
@@ -73,8 +77,8 @@ class CheckOptions:
         return float("inf") if self.keep_massive else MASSIVE
 
     def __post_init__(self) -> None:
-        if self.tokens < 1:
-            raise InputError(f"--tokens {self.tokens}: give at least 1")
+        if not 1 <= self.tokens <= MOST_ASKED:
+            raise InputError(f"--tokens {self.tokens}: give 1 to {MOST_ASKED}")
         if self.context is not None and self.context < LEAST_CONTEXT:
             raise InputError(f"--context {self.context}: give at least {LEAST_CONTEXT} tokens, or auto")
         if not 0 <= self.seed <= MAX_SEED:

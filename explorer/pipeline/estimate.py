@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +9,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.alignment import LEAST_SEEN, LOGITS, SHUFFLES, UNTRAINED_SEEDS
+from explorer.alignment import KEPT_MOMENTS, LEAST_SEEN, LOGITS, SHUFFLES, UNTRAINED_SEEDS
 from explorer.models import ModelShape, Site, parse_sites, read_shape, shape_of
 from explorer.pipeline.check_form import CheckRequest
 from explorer.pipeline.check_options import CheckOptions
 from explorer.pipeline.plan import FIT, PlannedCheck
 from explorer.pipeline.progress import PlannedPart
 from explorer.sae import POOL, check_recipe
+from explorer.text import CHARACTERS_PER_TOKEN
 
 if TYPE_CHECKING:
     from explorer.models import LanguageModel
     from explorer.text import Chunks
 
-BASE = 700e6
-"""Bytes of Python with its libraries."""
+BASE, DISK = 700e6, 50e6
+"""Bytes of Python with its libraries; bytes on disk of a report, its figures and tables."""
+TOKEN_BYTES = 80.0
+"""Bytes of memory of a token of text: its characters, its id as a list and in its window, what is marked of it."""
 _FIT = ("reading validation", "reading fit", "fitting maps", "scoring", "nulls at", "comparing")
 """How the steps begin in which a pair is measured without its controls."""
 
@@ -76,20 +78,37 @@ def estimate(
 ) -> CheckEstimate:
     """Time and memory of a check at some sites on a machine of `speed` operations a second."""
     parts = PlannedCheck(source, target, options, sites, speed).parts()
-    return CheckEstimate(parts, _memory(source, target, options, len(sites)))
+    return CheckEstimate(parts, memory_needed(source, target, options, len(sites)))
 
 
-def _memory(source: ModelShape, target: ModelShape, options: CheckOptions, sites: int) -> float:
+def memory_needed(source: ModelShape, target: ModelShape, options: CheckOptions, sites: int) -> float:
+    """Bytes of memory of a check at so many sites, at the most."""
     d = source.d_model
     weights = 4.0 * (source.parameters + 2 * target.parameters)
-    moments = 8.0 * sites * d * d * (SHUFFLES + 9 + UNTRAINED_SEEDS * 9 + 12)
+    moments = _moments(sites, d)
     seen = min(float(source.vocabulary), FIT * options.tokens / LEAST_SEEN)
     means = 4.0 * 2 * sites * seen * d
     logits = 4.0 * 4 * LOGITS
     pool = 4.0 * POOL * d if options.sae == "train" else 0.0
     # Weights, gradients and Adam's two moments; rows in a batch and their codes.
     training = 4.0 * 8 * d * check_recipe(d).width if options.sae == "train" else 0.0
-    return BASE + weights + moments + means + logits + pool + training
+    return BASE + weights + moments + means + logits + pool + training + TOKEN_BYTES * options.tokens
+
+
+def _moments(sites: int, d: int) -> float:
+    return 8.0 * sites * d * d * (SHUFFLES + 9 + UNTRAINED_SEEDS * 9 + 12)
+
+
+def disk_needed(source: ModelShape, target: ModelShape, options: CheckOptions, sites: int) -> float:
+    """Bytes on disk of a check at so many sites: what its cache keeps, and its study twice, there and in --out."""
+    d = source.d_model
+    # R and the shuffled one in four bytes a number, the affine map both ways in two; R again beside the report.
+    study = 16.0 * sites * d * d + (CHARACTERS_PER_TOKEN * options.tokens if options.text is not None else 0.0)
+    trained = (options.sae == "train") + (options.sae_target == "train")
+    study += trained * min(3, sites) * 4.0 * d * check_recipe(d).width
+    if options.copy_models:
+        study += 4.0 * (source.parameters + target.parameters)
+    return DISK + 2 * study + min(float(KEPT_MOMENTS), _moments(sites, d))
 
 
 @lru_cache(maxsize=1)
@@ -104,11 +123,3 @@ def speed() -> float:
         a @ b
         best = min(best, time.perf_counter() - began)
     return 2 * 1024 * 512 * 1024 / best
-
-
-def machine_memory() -> float | None:
-    """Bytes of memory of this machine, None where the system does not say."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (ValueError, OSError, AttributeError):
-        return None

@@ -18,6 +18,7 @@ from explorer import cache as cache_module, ranks
 from explorer.alignment import PairResult
 from explorer.errors import InputError
 from explorer.files import temporary_folder, write_json
+from explorer.intake import read_json
 from explorer.models import Site, parse_sites
 from explorer.pipeline.check_dictionaries import dictionary_entries, with_fetched
 from explorer.pipeline.check_inputs import (
@@ -35,6 +36,7 @@ from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.check_outputs import write_outputs
 from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
+from explorer.pipeline.machine_room import check_folders
 from explorer.pipeline.progress import CheckProgress
 from explorer.progress import Report, silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from explorer.models import LanguageModel, Located
     from explorer.study import ModelEntry, Study, StudyFile
 
-_NOT_IN_KEY = ("text", "sae", "sae_target", "device", "insisted")
+_NOT_IN_KEY = ("text", "sae", "sae_target", "device", "insisted", "force")
 """Options that the key of a check holds in another way, or not at all."""
 
 
@@ -71,6 +73,7 @@ def check(
     located = [locate_model(c.place, c.revision, progress) for c in (source, target)]
     places = [found.folder for found in located]
     given, options = options, with_fetched(options, progress)
+    check_folders(places, options)
     progress.plan(planned(places, options))
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
@@ -171,7 +174,7 @@ class _Work:
 
     def circumstances(self) -> Circumstances:
         """What the report says beside the numbers."""
-        return msgspec.json.decode((self.folder / "circumstances.json").read_bytes(), type=Circumstances)
+        return read_json(self.folder / "circumstances.json", Circumstances, "run the check again")
 
     def measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         """Everything, unless it is there already."""
@@ -193,7 +196,7 @@ class _Work:
             except Exception:  # damaged from outside: made again
                 shutil.rmtree(study)
             else:
-                with suppress(OSError, msgspec.DecodeError):
+                with suppress(InputError):
                     self.circumstances()
                     return True
         return False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from explorer.alignment import Lineage
+from explorer.errors import InputError
+from explorer.intake import read_json
 from explorer.number_text import sentence_case
 from explorer.report.schema import Models
 from explorer.study import Study
@@ -83,6 +83,6 @@ class Provenance:
 def provenance_of(study: Study) -> Provenance:
     """What went into a check, from the report beside its study; nothing of it where there is no report."""
     try:
-        return msgspec.json.decode((study.folder.parent / "report.json").read_bytes(), type=Provenance)
-    except (OSError, msgspec.DecodeError):
+        return read_json(study.folder.parent / "report.json", Provenance, "make the report again")
+    except InputError:
         return Provenance()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 from explorer.alignment import VerdictName
 from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
+from explorer.intake import decode_json, read_bytes
 from explorer.report.html import _render
 from explorer.report.make import flat
 from explorer.report.schema import SCHEMA, DecidingNumber, Report
@@ -124,19 +124,24 @@ def _row(c: Checked) -> OverviewRow:
     return OverviewRow(*head, rho, scaled, restored, f.loss_target, f.top1_agreement, c.report.decided_by)
 
 
+REMEDY = "make the report again"
+
+
+class _Version(msgspec.Struct):
+    """What every version of report.json has."""
+
+    schema: object = None
+
+
 def read_report(folder: Path) -> Report:
     """report.json of a folder. Raises InputError."""
     path = folder / "report.json"
-    try:
-        raw = path.read_bytes()
-        schema = json.loads(raw).get("schema")
-        if schema != SCHEMA:
-            raise InputError(f"'{path}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
-        return msgspec.json.decode(raw, type=Report)
-    except OSError as error:
-        raise InputError(f"'{folder}' holds no report.json: give a folder that `check` has written") from error
-    except (ValueError, AttributeError, RecursionError, msgspec.ValidationError) as error:
-        raise InputError(f"'{path}' is damaged: {error}; make the report again") from error
+    if not path.is_file():
+        raise InputError(f"'{folder}' holds no report.json: give a folder that `check` has written")
+    raw = read_bytes(path, REMEDY)
+    if (schema := decode_json(raw, _Version, path, REMEDY).schema) != SCHEMA:
+        raise InputError(f"'{path}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
+    return decode_json(raw, Report, path, REMEDY)
 
 
 OF_PAIR = ("loss_source", "loss_target", "kl", "top1_agreement")

@@ -125,6 +125,17 @@ class DoseResponse:
     accuracy: float | None = None
     """Share of tokens whose label B says rightly unsteered; None for text without label heads."""
 
+    def check(self) -> None:
+        """Raise ValueError where the parts, read from a file, do not fit together."""
+        lines = [line for a in self.arms for line in (a.effect, a.low, a.high, a.loss_rise, a.accuracy)]
+        lines += [self.usable, self.random_loss_rise, *self.random]
+        if self.doses != DOSES or any(line is not None and len(line) != len(DOSES) for line in lines):
+            raise ValueError(f"a curve of {self.vector[:60]} has not the doses {', '.join(f'{c:g}' for c in DOSES)}")
+        if not self.random_areas or len(self.random) != len(self.random_areas):
+            raise ValueError(f"the random directions of {self.vector[:60]} are not as many as their areas")
+        if not {a.arm for a in self.arms} >= {"raw", "rotated"}:
+            raise ValueError(f"{self.vector[:60]} lacks the raw or the rotated arm")
+
     def arm(self, name: str) -> ArmCurve | None:
         """The curve of an arm, if it was measured."""
         return next((a for a in self.arms if a.arm == name), None)

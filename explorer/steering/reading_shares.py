@@ -18,6 +18,8 @@ DOSES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 """c, in units of the steered model's median residual norm at the site."""
 TEXTS = 12
 """Continuations for each arm and dose. A dose is chosen on as many others."""
+MOST_TEXTS = 1_000_000
+"""Continuations that anybody counts."""
 TURNED = 2 / 3
 """Share of its texts that the target's own vector turns at the suggested dose."""
 MOST_LOSS_RISE = 0.60
@@ -88,6 +90,16 @@ class ReadingShares:
     """What each arm gave."""
     texts: int = TEXTS
     """Continuations for each arm and dose."""
+
+    def check(self) -> None:
+        """Raise ValueError where the parts, read from a file, do not fit together."""
+        lines = [line for a in self.arms for line in (a.shares, a.loss_rise)]
+        if not self.doses or any(len(line) != len(self.doses) for line in lines):
+            raise ValueError(f"an arm of {self.vector[:60]} has not its {len(self.doses)} doses")
+        if not 1 <= self.texts <= MOST_TEXTS or any(
+            not 0 <= s <= 1 for a in self.arms for s in (self.untouched, *a.shares)
+        ):
+            raise ValueError(f"the shares of {self.vector[:60]} are none of {self.texts} texts")
 
     def arm(self, name: str) -> ArmShares | None:
         """What an arm gave, if it was measured."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +23,13 @@ from torch import Tensor
 
 from explorer.errors import InputError
 from explorer.files import user_path
+from explorer.intake import MOST_LAYERS, WIDEST, explained, of_the_file, read_npy
 from explorer.models import Site
 from explorer.steering.vectors import unit
 
 SUFFIXES = (".npy", ".safetensors", ".gguf", ".pt")
+MOST_STEPS = 100_000
+"""Pieces of a .gguf file that are read one by one."""
 LARGEST = 50 * 2**20
 """Bytes of the largest file that is read."""
 
@@ -58,12 +62,13 @@ def read_vector(data: bytes, name: str, width: int, site: Site | None = None) ->
         raise InputError(f"'{name[-60:]}' has {len(data) >> 20} MiB: a vector's file has at most {LARGEST >> 20}")
     try:
         found = readers[suffix](data)
+        vector = _chosen(found, name, site).reshape(-1).float()
     except InputError:
         raise
-    except Exception as error:  # the readers' own errors differ by format
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"'{name[-60:]}' cannot be read as {suffix}: {lines[0][:120]}") from error
-    vector = _chosen(found, name, site).reshape(-1).float()
+    except BaseException as error:  # the readers' own errors differ by format
+        if not of_the_file(error):
+            raise
+        raise InputError(f"'{name[-60:]}' cannot be read as {suffix}: {explained(error)[:120]}") from error
     if len(vector) != width:
         raise InputError(f"'{name[-60:]}' holds {len(vector)} numbers: these models need {width}, their width")
     return unit(vector)
@@ -73,7 +78,9 @@ def load_vector(path: str | Path, width: int, site: Site | None = None) -> Float
     """The unit vector in a file; see `read_vector`."""
     path = user_path(path)
     try:
-        return read_vector(path.read_bytes(), path.name, width, site)
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        return read_vector(data, path.name, width, site)
     except OSError as error:
         raise InputError(f"the vector '{path}' cannot be read: {error.strerror}; give a file") from error
 
@@ -120,13 +127,17 @@ def _layer(name: str) -> int | None:
 
 
 def _npy(data: bytes) -> Vectors:
-    array = np.load(io.BytesIO(data), allow_pickle=False)
+    array = read_npy(io.BytesIO(data), len(data))
     if array.dtype.kind not in "fiu":
         raise InputError(f"the .npy file holds {array.dtype}: give floating-point numbers")
     return _rows(torch.from_numpy(array.astype(np.float32)))
 
 
 def _rows(array: Tensor) -> Vectors:
+    if not array.numel() or array.ndim > 2 or (array.ndim == 2 and len(array) > MOST_LAYERS + 1):
+        raise InputError(
+            f"the file holds the shape {tuple(array.shape)}: give one vector, or at most {MOST_LAYERS + 1} rows"
+        )
     if array.ndim == 2 and len(array) > 1:
         return Vectors({}, tuple(array))
     return Vectors({None: array})
@@ -146,6 +157,11 @@ def _unnamed(found: dict[str, Tensor]) -> bool:
 def _by_layer(found: dict[str, Tensor]) -> Vectors:
     if not found:
         raise InputError("the file holds no tensor")
+    if len(found) > MOST_LAYERS + 1 or any(t.numel() > WIDEST or not t.numel() for t in found.values()):
+        raise InputError(
+            f"the file holds {len(found)} tensors, the largest of {max(t.numel() for t in found.values()):,} numbers: "
+            f"a vector has at most {WIDEST:,}, and a model {MOST_LAYERS:,} layers"
+        )
     layers = {_layer(name): tensor for name, tensor in found.items()}
     if len(layers) < len(found) or (len(found) > 1 and None in layers):
         raise InputError(
@@ -161,7 +177,12 @@ def _gguf(data: bytes) -> Vectors:
     class Reader(gguf.GGUFReader):
         """Ends on a damaged file: the package itself goes on for ever where a list says it is longer than the file."""
 
+        steps = 0
+
         def _get(self, offset: Any, dtype: Any, count: Any = 1, override_order: Any = None) -> Any:
+            self.steps += 1
+            if self.steps > MOST_STEPS:
+                raise InputError(f"the .gguf file holds more than {MOST_STEPS:,} facts: it is no control vector")
             if int(offset) + np.dtype(dtype).itemsize * int(count) > len(self.data):
                 raise InputError("the .gguf file is damaged: it says that it is longer than it is")
             return super()._get(offset, dtype, count, override_order)
@@ -174,6 +195,8 @@ def _gguf(data: bytes) -> Vectors:
         reader = Reader(file.name)
         kinds = gguf.GGMLQuantizationType
         found = {}
+        if len(reader.tensors) > MOST_LAYERS + 1 or sum(int(t.n_bytes) for t in reader.tensors) > len(data):
+            raise InputError("the .gguf file is damaged: its tensors are larger than it is")
         for tensor in reader.tensors:
             if tensor.tensor_type not in (kinds.F32, kinds.F16, kinds.BF16, kinds.F64):
                 raise InputError(f"the .gguf tensor '{tensor.name[:40]}' is quantised: export it as floating-point")
@@ -193,6 +216,11 @@ class _SteeringVector:
 
 def _steering_vectors(data: bytes) -> Vectors:
     """What steering-vectors saves with torch.save: the vector object, or its tensors by layer. Nothing else is made."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        raise InputError("the .pt file is of before torch 1.6, or damaged: save it again with torch.save")
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        if sum(info.file_size for info in packed.infolist()) > 2 * len(data):
+            raise InputError("the .pt file is damaged: it says that it unfolds to more than it holds")
     place = "steering_vectors.steering_vector.SteeringVector"
     with torch.serialization.safe_globals([(_SteeringVector, place)]):
         found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -201,9 +229,18 @@ def _steering_vectors(data: bytes) -> Vectors:
             raise InputError(f"the vectors are of '{kind}': only those of decoder_block are of the residual stream")
         found = found.layer_activations
     if isinstance(found, Tensor):
-        return _rows(found)
+        return _rows(_stored(found))
     if isinstance(found, dict) and isinstance(inner := found.get("layer_activations"), dict):
         found = inner
     if not isinstance(found, dict) or not found or not all(isinstance(v, Tensor) for v in found.values()):
         raise InputError("the .pt file holds neither a tensor nor tensors by layer")
-    return _by_layer({str(layer): tensor for layer, tensor in found.items()})
+    return _by_layer({str(layer): _stored(tensor) for layer, tensor in found.items()})
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """The tensor. Raises InputError for a view that claims more numbers than are stored, and for what is no number."""
+    if tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise InputError("the .pt file is damaged: a tensor says that it is larger than what is stored of it")
+    if tensor.is_complex() or tensor.is_quantized:
+        raise InputError(f"the .pt file holds {tensor.dtype}: give floating-point numbers")
+    return tensor

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from explorer.errors import InputError
 from explorer.files import encode
+from explorer.intake import MOST_JSON, read_settings, read_table, tensor_claims
 from explorer.study.library import OwnStudy, adopt, check_room, open_study, unfinished_folder
 from explorer.study.schema import StudyFile
 
@@ -29,6 +30,7 @@ MAX_BYTES = 8 << 30
 """Limits of what an archive may unfold to."""
 CHUNK = 1 << 20
 
+AGAIN = "it came in an archive: export the study again"
 _WORD = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -149,9 +151,6 @@ def _write(packed: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, room: int
 
 def check_study(folder: Path) -> None:
     """Raise InputError unless a foreign study is whole and names nothing outside its own folder."""
-    import msgspec
-    from safetensors import SafetensorError, safe_open
-
     study = open_study(folder)
     file = study.file
     words = [m.name for m in file.models] + [w for p in file.pairs for w in (p.source, p.target)]
@@ -166,14 +165,12 @@ def check_study(folder: Path) -> None:
     for pair in file.pairs:
         study.pair(pair.source, pair.target)
     for path in sorted(folder.parent.rglob("*")):
-        try:
-            if path.suffix == ".safetensors":
-                with safe_open(path, "numpy") as tensors:
-                    tensors.keys()
-            elif path.suffix == ".json":
-                msgspec.json.decode(path.read_bytes())
-        except (SafetensorError, msgspec.DecodeError, OSError, RecursionError) as error:
-            raise InputError(f"'{path.name}' in the archive is damaged ({error}): export the study again") from error
+        if path.suffix == ".safetensors":
+            tensor_claims(path, AGAIN)
+        elif path.suffix == ".json":
+            read_settings(path, object, AGAIN, MOST_JSON)
+        elif path.suffix == ".parquet":
+            read_table(path, {}, AGAIN, columns=[])
     _check_weights(study.folder, file)
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import Literal
 
 from explorer.alignment import HaarTest, RotationTest
-from explorer.files import read_json
+from explorer.intake import read_json
 from explorer.study.schema import ModelEntry
 from explorer.study.study import Study
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -19,6 +21,7 @@ from explorer import PROJECT
 from explorer.cache import cache_folder
 from explorer.errors import InputError
 from explorer.files import user_path, write_json
+from explorer.intake import MOST_SETTINGS, decode_json, read_bytes, read_table, tensor_claims
 from explorer.policy import GB, policy
 from explorer.study.owners import NOBODY, owner
 from explorer.study.schema import SCHEMA, StudyFile
@@ -31,6 +34,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 """What a study of one's own may be called: it is a folder's name and a word in links."""
 
 _UNFINISHED, _VISITORS = ".unfinished-", "visitors"
+DELETE = "delete this study and make it again, or bring it in again"
+"""What helps when a study.json is damaged."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,14 @@ class OwnStudy:
     """Bytes of its folder."""
     whole: bool
     """Whether it can be opened."""
+    damage: str = ""
+    """What is wrong with it, in a sentence; empty where nothing is that its list can tell."""
+
+
+class _Version(msgspec.Struct):
+    """What every version of study.json has."""
+
+    schema: object = None
 
 
 def open_study(where: str | Path) -> Study:
@@ -60,14 +73,16 @@ def open_study(where: str | Path) -> Study:
     if not path.is_file():
         names = ", ".join(shipped_studies()) or "none"
         raise InputError(f"there is no study '{where}': give a folder with a study.json, or a shipped study ({names})")
+    raw = read_bytes(path, DELETE, MOST_SETTINGS)
+    schema = decode_json(raw, _Version, path, DELETE).schema
+    if schema != SCHEMA:
+        raise InputError(f"study '{where}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
+    file = decode_json(raw, StudyFile, path, DELETE)
     try:
-        raw = path.read_bytes()
-        schema = msgspec.json.decode(raw).get("schema")
-        if schema != SCHEMA:
-            raise InputError(f"study '{where}' has schema {schema}; this version of the explorer reads schema {SCHEMA}")
-        return Study(folder.resolve(), msgspec.json.decode(raw, type=StudyFile))
-    except (msgspec.DecodeError, AttributeError, OSError, RecursionError) as error:
-        raise InputError(f"'{path}' is damaged: {error}") from error
+        file.check()
+    except InputError as error:
+        raise InputError(f"'{path}' is damaged: {error}; {DELETE}") from error
+    return Study(folder.resolve(), file)
 
 
 def study_folder(where: str | Path) -> Path:
@@ -143,15 +158,51 @@ def own_study(name: str) -> OwnStudy:
 
 
 def _entry(folder: Path) -> OwnStudy:
-    size = _size(folder)
-    made = folder.stat().st_mtime
+    held = _files(folder)
+    size, made = sum(length for _, length, _ in held), max((changed for *_, changed in held), default=0) / 1e9
     try:
-        path = folder / "study"
-        file = open_study(path).file
-        made = (path / "study.json").stat().st_mtime
-        return OwnStudy(folder.name, folder, file.title, tuple(m.title for m in file.models), made, size, True)
+        file = open_study(folder / "study").file
     except InputError as error:
-        return OwnStudy(folder.name, folder, str(error), (), made, size, False)
+        said = _within(folder, error)
+        return OwnStudy(folder.name, folder, said, (), made, size, False, said)
+    made = next((changed / 1e9 for path, _, changed in held if path == "study/study.json"), made)
+    titles = tuple(m.title for m in file.models)
+    return OwnStudy(folder.name, folder, file.title, titles, made, size, True, _damage(folder, held))
+
+
+def _files(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """(path, bytes, time of change) of every file of a folder that is still there when it is looked at."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        with suppress(OSError):
+            if stat.S_ISREG((told := path.stat()).st_mode):
+                found.append((path.relative_to(folder).as_posix(), told.st_size, told.st_mtime_ns))
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _damage(folder: Path, _held: tuple[tuple[str, int, int], ...]) -> str:
+    """What is wrong with the files of a study that pages need, as far as results and headers tell; kept until one of
+    them changes.
+    """
+    try:
+        study = open_study(folder / "study")
+        for pair in study.file.pairs:
+            study.pair(pair.source, pair.target), study.arms(pair.source, pair.target)
+            study.responses(pair.source, pair.target)
+        for path in sorted((folder / "study").rglob("*")):
+            if path.suffix == ".safetensors":
+                tensor_claims(path, DELETE)
+            elif path.suffix == ".parquet":
+                read_table(path, {}, DELETE, columns=[])
+    except InputError as error:
+        return _within(folder, error)
+    return ""
+
+
+def _within(folder: Path, error: InputError) -> str:
+    """What is wrong, its files named from the study's own folder: the list says whose they are."""
+    return str(error).replace(f"{folder / 'study'}/", "").replace(f"{folder}/", "")
 
 
 def rename(name: str, new: str) -> OwnStudy:

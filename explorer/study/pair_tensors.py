@@ -11,7 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer.alignment import MAPS, CrossMoments, FitMoments, Moments, ResidualMap
+from explorer.errors import InputError
 from explorer.files import write_tensors
+from explorer.intake import need_shapes, read_tensors
+from explorer.study.feature_tables import REMEASURE
 
 if TYPE_CHECKING:
     from explorer.alignment import Cloud, SiteMaps
@@ -55,9 +58,7 @@ def shrink_maps(path: Path) -> bool:
     Those that no page reads are left out; orthogonal ones are made orthogonal again where they are read. What is lost
     is 2e-8 of the energy of R, 5e-5 of another map's. False for a file that is small already.
     """
-    from safetensors.torch import load_file
-
-    found = load_file(path)
+    found = read_tensors(path, REMEASURE)
     if any(tensor.dtype == torch.int8 for tensor in found.values()):
         return False
     kept: dict[str, Tensor] = {}
@@ -93,13 +94,16 @@ def _nearest_orthogonal(matrix: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
     return x.float()
 
 
-def load_maps(path: Path) -> dict[str, SiteMaps]:
-    """The maps that `save_tensors` wrote, by site name; the drawn ones are made again."""
-    from safetensors.torch import load_file
+def load_maps(path: Path, d_model: int | None = None) -> dict[str, SiteMaps]:
+    """The maps that `save_tensors` wrote, by site name; the drawn ones are made again; of one width if it is given.
 
+    Raises InputError.
+    """
     from explorer.alignment import SiteMaps
 
-    found = _whole(load_file(path))
+    stored = read_tensors(path, REMEASURE)
+    _check(stored, d_model, path)
+    found = _whole(stored)
     out: dict[str, SiteMaps] = {}
     for site in [key.removesuffix(".R") for key in found if key.endswith(".R")]:
         means = found[f"{site}.mean_source"], found[f"{site}.mean_target"]
@@ -115,6 +119,25 @@ def load_maps(path: Path) -> dict[str, SiteMaps]:
                 by_name[name] = ResidualMap(matrix, *means, forward.float().contiguous())
         out[site] = SiteMaps(by_name)
     return out
+
+
+def _check(stored: Mapping[str, Tensor], d: int | None, path: Path) -> None:
+    """Raise InputError unless every site has its means, and every matrix its width, scale and way back."""
+    wanted: dict[str, tuple[int | None, ...]] = {}
+    for site in [key.removesuffix(".R") for key in stored if key.endswith(".R")]:
+        d = len(stored[f"{site}.R"]) if d is None and stored[f"{site}.R"].ndim else d
+        wanted |= {f"{site}.mean_source": (d,), f"{site}.mean_target": (d,), f"{site}.R": (d, d)}
+        for entry in MAPS.values():
+            if f"{site}.{entry.tensor}" in stored and entry.tensor is not None:
+                wanted[f"{site}.{entry.tensor}"] = (d, d)
+                if not entry.is_orthogonal:
+                    wanted[f"{site}.{entry.tensor}_forward"] = (d, d)
+    wanted |= {n + SCALE: (d,) for n in wanted if n in stored and stored[n].dtype == torch.int8}
+    if not wanted:
+        raise InputError(f"'{path}' holds no maps: {REMEASURE}")
+    need_shapes(stored, wanted, path, REMEASURE)
+    if strange := [n for n in wanted if not (stored[n].is_floating_point() or stored[n].dtype == torch.int8)]:
+        raise InputError(f"'{path}' is damaged: '{strange[0]}' holds {stored[strange[0]].dtype}; {REMEASURE}")
 
 
 def _means_only(source: Float[Tensor, " d"], target: Float[Tensor, " d"]) -> FitMoments:

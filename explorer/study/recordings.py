@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.files import read_json
-from explorer.study.study import REMEASURE, Study
+from explorer.intake import need_shapes, read_arrays, read_json, told
+from explorer.study.feature_tables import REMEASURE
+from explorer.study.study import Study
 
 if TYPE_CHECKING:
     from explorer.models import Site
@@ -66,16 +67,23 @@ class Recording:
 def read_recording(study: Study, source: str, target: str) -> Recording | None:
     """The recording of a pair; None where there is none."""
     path = study.pair_path(source, target) / RECORDING
-    return read_json(path, Recording, REMEASURE) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = read_json(path, Recording, REMEASURE)
+    with told(path, REMEASURE):
+        if not len(found.tokens) == len(found.log_p_source) == len(found.log_p_target):
+            raise ValueError("its tokens and their probabilities are not as many")
+        if found.run is not None and not found.run.written.keys() >= {"source", "raw", "rotated"}:
+            raise ValueError(f"its lanes are {', '.join(found.run.written)[:80]}")
+    return found
 
 
 def read_correlation(study: Study, source: str, target: str, site: Site) -> NDArray[np.int8] | None:
     """100 × Pearson r of coordinate i of the source (row) with j of the target (column); the first 128 at most."""
-    from safetensors import safe_open
-
     path = study.pair_path(source, target) / CORRELATION
     if not path.is_file():
         return None
-    with safe_open(path, "np") as tensors:
-        found: NDArray[np.int8] = tensors.get_tensor(site.name)
+    tensors = read_arrays(path, [site.name], REMEASURE)
+    need_shapes(tensors, {site.name: (None, None)}, path, REMEASURE)
+    found: NDArray[np.int8] = tensors[site.name].astype(np.int8, copy=False)
     return found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.files import read_json
-from explorer.study.study import REMEASURE, Study
+from explorer.errors import InputError
+from explorer.intake import need_shapes, read_arrays, read_json, told
+from explorer.study.feature_tables import REMEASURE
+from explorer.study.study import Study
 
 if TYPE_CHECKING:
     from explorer.models import Site
@@ -165,33 +168,71 @@ INSIDE = "inside"
 def read_material(study: Study, source: str, target: str) -> StageMaterial | None:
     """What was recorded of a pair for the stage; None where nothing was."""
     path = study.pair_path(source, target) / STAGE
-    return read_json(path, StageMaterial, REMEASURE) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = read_json(path, StageMaterial, REMEASURE)
+    with told(path, REMEASURE):
+        for place, fits in _facts(found):
+            if not fits:
+                raise ValueError(f"{place} does not fit together")
+    return found
+
+
+def _facts(found: StageMaterial) -> Iterator[tuple[str, bool]]:
+    """What must hold, by where it stands."""
+    if found.answer is not None:
+        yield "answer", bool(found.answer.source) and bool(found.answer.target)
+    for name, d in found.detectors.items():
+        lines = (d.member, d.own, d.raw, d.rotated, d.shuffled)
+        yield f"detectors.{name}", bool(d.words) and all(len(line) == len(d.words) for line in lines)
+    for name, turned in found.turned.items():
+        steps = len(turned.distance)
+        yield f"turned.{name}", bool(turned.groups) and steps > 1 and len(turned.shuffled) == steps
+    for name, three in found.three.items():
+        yield f"three.{name}", len(three.names) == 3 and all(0 <= g < 3 for g in three.group)
 
 
 def read_motion(study: Study, source: str, target: str, site: Site) -> Motion | None:
     """The turning points of a site; None where they were not recorded."""
     found = _tensors(study, source, target, [f"{site.name}.{name}" for name in MOTION_FIELDS])
-    return Motion(*found) if found else None
+    if not found:
+        return None
+    path, shapes = study.pair_path(source, target) / MOTION, [array.shape for array in found]
+    for still, *turning in (shapes[:3], shapes[3:]):
+        if len(still) != 2 or still[1] != 2 or any(t[1:] != still or not t[0] for t in turning):
+            raise InputError(f"'{path}' is damaged: the points of {site.name} do not fit together; {REMEASURE}")
+    return Motion(*found)
 
 
 def read_register(study: Study, source: str, target: str, site: Site) -> Register | None:
     """Three groups in three dimensions; None where they were not recorded."""
     found = _tensors(study, source, target, [f"{site.name}.{name}" for name in REGISTER_FIELDS])
-    return Register(*found) if found else None
+    if not found:
+        return None
+    path = study.pair_path(source, target) / MOTION
+    both = dict(zip(REGISTER_FIELDS, found, strict=True))
+    need_shapes(both, dict.fromkeys(REGISTER_FIELDS, (len(found[0]), 3)), path, REMEASURE)
+    return Register(*found)
 
 
 def read_inside(study: Study, source: str, target: str, site: Site) -> NDArray[np.float16] | None:
     """The rows of the prompt's last token at a site, source and target; None where they were not recorded."""
     found = _tensors(study, source, target, [f"{site.name}.{INSIDE}"])
-    return found[0] if found else None
+    if not found:
+        return None
+    path = study.pair_path(source, target) / MOTION
+    need_shapes({INSIDE: found[0]}, {INSIDE: (2, study.file.d_model)}, path, REMEASURE)
+    return found[0]
 
 
 def _tensors(study: Study, source: str, target: str, names: list[str]) -> list[NDArray[np.float16]]:
-    from safetensors import safe_open
-
     path = study.pair_path(source, target) / MOTION
     if not path.is_file():
         return []
-    with safe_open(path, "np") as tensors:
-        there = set(tensors.keys())
-        return [tensors.get_tensor(name) for name in names] if there.issuperset(names) else []
+    found = read_arrays(path, names, REMEASURE)
+    if len(found) < len(names):
+        return []
+    for name, array in found.items():
+        if array.dtype.kind != "f" or array.ndim < 2 or not np.isfinite(array).all():
+            raise InputError(f"'{path}' is damaged: '{name}' holds no finite points; {REMEASURE}")
+    return [array.astype(np.float16, copy=False) for array in found.values()]

@@ -7,14 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from explorer.alignment import MAPS, PairResult, arms, decode_result
 from explorer.errors import InputError
-from explorer.files import read_json
+from explorer.intake import Cells, need_shapes, read_arrays, read_bytes, read_json, read_table, tensor_claims, told
 from explorer.models import Site, all_sites, parse_site
 from explorer.sae import Architecture
-from explorer.study.feature_tables import CORRESPONDENCE
+from explorer.study.feature_tables import CATALOGUE, CORRESPONDENCE, PLACE, REMEASURE, check_lists
 from explorer.study.schema import DictionaryEntry, ModelEntry, StudyFile
 from explorer.text import Corpus, open_corpus
 
@@ -33,8 +31,6 @@ RESPONSES = "steering.json"
 """File of a pair's folder that holds its dose–responses."""
 READING_SHARES = "reading.json"
 """File of a pair's folder that holds what one reads of its contrasts."""
-REMEASURE = "remove it and measure the pair again"
-"""What helps when a file of a pair is damaged."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +89,12 @@ class Study:
 
         entry = self.model_entry(name)
         model = load_model(self.folder / entry.path, name=name, begin=self.file.text.begin)
+        if (model.d_model, model.n_layers) != (self.file.d_model, self.file.n_layers):
+            raise InputError(
+                f"the model '{self.folder / entry.path}' has {model.n_layers} blocks of width {model.d_model}, study "
+                f"'{self.file.name}' says {self.file.n_layers} of {self.file.d_model}: put back the model that it was "
+                "measured on, or measure it again"
+            )
         return make_twin(model, entry.seed, name) if entry.kind == "twin" else model
 
     def load_dictionary(self, model: str, site: Site, architecture: Architecture | None = None) -> SAE | None:
@@ -122,12 +124,10 @@ class Study:
 
     def chunks(self, count: int | None = None) -> Chunks:
         """Its text in windows of tokens, or that of its first `count` documents."""
-        from transformers import AutoTokenizer
-
-        from explorer.models import begin_token
+        from explorer.models import begin_token, load_tokenizer
         from explorer.text import TextReading, read_windows
 
-        tokenizer, text = AutoTokenizer.from_pretrained(self.folder / self.file.models[0].path), self.file.text
+        tokenizer, text = load_tokenizer(self.folder / self.file.models[0].path), self.file.text
         blocks = self.corpus.in_blocks and not text.cut
         reading = TextReading(text.context, begin_token(tokenizer, text.begin), blocks, text.cut)
         return read_windows([d.text for d in self.corpus.documents(count)], tokenizer, reading)
@@ -141,16 +141,20 @@ class Study:
         path = self.pair_path(source, target) / "result.json"
         if not path.is_file():
             raise InputError(f"the pair {source} → {target} is not measured in study '{self.file.name}'")
-        try:
-            return decode_result(path.read_bytes())
-        except msgspec.DecodeError as error:
-            raise InputError(f"'{path}' is damaged: {error}; {REMEASURE}") from error
+        data = read_bytes(path, REMEASURE)
+        with told(path, REMEASURE):
+            result = decode_result(data)
+            if [s.site for s in result.sites] != [s.name for s in self.sites]:
+                raise ValueError("its sites are not those of study.json")
+            if (result.source, result.target, result.d_model) != (source, target, self.file.d_model):
+                raise ValueError(f"it is of {result.source} → {result.target}, width {result.d_model}")
+        return result
 
     def maps(self, source: str, target: str) -> dict[str, SiteMaps]:
         """The fitted maps of a measured pair, by site name."""
         from explorer.study.pair_tensors import load_maps
 
-        return load_maps(self.pair_path(source, target) / "maps.safetensors")
+        return load_maps(self.pair_path(source, target) / "maps.safetensors", self.file.d_model)
 
     def site_maps(self, source: str, target: str, site: Site) -> SiteMaps:
         """Every map from the target to the source at a site. Raises InputError for what was not measured."""
@@ -168,44 +172,69 @@ class Study:
 
     def arms(self, source: str, target: str) -> tuple[str, ...]:
         """The maps of the switch that a pair was measured under: a study may be older than a map."""
-        from safetensors import safe_open
-
-        with safe_open(self.pair_path(source, target) / "maps.safetensors", "np") as tensors:
-            stored = {key.rpartition(".")[2] for key in tensors.keys()}  # noqa: SIM118 (no mapping)
+        claims = tensor_claims(self.pair_path(source, target) / "maps.safetensors", REMEASURE)
+        stored = {key.rpartition(".")[2] for key in claims}
         return tuple(arm for arm in arms() if MAPS[arm].is_drawn or MAPS[arm].tensor in stored)
 
     def clouds(self, source: str, target: str) -> dict[str, tuple[NDArray[np.float16], NDArray[np.float16]]]:
         """The clouds of a measured pair as NumPy arrays, without loading torch: (source, target) by site name."""
-        from safetensors.numpy import load_file
+        import numpy as np
 
-        found = load_file(self.pair_path(source, target) / "clouds.safetensors")
-        return {s.name: (found[f"{s.name}.source"], found[f"{s.name}.target"]) for s in self.sites}
+        path = self.pair_path(source, target) / "clouds.safetensors"
+        names = [(f"{s.name}.source", f"{s.name}.target") for s in self.sites]
+        found = read_arrays(path, [name for both in names for name in both], REMEASURE)
+        for both in names:
+            need_shapes(found, {both[0]: (None, 2)}, path, REMEASURE)
+            need_shapes(found, {both[1]: (None, len(found[both[0]]), 2)}, path, REMEASURE)
+        half = {name: array.astype(np.float16, copy=False) for name, array in found.items()}
+        return {s.name: (half[a], half[b]) for s, (a, b) in zip(self.sites, names, strict=True)}
+
+    def rotation(self, source: str, target: str, site: Site) -> NDArray[np.float32]:
+        """R of a measured pair at a site as it is stored, without loading torch."""
+        import numpy as np
+
+        path, name = self.pair_path(source, target) / "maps.safetensors", f"{site.name}.R"
+        found = read_arrays(path, [name], REMEASURE)
+        need_shapes(found, {name: (self.file.d_model, self.file.d_model)}, path, REMEASURE)
+        return found[name].astype(np.float32, copy=False)
 
     def features(self, model: str) -> pd.DataFrame:
         """The catalogue of a model's dictionary features, all sites; see `explorer.features.feature_catalogue`."""
-        import pandas as pd
-
-        return pd.read_parquet(self.folder / "features" / f"{model}.parquet")
+        path = self.folder / "features" / f"{model}.parquet"
+        return check_lists(read_table(path, CATALOGUE, REMEASURE), path, REMEASURE)
 
     def correspondence(self, source: str, target: str) -> pd.DataFrame:
         """How the source's features fare in the target, all sites; see `explorer.features.correspondence`."""
-        import pandas as pd
-
-        return pd.read_parquet(self.pair_path(source, target) / CORRESPONDENCE)
+        arms = self.arms(source, target)
+        wanted: dict[str, Cells] = {f"r_{arm}": "number" for arm in arms}
+        path = self.pair_path(source, target) / CORRESPONDENCE
+        found = read_table(path, {**PLACE, **wanted}, REMEASURE)
+        partners = {"partner", "mutual", "partner_r", *(f"cosine_{arm}" for arm in arms)}
+        if "partner" in found and not partners <= set(found):
+            raise InputError(f"'{path}' is damaged: it lacks columns of the partners; {REMEASURE}")
+        return found
 
     def responses(self, source: str, target: str) -> list[DoseResponse]:
         """How the source's vectors steer the target at every dose and site; none where they were not measured."""
         from explorer.steering import DoseResponse
 
         path = self.pair_path(source, target) / RESPONSES
-        return read_json(path, list[DoseResponse], REMEASURE) if path.is_file() else []
+        found = read_json(path, list[DoseResponse], REMEASURE) if path.is_file() else []
+        with told(path, REMEASURE):
+            for response in found:
+                response.check()
+        return found
 
     def reading_shares(self, source: str, target: str) -> list[ReadingShares]:
         """What one reads when the source's contrasts steer the target; none where that was not measured."""
         from explorer.steering import ReadingShares
 
         path = self.pair_path(source, target) / READING_SHARES
-        return read_json(path, list[ReadingShares], REMEASURE) if path.is_file() else []
+        found = read_json(path, list[ReadingShares], REMEASURE) if path.is_file() else []
+        with told(path, REMEASURE):
+            for shares in found:
+                shares.check()
+        return found
 
     def decoder_story(self) -> DecoderStory | None:
         """The decoder cosines behind the "98 %"; None where the study has no dictionaries for them."""

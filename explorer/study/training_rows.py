@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer import metrics
-from explorer.files import read_json
+from explorer.intake import read_json
 
 FILE = "training.json"
 

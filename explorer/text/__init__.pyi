@@ -16,6 +16,7 @@ from .file_corpus import (
 from .labels import LabelMatrix as LabelMatrix, label_tokens as label_tokens
 from .remote import PILE as PILE
 from .sources import (
+    CHARACTERS_PER_TOKEN as CHARACTERS_PER_TOKEN,
     GZIP as GZIP,
     LINES as LINES,
     PARQUET as PARQUET,

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
+
+from explorer.intake import Place
+
+MOST_DOCUMENTS, MOST_CONTEXT = 10_000_000, 1_000_000
+"""Documents of a study's text, and tokens of a window."""
 
 
 @dataclass(frozen=True)
@@ -12,11 +19,11 @@ class TextEntry:
 
     kind: str
     """Which corpus: one of `explorer.text.corpora.CORPORA`."""
-    split: str
+    split: Place
     """Split of the grammar that writes it; for a file its path, relative to the study: one {"text": …} a line."""
-    documents: int
+    documents: Annotated[int, msgspec.Meta(ge=1, le=MOST_DOCUMENTS)]
     """Number of documents."""
-    context: int
+    context: Annotated[int, msgspec.Meta(ge=2, le=MOST_CONTEXT)]
     """Tokens of a window."""
     entropy: float | None = None
     """The grammar's exact −log P, nats per token of these documents: no model can be below it. None for a file."""

@@ -9,13 +9,17 @@ from typing import ClassVar
 
 import msgspec
 
-from explorer.errors import InputError
 from explorer.files import write_bytes
+from explorer.intake import decode_json, read_bytes
+from explorer.models import check_characters
 from explorer.text.corpus import Corpus, TextDocument
 from explorer.text.windows import split_of
 
 FEWEST_DOCUMENTS = 53
 """With fewer, one of the splits would hold fewer than 10: blocks then take the documents' place."""
+REMEASURE = "delete this study and make it again"
+MOST_BYTES = 4 << 30
+"""Bytes of a study's text."""
 _PROMPTS = 192
 """Documents from which prompts are taken: many may be shorter than a prompt."""
 
@@ -63,9 +67,8 @@ def write_texts(path: Path, texts: Sequence[str]) -> None:
 
 def read_texts(path: Path) -> list[PlainDocument]:
     """The documents of a file that `write_texts` wrote. Raises InputError."""
-    try:
-        return msgspec.json.decode(b"[" + b",".join(path.read_bytes().splitlines()) + b"]", type=list[PlainDocument])
-    except OSError as error:
-        raise InputError(f"the study's text '{path}' cannot be read: {error.strerror}; make the study again") from error
-    except msgspec.DecodeError as error:
-        raise InputError(f"the study's text '{path}' is damaged: {error}; make the study again") from error
+    lines = read_bytes(path, REMEASURE, MOST_BYTES).splitlines()
+    found = decode_json(b"[" + b",".join(lines) + b"]", list[PlainDocument], path, REMEASURE)
+    for number, document in enumerate(found, 1):
+        check_characters(document.text, f"line {number} of '{path}'")
+    return found

@@ -9,16 +9,20 @@ import codecs
 import gzip
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
 from explorer.errors import InputError
 from explorer.files import user_path
+from explorer.intake import explained
 from explorer.models import check_characters
 from explorer.progress import Report, silent
+from explorer.text.bounded import Bytes, Metered, text_begun
 from explorer.text.corpora import DEFAULT
 from explorer.text.remote import Retries, files_on_hub, open_on_hub
 
@@ -26,6 +30,14 @@ SEPARATOR = "<|endoftext|>"
 FIELD = "text"
 TEXT, LINES, PARQUET = (".txt", ".text", ".md"), (".jsonl", ".ndjson"), (".parquet",)
 GZIP = ".gz"
+BLOCK = 1 << 20
+"""Bytes that are read together."""
+ESCAPED, MARGIN = 6, 1 << 20
+"""Bytes of a character in JSON at the most, and of what may stand beside the text on a line."""
+SPARSE = 256
+"""How many times the budget is read at most where a file holds little text."""
+LONGEST_CELL = 64 << 20
+"""Bytes of a document of a parquet file."""
 CHARACTERS_PER_TOKEN = 8
 """More than any tokenizer of ordinary text needs: the budget of characters is surely enough for that of tokens."""
 
@@ -90,7 +102,7 @@ def _kind(where: str) -> str:
     return ending if ending in (*TEXT, *LINES, *PARQUET) else ""
 
 
-def _reader(where: str) -> Callable[[IO[bytes], str, int, list[int]], Iterator[str]] | None:
+def _reader(where: str) -> Callable[[Any, str, int, list[int]], Iterator[str]] | None:
     path = Path(where)
     ending = _kind(where) or (path.with_suffix("") if path.suffix.lower() == GZIP else path).suffix.lower()
     return {
@@ -116,13 +128,18 @@ def _documents(files: Sequence[str], budget: int, nulls: list[int], retries: Ret
         reader = _reader(where)
         assert reader is not None
         with closing(_opened(where, user_path(where), retries)) as file:
+            most = SPARSE * budget + SPARSE * MARGIN
             if where.lower().endswith(GZIP):
+                if reader is _parquet:
+                    raise InputError(f"'{where}' is parquet inside gzip, which must be unfolded to be read: unpack it")
                 try:
-                    yield from reader(cast("IO[bytes]", gzip.GzipFile(fileobj=file)), where, budget, nulls)
-                except (gzip.BadGzipFile, EOFError) as error:
+                    with gzip.GzipFile(fileobj=file) as unfolded:
+                        yield from reader(Metered(unfolded, where, most), where, budget, nulls)
+                except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                     raise InputError(f"the text '{where}' is no whole gzip file: {error}") from error
             else:
-                yield from reader(file, where, budget, nulls)
+                read = file if reader is _parquet else Metered(file, where, most)
+                yield from reader(read, where, budget, nulls)
 
 
 def _opened(where: str, path: Path, retries: Retries) -> IO[bytes]:
@@ -148,12 +165,12 @@ def _limited(documents: Iterator[str], budget: int) -> tuple[tuple[str, ...], bo
     return tuple(found), True
 
 
-def _split(file: IO[bytes], where: str, longest: int, _nulls: list[int]) -> Iterator[str]:
+def _split(file: Bytes, where: str, longest: int, _nulls: list[int]) -> Iterator[str]:
     """Documents of a text file. One that is longer than what is wanted of it is handed on in pieces."""
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     rest = ""
     while True:
-        block = file.read(1 << 20)
+        block = file.read(BLOCK)
         try:
             rest += decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
@@ -169,9 +186,24 @@ def _split(file: IO[bytes], where: str, longest: int, _nulls: list[int]) -> Iter
             return
 
 
-def _lines(file: IO[bytes], where: str, _longest: int, nulls: list[int]) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
+def _lines(file: Bytes, where: str, longest: int, nulls: list[int]) -> Iterator[str]:
+    most = ESCAPED * longest + MARGIN
+    for number in count(1):
+        line = file.readline(most)
+        if not line:
+            return
         if not line.strip():
+            continue
+        if len(line) == most and not line.endswith(b"\n"):
+            text = text_begun(line, FIELD)
+            if text is None:
+                raise InputError(
+                    f"line {number} of '{where}' has no text in a field '{FIELD}' within its first {most:,} bytes: put "
+                    "that field first, or write a document a line"
+                )
+            yield text
+            while (rest := file.readline(BLOCK)) and not rest.endswith(b"\n"):
+                pass
             continue
         try:
             record = json.loads(line)
@@ -187,12 +219,14 @@ def _lines(file: IO[bytes], where: str, _longest: int, nulls: list[int]) -> Iter
         yield record[FIELD]
 
 
-def _parquet(file: IO[bytes], where: str, _longest: int, nulls: list[int]) -> Iterator[str]:
+def _parquet(file: Any, where: str, longest: int, nulls: list[int]) -> Iterator[str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    rows = 0
     try:
-        table = pq.ParquetFile(file)
+        # A column in pieces: the whole of one may be larger than what is wanted of it.
+        table = pq.ParquetFile(file, buffer_size=BLOCK, pre_buffer=False)
         names = table.schema_arrow.names
         if FIELD not in names:
             raise InputError(f"'{where}' has no column '{FIELD}': it has {', '.join(names)[:120]}; rename one")
@@ -200,10 +234,28 @@ def _parquet(file: IO[bytes], where: str, _longest: int, nulls: list[int]) -> It
         inner = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)):
             raise InputError(f"the column '{FIELD}' of '{where}' holds {kind}: it must hold text")
-        for batch in table.iter_batches(batch_size=256, columns=[FIELD]):
+        for batch in table.iter_batches(batch_size=_documents_at_once(table.metadata, where), columns=[FIELD]):
+            rows += batch.num_rows
+            if rows > longest + MARGIN:
+                raise InputError(f"the text '{where}' holds next to no text in {rows:,} rows: leave out the empty ones")
             nulls.append(batch.column(0).null_count)
             yield from (document for document in batch.column(0).to_pylist() if document)
     except InputError:
         raise
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: text that is not UTF-8
-        raise InputError(f"'{where}' is no readable parquet file: {str(error).splitlines()[0][:160]}") from error
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:  # ValueError: text that is not UTF-8
+        raise InputError(f"'{where}' is no readable parquet file: {explained(error)[:160]}") from error
+
+
+def _documents_at_once(held: Any, where: str) -> int:
+    """How many documents of a parquet file are unfolded together. Raises InputError for documents that are too long."""
+    longest = 1
+    for group in (held.row_group(i) for i in range(held.num_row_groups)):
+        for column in (group.column(i) for i in range(group.num_columns)):
+            if column.path_in_schema.split(".")[0] == FIELD and group.num_rows > 0:
+                longest = max(longest, column.total_uncompressed_size // group.num_rows)
+    if longest > LONGEST_CELL:
+        raise InputError(
+            f"the documents of '{where}' have {longest >> 20} MiB each, and a cell of parquet can only be read whole: "
+            f"at most {LONGEST_CELL >> 20} MiB are; split them, or give txt or jsonl"
+        )
+    return int(max(1, min(256, BLOCK // longest)))

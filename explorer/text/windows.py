@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.models import moved, token_pieces
+from explorer.models import moved, token_ids, token_pieces
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -143,7 +143,7 @@ def read_windows(
     """Read documents in windows. Documents after `max_tokens` are left out. Raises InputError if there is no text."""
     encoded: list[list[int]] = []
     total = 0
-    for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []:
+    for ids in token_ids(tokenizer, texts) if texts else []:
         encoded.append(list(ids))
         total += len(ids)
         if max_tokens is not None and total >= max_tokens:

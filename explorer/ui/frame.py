@@ -12,7 +12,7 @@ from explorer.models import Site
 from explorer.palette import DARK, LIGHT, Palette
 from explorer.study import Study, own_names, shipped_studies
 from explorer.ui import cache
-from explorer.ui.links import ask, begin_link, tell
+from explorer.ui.links import GONE, ask, begin_link, refuse, tell
 from explorer.ui.pages import PAGES
 
 KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
@@ -86,7 +86,11 @@ def draw_frame() -> View:
     begin_link()
     with bar, st.container(key="frame", horizontal=True, vertical_alignment="bottom", gap="small"):
         own = own_names()
-        where = _select("study", "Study", [*shipped_studies(), *own], 0, 170 if own else 105)
+        studies = [*shipped_studies(), *own]
+        if (gone := st.session_state.get("study")) is not None and gone not in studies:
+            # Deleted or damaged meanwhile: another in its place must not pass for it.
+            refuse("study", str(gone), GONE)
+        where = _select("study", "Study", studies, 0, 170 if own else 105)
         study = cache.study(where)
         source = _select("a", "Source A", study.sources(), 0, 118)
         target = _select("b", "Target B", study.targets(source), 0, 118)

@@ -10,6 +10,8 @@ import streamlit as st
 
 MOST = 12
 """Choices that are named before the others are counted."""
+ASKED = "The link asks for the {what} “{asked}”, which is not here"
+GONE = "The {what} “{asked}” is not here any more"
 _UNKNOWN, _PLACE = "unknown in the link", "place of what the link lacks"
 
 
@@ -19,6 +21,8 @@ class _Unknown:
 
     asked: str
     """The word."""
+    lead: str
+    """How the sentence about it begins."""
     shown: str | None = None
     """What is shown instead; None until that has been drawn."""
 
@@ -36,9 +40,9 @@ def ask(key: str, options: Sequence[str]) -> None:
         refuse(key, asked)
 
 
-def refuse(key: str, asked: str) -> None:
-    """Remember a word of the link that names nothing; for parameters that are read otherwise."""
-    _remembered()[key] = _Unknown(asked)
+def refuse(key: str, asked: str, lead: str = ASKED) -> None:
+    """Remember a word that names nothing: of the link, for parameters that are read otherwise, or one that is gone."""
+    _remembered()[key] = _Unknown(asked, lead)
 
 
 def tell(key: str, what: str, shown: str, options: Sequence[str]) -> None:
@@ -52,15 +56,15 @@ def tell(key: str, what: str, shown: str, options: Sequence[str]) -> None:
     _remembered()[key] = replace(found, shown=shown)
     place = st.session_state.get(_PLACE)
     if place is not None:
-        place.html(f"<p class='fact quiet' role='status'>{sentence(what, found.asked, shown, options)}</p>")
+        place.html(f"<p class='fact quiet' role='status'>{sentence(what, found.asked, shown, options, found.lead)}</p>")
 
 
-def sentence(what: str, asked: str, shown: str, options: Sequence[str]) -> str:
+def sentence(what: str, asked: str, shown: str, options: Sequence[str], lead: str = ASKED) -> str:
     """The sentence (HTML): what was asked, what is shown instead, and what there is."""
     named = ", ".join(options[:MOST]) + (f" and {len(options) - MOST} more" if len(options) > MOST else "")
     asked = asked if len(asked) <= 60 else asked[:60] + "…"
     there = f"There {'is' if len(options) == 1 else 'are'}: {named}."
-    return escape(f"The link asks for the {what} “{asked}”, which is not here; you see “{shown}”. {there}")
+    return escape(f"{lead.format(what=what, asked=asked)}; you see “{shown}”. {there}")
 
 
 def _remembered() -> dict[str, _Unknown]:

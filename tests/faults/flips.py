@@ -67,14 +67,14 @@ def read_all(folder: Path) -> tuple[str, str]:
 
 def readers(folder: Path) -> list[Callable[[], object]]:
     """What the pages read, each by itself."""
-    from explorer.report.outputs import lineage_of
+    from explorer.report.outputs import provenance_of
     from explorer.report.overview import read_report
     from explorer.study import open_study, read_material, read_recording, rotation_draws
 
     study = open_study(folder)
     found: list[Callable[[], object]] = [
         lambda: read_report(folder.parent),
-        lambda: lineage_of(study),
+        lambda: provenance_of(study),
         study.decoder_story,
         study.chunks,
         lambda: rotation_draws(study),

@@ -222,11 +222,11 @@ BROKEN: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "script": (_put("study/run.py", b"x"), "never pickle"),
     "twice": (_put("study/TEXT.jsonl", b"{}"), "twice"),
     "broken weights": (_put("study/models/A/model.safetensors", b"\xff" * 64), "damaged"),
-    "broken side file": (_put("study/more.json", b"{"), "'more.json' in the archive is damaged"),
+    "broken side file": (_put("study/more.json", b"{"), "more.json' is damaged"),
     "no text": (_drop("study/text.jsonl"), "not in the archive"),
     "model elsewhere": (_model(path="/etc"), "not in the archive"),
     "climbing model": (_model(path=".."), "not in the archive"),
-    "name of a model": (_model(name="../A"), "names are letters"),
+    "name of a model": (_model(name="../A"), r"damaged: models\[.\]\.name"),
     "pair not there": (_study(pairs=[{"source": "A", "target": "A"}]), "is not measured"),
 }
 

@@ -28,7 +28,7 @@ from explorer.models.shape import ModelShape, read_shape, shape_of
 from explorer.models.sites import all_sites
 from explorer.number_text import duration, number as written
 from explorer.palette import LIGHT
-from explorer.pipeline import estimate
+from explorer.pipeline import estimate, machine_memory
 from explorer.pipeline.check_form import Fields, examine
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.check_queue import CHECKS
@@ -168,7 +168,8 @@ def test_what_is_no_model_has_no_shape(folder: Path) -> None:
     assert shape_of({}) is None and shape_of({"hidden_size": 8}) is None
     assert read_shape(str(folder / "missing")) is None and read_shape(str(folder)) is None
     (folder / "config.json").write_text("[1]")
-    assert read_shape(str(folder)) is None
+    with pytest.raises(InputError, match=r"config\.json' is damaged: Expected object, got array; give the config"):
+        read_shape(str(folder))
     assert read_shape("somebody/something") is None, "the hub is not asked"
 
 
@@ -218,7 +219,7 @@ def test_the_estimate_of_the_contract_is_about_ten_minutes() -> None:
 
 def test_the_speed_is_that_of_a_machine() -> None:
     assert 1e8 < estimate.speed() < 1e14
-    memory = estimate.machine_memory()
+    memory = machine_memory()
     assert memory is None or memory > 1e8
 
 

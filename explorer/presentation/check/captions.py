@@ -33,7 +33,7 @@ from explorer.alignment import (
     which_is_what,
 )
 from explorer.metrics import Estimate
-from explorer.number_text import bounds, duration, interval, minus, number, sentence_case
+from explorer.number_text import bounds, duration, interval, minus, number, sentence_case, size
 from explorer.pipeline import CheckEstimate, Checkpoint, short_name
 from explorer.study import OwnStudy, StudyFile
 
@@ -65,13 +65,6 @@ def readable(folders: Sequence[Path]) -> str:
     return (
         f"Folders and files may be named below {', '.join(map(str, outer)) or 'no folder'}; dot folders are not read."
     )
-
-
-def size(count: float) -> str:
-    """A number of bytes in words."""
-    if count < 1e6:
-        return f"{max(1, round(count / 1e3))} kB"
-    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
 def estimate(found: CheckEstimate | None, memory: float | None) -> str:

@@ -16,9 +16,13 @@ import torch
 from torch import Tensor
 
 from explorer.errors import InputError
-from explorer.sae.formats.stored_sae import SAEFormat, StoredSAE, folder_format
+from explorer.intake import explained, of_the_file, read_npy
+from explorer.sae.formats.stored_sae import REMEDY, SAEFormat, StoredSAE, folder_format
 
 PARAMETERS = "params.npz"
+_NAMES = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+MOST_UNFOLDED = 8
+"""How many times its bytes a file may unfold to."""
 _LAYER = re.compile(r"layer_(\d+)(?:_|$)")
 _ELSEWHERE = re.compile(r"(?:^|[-_/])(att|attn|attn_out|mlp|mlp_out|transcoders?|clt|crosscoder)(?:[-_/]|$)")
 _STREAM = "resid_post"
@@ -38,10 +42,20 @@ def _site(folder: Path) -> str:
 def _read_npz(folder: Path) -> StoredSAE:
     path = folder / PARAMETERS
     try:
-        with np.load(path, allow_pickle=False) as found:
-            tensors = {name: torch.from_numpy(np.array(found[name])) for name in found.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"'{path}' is no .npz file of plain arrays: {str(error).splitlines()[0][:120]}") from error
+        tensors = {}
+        with zipfile.ZipFile(path) as packed:
+            unfolded = sum(info.file_size for info in packed.infolist())
+            if unfolded > MOST_UNFOLDED * path.stat().st_size:
+                raise ValueError(f"it says that it unfolds to {unfolded:,} bytes, and weights hardly pack")
+            for name in _NAMES:
+                if (member := f"{name}.npy") in packed.namelist():
+                    with packed.open(member) as file:
+                        array = read_npy(file, packed.getinfo(member).file_size)
+                    tensors[name] = torch.from_numpy(np.array(array))
+    except Exception as error:  # zip, zlib and NumPy raise what they like
+        if not of_the_file(error):
+            raise
+        raise InputError(f"'{path}' is no .npz file of plain arrays: {explained(error)}; {REMEDY}") from error
     return StoredSAE("jumprelu", None, tensors, _site(folder), centred=False)
 
 

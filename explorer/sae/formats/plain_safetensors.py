@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import InputError
+from explorer.intake import tensor_claims, told
 from explorer.sae.formats.paper import is_papers, papers_sae
-from explorer.sae.formats.stored_sae import SAEFormat, StoredSAE
+from explorer.sae.formats.stored_sae import REMEDY, SAEFormat, StoredSAE
 
 
 def _read(path: Path) -> StoredSAE:
@@ -17,14 +18,12 @@ def _read(path: Path) -> StoredSAE:
 
 def read_arrays(path: Path, named: Path) -> StoredSAE:
     """The dictionary in a safetensors file; `named` is what a person called it, before it was converted."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            settings: dict[str, Any] = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"'{path}' is no readable safetensors file: {error}") from error
+    tensor_claims(path, REMEDY)
+    with told(path, REMEDY), safe_open(path, framework="pt") as file:
+        settings: dict[str, Any] = dict(file.metadata() or {})
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name in ("k", "apply_b_dec_to_input", "architecture"):
         if isinstance(settings.get(name), str):
             settings[name] = _parsed(settings[name])
@@ -44,7 +43,7 @@ def _parsed(text: str) -> Any:
     """A value of a safetensors header, which holds strings only."""
     try:
         return json.loads(text.lower() if text in ("True", "False") else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

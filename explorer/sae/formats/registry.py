@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from explorer.errors import InputError
+from explorer.intake import told
 from explorer.models import Site, converted_file, residual_index
 from explorer.sae.formats import dictionary_learning, gemma_scope, plain_safetensors, saelens, sparsify
 from explorer.sae.formats.hub_dictionaries import dictionary_path
+from explorer.sae.formats.stored_sae import REMEDY
 from explorer.sae.sae import SAE
 
 FORMATS = (
@@ -43,10 +45,12 @@ def load_sae(path: str | Path) -> SAE:
     """A dictionary from a folder, a file or a name on the hub. Raises InputError for what cannot be read or carried."""
     path = dictionary_path(path)
     if path.is_file() and path.suffix in PICKLES:
-        return plain_safetensors.read_arrays(converted_file(path), path).sae(path)
+        with told(path, REMEDY):
+            return plain_safetensors.read_arrays(converted_file(path), path).sae(path)
     for form in FORMATS:
-        if form.is_at(path):
-            return form.read(path).sae(path)
+        with told(path, REMEDY):
+            if form.is_at(path):
+                return form.read(path).sae(path)
     raise InputError(_unreadable(path))
 
 

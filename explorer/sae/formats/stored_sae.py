@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import torch
 from torch import Tensor
 
 from explorer.errors import InputError
+from explorer.intake import MOST_WORDS, read_settings, read_tensors, told
 from explorer.models import converted_file, residual_index
 from explorer.sae.sae import ARCHITECTURES, SAE
 
+REMEDY = "export the dictionary again"
+K = Annotated[int, msgspec.Meta(ge=1, le=MOST_WORDS)]
 GATED = ("gated", "GatedAutoEncoder")
 GATES = {"b_gate", "r_mag", "gate_bias"}
 """Arrays that only gated dictionaries have, by SAELens' and dictionary_learning's names."""
@@ -55,14 +58,18 @@ class StoredSAE:
             )
         if missing := [n for n in ("W_enc", "b_enc", "W_dec", "b_dec") if n not in self.tensors]:
             raise InputError(f"'{path}' lacks {', '.join(missing)}: export it again")
-        if architecture == "topk" and not (isinstance(self.k, int) and self.k > 0):
+        if architecture == "topk" and not (type(self.k) is int and self.k > 0):
             raise InputError(f"'{path}' is a topk dictionary without k: add k to its settings, or export it again")
         if architecture == "jumprelu" and "threshold" not in self.tensors:
             raise InputError(f"'{path}' is a jumprelu dictionary without a threshold: export it again")
-        tensors = {name: t.double() for name, t in self.tensors.items()}
+        _check_kinds(path, self.tensors)
+        names = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+        tensors = {name: t.double() for name, t in self.tensors.items() if name in names}
         _check_shapes(path, tensors)
         if not all(torch.isfinite(t).all() for t in tensors.values()):
             raise InputError(f"'{path}' has non-finite weights: export it again")
+        if architecture == "topk" and self.k > len(tensors["b_enc"]):
+            raise InputError(f"'{path}' says k = {self.k} and has {len(tensors['b_enc'])} features: export it again")
         if self.rescaled:
             norm = tensors["W_dec"].norm(dim=1)
             tensors |= {"W_enc": tensors["W_enc"] * norm, "b_enc": tensors["b_enc"] * norm}
@@ -106,7 +113,9 @@ def folder_format(
     def found(folder: Path) -> StoredSAE:
         path = weights_of(folder)
         assert path is not None
-        return read(folder, _settings(folder / settings), _tensors(path))
+        kept = path if path.suffix == ".safetensors" else converted_file(path)
+        with told(folder, REMEDY):
+            return read(folder, read_dictionary_settings(folder / settings), read_tensors(kept, REMEDY))
 
     return SAEFormat(
         f"{settings} with {weights} ({name})",
@@ -115,24 +124,57 @@ def folder_format(
     )
 
 
-def _settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"'{path}' is no readable settings file: {error}") from error
+class _Place(msgspec.Struct):
+    """Where a dictionary was trained, in the formats that keep it apart."""
+
+    hook_name: str | None = None
+    dict_class: str | None = None
+    submodule_name: str | None = None
+    k: K | None = None
+
+
+class _Settings(msgspec.Struct):
+    """The settings of every format that this program reads, by their names there."""
+
+    architecture: str | None = None
+    k: K | None = None
+    activation: str | None = None
+    activation_fn: str | None = None
+    activation_fn_str: str | None = None
+    activation_fn_kwargs: _Place | None = None
+    apply_b_dec_to_input: bool | None = None
+    rescale_acts_by_decoder_norm: bool | None = None
+    normalize_activations: str | bool | None = None
+    reshape_activations: str | None = None
+    hook_name: str | None = None
+    hook_point: str | None = None
+    metadata: _Place | None = None
+    trainer: _Place | None = None
+    type: str | None = None
+    transcode: bool | None = None
+    skip_connection: bool | None = None
+    signed: bool | None = None
+
+
+def read_dictionary_settings(path: Path) -> dict[str, Any]:
+    """The settings of a dictionary, of the right kinds. Raises InputError."""
+    settings = read_settings(path, object, REMEDY)
     if not isinstance(settings, dict):
         raise InputError(f"'{path}' holds no settings: it must be a JSON object")
+    with told(path, REMEDY):
+        msgspec.convert(settings, _Settings)
     return settings
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path if path.suffix == ".safetensors" else converted_file(path))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(f"'{path}' is no readable safetensors file: {error}") from error
+def _check_kinds(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Raise InputError for arrays that are no matrix, no vector, or no numbers with a point."""
+    for name, kinds in (("W_enc", 2), ("W_dec", 2), ("b_enc", 1), ("b_dec", 1), ("threshold", 1)):
+        t = tensors.get(name)
+        if t is not None and not (t.ndim == kinds and t.numel() and t.dtype.is_floating_point):
+            raise InputError(
+                f"'{path}': {name} has shape {tuple(t.shape)} of {t.dtype}, expected {kinds} dimensions of "
+                "floating-point numbers: export it again"
+            )
 
 
 def _check_shapes(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -17,8 +17,10 @@ from explorer.pipeline import (
     MAX_LENGTH,
     CheckOptions,
     Fields,
+    check_request,
     estimate,
     examine,
+    machine_memory,
     roots,
 )
 from explorer.policy import Policy, policy
@@ -202,9 +204,10 @@ def draw_needs(fields: Fields) -> None:
         return
     try:
         request = examine(fields)
+        check_request(request)
     except InputError as error:
         st.html(f"<p class='fact quiet' role='status'>{sentences.plain(told(str(error)))}</p>")
         return
-    line = sentences.estimate(estimate.needed(request), estimate.machine_memory())
+    line = sentences.estimate(estimate.needed(request), machine_memory())
     line += under_way.queued([other.progress.left for other in CHECKS.ahead()])
     st.html(f"<p class='fact quiet' role='status'>{line}</p>")

@@ -20,6 +20,7 @@ from explorer.pipeline import (
     Work,
     check,
     check_in_process,
+    check_request,
     examine,
     needed,
     offers_corpus,
@@ -43,6 +44,7 @@ def start(fields: Fields) -> None:
     st.session_state.pop(_ERROR, None)
     try:
         request = examine(fields)
+        check_request(request)
         needs = needed(request)
         plan = needs.parts if needs is not None else ()
         asked = CHECKS.submit(visitor(), request.title, _work(request), request.wish, plan, fields.recorded)

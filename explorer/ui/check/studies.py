@@ -15,6 +15,7 @@ from explorer.presentation.check import captions as sentences
 from explorer.study import OwnStudy, archive_size, export_study, import_study, library as studies
 from explorer.ui import notices
 from explorer.ui.frame import open_study_next
+from explorer.ui.pages import PAGES
 
 MAX_UPLOAD = 2000
 """Megabytes of an archive."""
@@ -40,6 +41,17 @@ def draw_studies() -> None:
         st.form_submit_button("Import", on_click=_import)
 
 
+def draw_way_out() -> None:
+    """Below what is wrong with a study that cannot be shown: delete it, if it is one's own; else choose another."""
+    name = str(st.session_state.get("study", ""))
+    with st.container(horizontal=True, vertical_alignment="center", key="way_out"):
+        if name in studies.own_names():
+            if st.button("Delete this study …", key="delete_shown"):
+                st.dialog("Delete this study?")(_ask)(studies.own_study(name))
+            st.page_link(PAGES["check"].script, label="Your studies")
+        st.html("<p class='fact quiet'>Or choose another study or pair above.</p>")
+
+
 def _import() -> None:
     """As a callback, before the frame is drawn: its picker lists the new study at once."""
     archive = st.session_state.get(_ARCHIVE)
@@ -58,18 +70,22 @@ def _import() -> None:
 def _draw_entry(entry: OwnStudy) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"study-{entry.name}"):
         text = f"{sentences.made(entry.made)} · {sentences.size(entry.size)}"
+        damaged = f"<br><b>Damaged:</b> {escape(entry.damage)}" if entry.damage else ""
+        models = f"<br>{escape(sentences.models(entry))}" if entry.whole else ""
         st.html(
-            f"<p class='study'><b>{escape(entry.name)}</b><br>{escape(sentences.models(entry))}"
-            f"<br><span class='quiet'>{text}</span></p>"
+            f"<p class='study'><b>{escape(entry.name)}</b>{models}{damaged}<br><span class='quiet'>{text}</span></p>"
         )
         if entry.whole:
             st.button("Open", key=f"open-{entry.name}", on_click=open_study_next, args=(entry.name,))
+        if entry.damage and st.button("Delete …", key=f"delete-{entry.name}"):
+            st.dialog("Delete this study?")(_ask)(entry)
+        if not entry.whole:
+            return
         with st.popover("Manage", key=f"manage-{entry.name}"):
-            if entry.whole:
-                _draw_export(entry)
-                st.text_input("New name", entry.name, key=f"name-{entry.name}", max_chars=60)
-                st.button("Rename", key=f"rename-{entry.name}", on_click=_rename, args=(entry,))
-            if st.button("Delete …", key=f"delete-{entry.name}"):
+            _draw_export(entry)
+            st.text_input("New name", entry.name, key=f"name-{entry.name}", max_chars=60)
+            st.button("Rename", key=f"rename-{entry.name}", on_click=_rename, args=(entry,))
+            if not entry.damage and st.button("Delete …", key=f"delete-{entry.name}"):
                 st.dialog("Delete this study?")(_ask)(entry)
 
 
