@@ -1,6 +1,6 @@
 """A check is killed: while it measures, while it reads what was measured before, while its report takes its place.
 
-`python -m tests.faults.kills [KILLS]` (54 unless given). After each kill the folder of --out holds the old report or
+`python -m tests.faults.kills [KILLS]` (66 unless given). After each kill the folder of --out holds the old report or
 the new one, whole; the next run ends with the bytes of a run that nobody killed, and leaves nothing unfinished.
 """
 
@@ -35,7 +35,7 @@ class Known:
 
 def main() -> int:
     """Kill, look, run again; 0 if everything held."""
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 54
+    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 66
     chance = random.Random(0)
     counts: dict[str, Counter[str]] = {stage: Counter() for stage in STAGES}
     with place() as made:
