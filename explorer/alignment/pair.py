@@ -140,9 +140,8 @@ def measure_pair(
     )
     fitted = _fitted(moments, sites, report)
     test, unit = bootstrap_units(chunks.split("test"))
-    scorers = {
-        s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), unit.count, source.d_model) for s in sites
-    }
+    own, d = {s: dictionaries.get(s.name) for s in sites}, source.d_model
+    scorers = {s: SiteScorer(fitted[s], moments[s], own[s], unit.count, d) for s in sites}
     _score(source, target, test, scorers, limits, report)
     stitcher = Stitcher(source, target, chunks.split("fit"), test, unit.count, limits) if controls else None
     results = [_judged(site, scorers[site], stitcher, controls, report, tell) for site in sites]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from explorer import ranks
 from explorer.cli.output import output_folder, report_folder
+from explorer.cli.pair_lines import print_report
 from explorer.cli.processes import run_processes
 from explorer.errors import InputError, in_words
 from explorer.number_text import duration, number
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from explorer.alignment import SiteResult
     from explorer.pipeline import CheckOptions, Checkpoint
-    from explorer.report import Report
 
 HELP = "measure a pair of checkpoints and write a report"
 
@@ -69,6 +69,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="a BOS before documents (default: as the tokenizer)",
     )
+    _add_computing(parser)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
+    parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
+    parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
+    parser.add_argument(
+        "--pairs",
+        choices=("text", "none"),
+        default="text",
+        help="none: find R also without pairs, from rows of different documents (default: text)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
+
+
+def _add_computing(parser: argparse.ArgumentParser) -> None:
+    """Where and how it is computed."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--dtype",
@@ -88,16 +103,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="split each model between the processes (transformers' tensor parallelism), instead of the text",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
-    parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
-    parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
-    parser.add_argument(
-        "--pairs",
-        choices=("text", "none"),
-        default="text",
-        help="none: find R also without pairs, from rows of different documents (default: text)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
 
 
 def tokens_or_auto(text: str) -> int | None:
@@ -182,7 +187,7 @@ def _check(options: argparse.Namespace, source: Checkpoint, chosen: CheckOptions
         else:
             found.append(Checked(target, name, made, None))
             if not options.json:
-                _say(made, options.source, target, folder)
+                print_report(made, options.source, target, folder)
         finally:
             line.close()
     if len(options.targets) == 1:
@@ -222,22 +227,6 @@ def _chosen(options: argparse.Namespace) -> CheckOptions:
         keep_massive=options.keep_massive,
         insisted=insisted,
     )
-
-
-def _say(made: Report, source: str, target: str, folder: Path) -> None:
-    """The verdict on a pair with what it rests on."""
-    from explorer.narrative import similarity_told, unpaired_told
-
-    print(f"{source} → {target}: {made.verdict}")
-    if made.lineage is not None:
-        print(f"  {made.lineage.sentence}")
-    print("".join(f"  {reason}\n" for reason in made.reasons) + f"  next: {made.next}")
-    if made.similarity is not None:
-        print(f"  at the best site of each: {similarity_told(made.similarity)}")
-    for site in made.sites:
-        if site.unpaired is not None:
-            print(f"  {site.site} {unpaired_told(site.unpaired)}")
-    print(f"  {folder / 'report.html'}")
 
 
 def _one_space(out: Path, options: argparse.Namespace, checked: Mapping[str, Path]) -> None:
