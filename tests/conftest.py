@@ -22,7 +22,7 @@ from typing import Any
 
 import jaxtyping
 
-SHAPED = [f"explorer.alignment.{name}" for name in ("geodesic", "maps", "moments", "orthogonal", "ridge")]
+SHAPED = [f"explorer.alignment.{name}" for name in ("geodesic", "maps", "moments", "orthogonal", "ridge", "similarity")]
 SHAPED += ["explorer.sae", "explorer.models", "explorer.features", "explorer.steering", "explorer.text.dyck"]
 """The modules whose arguments and results are checked at every call: types by beartype, shapes by jaxtyping."""
 # The tower: a whole number is a float to beartype, as it is to mypy.

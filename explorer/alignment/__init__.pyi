@@ -49,6 +49,8 @@ from .maps import ResidualMap as ResidualMap
 from .moment_cache import KEPT_MOMENTS as KEPT_MOMENTS
 from .moments import CrossMoments as CrossMoments, Moments as Moments
 from .nulls import DRAWS as DRAWS
+from .one_space import measure_one_space as measure_one_space
+from .one_space_results import OneSpace as OneSpace, SpaceSite as SpaceSite
 from .orthogonal import haar as haar
 from .pair import Pair as Pair, check_comparable as check_comparable, measure_pair as measure_pair
 from .pair_verdict import (
@@ -76,11 +78,21 @@ from .rotation_results import (
     Spectrum as Spectrum,
 )
 from .second_pass import Cloud as Cloud
+from .similarity_pass import measure_similarity as measure_similarity
+from .similarity_results import (
+    CalibratedIndex as CalibratedIndex,
+    DecoderMcc as DecoderMcc,
+    IndexName as IndexName,
+    PairSimilarity as PairSimilarity,
+    SiteSimilarity as SiteSimilarity,
+    UnpairedFit as UnpairedFit,
+)
 from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, SiteMaps as SiteMaps
 from .stitching import LOGITS as LOGITS, TOKENS as TOKENS, unigram as unigram
 from .token_means import LEAST_SEEN as LEAST_SEEN
 from .turned_cohort import TURNS as TURNS, fit_rotations as fit_rotations, uniformity as uniformity
 from .twin import make_twin as make_twin, symmetry_of as symmetry_of, twin_rotation as twin_rotation
+from .unpaired_pass import measure_unpaired as measure_unpaired
 from .verdict import (
     CE_LEAST as CE_LEAST,
     DRIFTED_SHARE as DRIFTED_SHARE,

@@ -59,10 +59,7 @@ class SiteMoments:
         if not self.shuffled:
             self.halves[0].add(a, b)
             return
-        if self._centre is None:
-            # Sums around a mean keep their digits in float32; those of all ranks are around one.
-            centre = ranks.agreed((a.mean(0).cpu(), b.mean(0).cpu()))
-            self._centre = self.tokens.centre = (centre[0].to(a.device), centre[1].to(a.device))
+        self.settle(a, b)
         self.tokens.add(a, b, pair.ids[pair.keep])
         start, d = 0, a.shape[1]
         before = self.read + sum(kept[: ranks.rank()])
@@ -73,7 +70,14 @@ class SiteMoments:
             start = stop
             self._note_curve(upto)
         self._add_true(a[start:], b[start:], document[start:])
-        self._add_shuffled(pair)
+        self.add_shuffled(pair)
+
+    def settle(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"]) -> None:
+        """Take the means of the first rows for centres: sums around a mean keep their digits in float32."""
+        if self._centre is None:
+            # Those of all ranks are around one.
+            centre = ranks.agreed((a.mean(0).cpu(), b.mean(0).cpu()))
+            self._centre = self.tokens.centre = (centre[0].to(a.device), centre[1].to(a.device))
 
     def _add_true(self, a: Float[Tensor, "n d"], b: Float[Tensor, "n d"], document: Int[Tensor, " n"]) -> None:
         for number, half in enumerate(self.halves):
@@ -98,7 +102,7 @@ class SiteMoments:
         tokens = ranks.fields(self.tokens, "n", "count", "source", "target", "target_source")
         return [*true, *wrong, *tokens, (self, "dropped")]
 
-    def _add_shuffled(self, pair: PairedRows) -> None:
+    def add_shuffled(self, pair: PairedRows) -> None:
         """Pair every chunk with others of the batch at equal position, where these have read something else.
 
         Never with its own document or one of the same tokens, nor where what both have read so far is the same.

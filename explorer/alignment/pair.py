@@ -27,6 +27,8 @@ from explorer.alignment.results import (
     UnitKind,
 )
 from explorer.alignment.second_pass import Cloud, FeatureFiring, SiteScorer
+from explorer.alignment.similarity import pair_similarity
+from explorer.alignment.similarity_results import PairSimilarity
 from explorer.alignment.site_maps import SiteMaps, fit_maps
 from explorer.alignment.stitching import Stitcher, batch_size, shared_vocabulary
 from explorer.alignment.verdict import site_verdict
@@ -54,6 +56,8 @@ class Pair:
     """Clouds by site name."""
     firing: dict[str, dict[str, FeatureFiring]]
     """How every feature fires under each map, by site name and map; empty where there is no dictionary."""
+    similarity: PairSimilarity | None = None
+    """The field's similarity indices; None where the controls were not run (a live refit)."""
 
 
 @torch.inference_mode()
@@ -136,9 +140,8 @@ def measure_pair(
     )
     fitted = _fitted(moments, sites, report)
     test, unit = bootstrap_units(chunks.split("test"))
-    scorers = {
-        s: SiteScorer(fitted[s], moments[s], dictionaries.get(s.name), unit.count, source.d_model) for s in sites
-    }
+    own, d = {s: dictionaries.get(s.name) for s in sites}, source.d_model
+    scorers = {s: SiteScorer(fitted[s], moments[s], own[s], unit.count, d) for s in sites}
     _score(source, target, test, scorers, limits, report)
     stitcher = Stitcher(source, target, chunks.split("fit"), test, unit.count, limits) if controls else None
     results = [_judged(site, scorers[site], stitcher, controls, report, tell) for site in sites]
@@ -166,7 +169,17 @@ def measure_pair(
         {site.name: fitted[site].to("cpu") for site in sites},
         {site.name: scorers[site].cloud() for site in sites},
         {site.name: scorers[site].features() for site in sites},
+        _similarity(scorers, report) if controls else None,
     )
+
+
+@torch.inference_mode()
+def _similarity(scorers: Mapping[Site, SiteScorer], report: Report) -> PairSimilarity:
+    report("similarity indices", 0.0)
+    found = None if ranks.rank() else pair_similarity({site: s.indices() for site, s in scorers.items()})
+    agreed = ranks.agreed(found)
+    assert agreed is not None
+    return agreed
 
 
 def _fitted(moments: Mapping[Site, SiteMoments], sites: Sequence[Site], report: Report) -> dict[Site, SiteMaps]:

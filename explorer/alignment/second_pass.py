@@ -23,6 +23,7 @@ from explorer.alignment.pairing import PairedRows
 from explorer.alignment.results import SiteResult
 from explorer.alignment.ridge import Ridge
 from explorer.alignment.rotation_results import RotationFacts
+from explorer.alignment.similarity import RowSample, SiteIndices, site_indices
 from explorer.alignment.site_maps import SiteMaps
 from explorer.models import Site
 from explorer.sae import SAE
@@ -62,6 +63,7 @@ class SiteScorer:
         self.known = 0
         self.test = Moments.zero(d, device)
         self.sample: list[tuple[Tensor, Tensor]] = []
+        self.drawn = RowSample()
         self.dictionary = None if sae is None else DictionaryScorer(sae, fitted, n_documents, own)
 
     def add(self, pair: PairedRows) -> None:
@@ -69,6 +71,7 @@ class SiteScorer:
         a, b, document = pair.source[pair.keep], pair.target[pair.keep], pair.document[pair.keep]
         if sum(len(x) for x, _ in self.sample) < DIAL_ROWS:
             self.sample.append((a, b))
+        self.drawn.add(pair)
         self.rows += len(a)
         self.dropped += pair.dropped
         for fitted, score in self.rungs.values():
@@ -84,6 +87,7 @@ class SiteScorer:
         parts = [*ranks.fields(self, "rows", "dropped", "known"), *ranks.fields(self.test, *SUMS)]
         for score in (*(score for _, score in self.rungs.values()), self.lookup, self.residual):
             parts += score.sums
+        self.drawn.add_up()
         ranks.add_up(parts + (self.dictionary.sums if self.dictionary is not None else []))
         self.dropped += self.moments.dropped
         # Batches were dealt out in turns: so they are put together again.
@@ -152,6 +156,10 @@ class SiteScorer:
             stitch=stitch,
             verdict=None,
         )
+
+    def indices(self) -> SiteIndices:
+        """The field's similarity indices here, with their nulls."""
+        return site_indices(self.drawn, self.fit, self.moments.shuffled)
 
     def _rotation(self, special_cost: float) -> RotationFacts:
         r = self.fitted["rotated"].matrix

@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING
 
 from explorer import ranks
 from explorer.cli.output import output_folder, report_folder
+from explorer.cli.pair_lines import print_report
 from explorer.cli.processes import run_processes
 from explorer.errors import InputError, in_words
 from explorer.number_text import duration, number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from explorer.alignment import SiteResult
     from explorer.pipeline import CheckOptions, Checkpoint
 
@@ -65,6 +69,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="a BOS before documents (default: as the tokenizer)",
     )
+    _add_computing(parser)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
+    parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
+    parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
+    parser.add_argument("--force", action="store_true", help="try a check that this machine has no room for")
+    parser.add_argument(
+        "--pairs",
+        choices=("text", "none"),
+        default="text",
+        help="none: find R also without pairs, from rows of different documents (default: text)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
+
+
+def _add_computing(parser: argparse.ArgumentParser) -> None:
+    """Where and how it is computed."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
         "--dtype",
@@ -84,11 +104,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="split each model between the processes (transformers' tensor parallelism), instead of the text",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the dictionaries (default: 0)")
-    parser.add_argument("--copy-models", action="store_true", help="copy the models into the study")
-    parser.add_argument("--keep-massive", action="store_true", help="keep rows of more than 10 × the median norm")
-    parser.add_argument("--force", action="store_true", help="try a check that this machine has no room for")
-    parser.add_argument("--json", action="store_true", help="print the report as one JSON object, and nothing else")
 
 
 def tokens_or_auto(text: str) -> int | None:
@@ -104,6 +119,8 @@ def run(options: argparse.Namespace) -> int:
     if options.processes < 1:
         raise InputError(f"--processes {options.processes}: give at least 1")
     started = "WORLD_SIZE" in os.environ
+    if options.pairs == "none" and (started or options.processes > 1):
+        raise InputError("--pairs none: R is found without pairs by one process only; leave --processes out")
     if options.processes > 1 and not started:
         return run_processes(options.processes, options.arguments)
     with ranks.joined(_on_gpu(options.device), options.split_models):
@@ -171,11 +188,7 @@ def _check(options: argparse.Namespace, source: Checkpoint, chosen: CheckOptions
         else:
             found.append(Checked(target, name, made, None))
             if not options.json:
-                print(f"{options.source} → {target}: {made.verdict}")
-                if made.lineage is not None:
-                    print(f"  {made.lineage.sentence}")
-                print("".join(f"  {reason}\n" for reason in made.reasons) + f"  next: {made.next}")
-                print(f"  {folder / 'report.html'}")
+                print_report(made, options.source, target, folder)
         finally:
             line.close()
     if len(options.targets) == 1:
@@ -188,6 +201,8 @@ def _check(options: argparse.Namespace, source: Checkpoint, chosen: CheckOptions
         overview = write_overview(out, options.source, found, command)
         if options.json:
             sys.stdout.buffer.write(encode(overview))
+        if "WORLD_SIZE" not in os.environ:
+            _one_space(out, options, {c.folder: out / c.folder for c in found if c.report is not None})
     return max(2 if c.report is None else exit_code(c.report.verdict) for c in found)
 
 
@@ -209,10 +224,25 @@ def _chosen(options: argparse.Namespace) -> CheckOptions:
         dtype=options.dtype,
         seed=options.seed,
         copy_models=options.copy_models,
+        pairs=options.pairs,
         keep_massive=options.keep_massive,
         insisted=insisted,
         force=options.force,
     )
+
+
+def _one_space(out: Path, options: argparse.Namespace, checked: Mapping[str, Path]) -> None:
+    """Measure the source and its targets in one space, where they are three or more, and say how at the middle site."""
+    from explorer.narrative import one_space_told
+    from explorer.pipeline import check_one_space
+
+    line = ProgressLine("one space")
+    try:
+        found = check_one_space(out, options.source, checked, line.progress)
+    finally:
+        line.close()
+    if found is not None and not options.json:
+        print(f"{len(found.models)} models in one space: {one_space_told(found.sites[len(found.sites) // 2])}")
 
 
 class ProgressLine:

@@ -5,6 +5,7 @@ from .contexts import Context as Context, sentence_around as sentence_around, to
 from .correspondence import correspond as correspond
 from .decoder_cosine import decoder_cosines as decoder_cosines
 from .decoder_matching import decoder_match as decoder_match
+from .decoder_mcc import decoder_mccs as decoder_mccs
 from .feature_catalogue import catalogue as catalogue
 from .feature_search import PLACES as PLACES, Query as Query, context_words as context_words
 from .feature_table import (

@@ -4,6 +4,7 @@ from .hooks import edit_residual as edit_residual, residuals as residuals, start
 from .hub import (
     Located as Located,
     check_folder as check_folder,
+    digest as digest,
     locate_model as locate_model,
     read_config as read_config,
 )
@@ -19,11 +20,9 @@ from .hub_name import named_on_hub as named_on_hub
 from .language_model import (
     LONGEST as LONGEST,
     LanguageModel as LanguageModel,
-    digest as digest,
     find_blocks as find_blocks,
     load_model as load_model,
     load_tokenizer as load_tokenizer,
-    same_ids as same_ids,
 )
 from .logit_lens import logit_effect as logit_effect, promoted_tokens as promoted_tokens
 from .massive import BATCH as BATCH, MASSIVE as MASSIVE, NormLimits as NormLimits
@@ -44,6 +43,7 @@ from .tokens import (
     Begin as Begin,
     begin_token as begin_token,
     check_characters as check_characters,
+    same_ids as same_ids,
     special_tokens as special_tokens,
     token_ids as token_ids,
     token_pieces as token_pieces,

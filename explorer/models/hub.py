@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,3 +217,13 @@ def _remembered(name: HubName) -> str | None:
         return None if path is None else str(json.loads(path.read_bytes()))
     except (OSError, ValueError):
         return None
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of a folder's files that decide its outputs (config and safetensors), by name and content."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".safetensors"):
+            with path.open("rb") as file:
+                total.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()

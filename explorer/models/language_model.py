@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import threading
 import warnings
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +24,7 @@ from explorer.models.lane_products import LaneProducts
 from explorer.models.shape import positions_of
 from explorer.models.sites import Site, all_sites
 from explorer.models.slices import own, split_settings, whole
-from explorer.models.tokens import Begin, begin_token, token_ids
+from explorer.models.tokens import Begin, begin_token
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedTokenizerBase
@@ -291,21 +289,3 @@ def _check_residual_stream(model: LanguageModel) -> None:
             "the residual stream does not reach the unembedding; choose another model"
         )
     _ = model.final_norm
-
-
-def digest(folder: Path) -> str:
-    """SHA-256 of a folder's files that decide its outputs (config and safetensors), by name and content."""
-    total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".safetensors"):
-            with path.open("rb") as file:
-                total.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
-
-
-def same_ids(a: LanguageModel, b: LanguageModel, texts: Sequence[str]) -> bool:
-    """Whether two models read some texts as the same token ids: files, tokens that a tokenizer adds and rows that no
-    text uses may differ.
-    """
-    read_a, read_b = (token_ids(m.tokenizer, texts) for m in (a, b))
-    return read_a == read_b

@@ -11,6 +11,8 @@ from explorer.intake import explained, of_the_file
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from explorer.models.language_model import LanguageModel
+
 Begin = Literal["auto", "yes", "no"]
 """Whether a token stands before every document: yes, no, or as the tokenizer does it by itself."""
 _UNREAD, _GIVE = "the tokenizer cannot read the text", "give the model the tokenizer that it was trained with"
@@ -162,3 +164,11 @@ def word_at(pieces: Sequence[str], position: int) -> str:
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[str]:
     """Tokens that stand for no text, such as <|endoftext|>: no document of any text here holds one."""
     return frozenset(map(str, tokenizer.all_special_tokens))
+
+
+def same_ids(a: LanguageModel, b: LanguageModel, texts: Sequence[str]) -> bool:
+    """Whether two models read some texts as the same token ids: files, tokens that a tokenizer adds and rows that no
+    text uses may differ.
+    """
+    read_a, read_b = (token_ids(m.tokenizer, texts) for m in (a, b))
+    return read_a == read_b

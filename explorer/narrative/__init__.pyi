@@ -16,10 +16,18 @@ from .dictionary_words import (
     on_rows as on_rows,
 )
 from .glossary import TERMS as TERMS, Term as Term
+from .one_space_words import one_space_told as one_space_told
 from .paper_bundle import read_bundle as read_bundle
 from .rehearsal import Check as Check, preflight as preflight
 from .rotation_words import from_identity as from_identity, paper_test as paper_test
 from .scenes import Scene as Scene
+from .similarity_words import (
+    INDEX_NAMES as INDEX_NAMES,
+    placed as placed,
+    says_nothing as says_nothing,
+    similarity_told as similarity_told,
+    unpaired_told as unpaired_told,
+)
 from .story import Chapter as Chapter, Story as Story, open_story as open_story
 from .story_facts import (
     cosine_family as cosine_family,

@@ -22,6 +22,7 @@ from .estimate import CheckEstimate as CheckEstimate, needed as needed, planned_
 from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts
 from .further_rotations import measure_further_rotations as measure_further_rotations
 from .machine_room import check_request as check_request, machine_memory as machine_memory
+from .one_space_files import check_one_space as check_one_space, measure_study_space as measure_study_space
 from .progress import CheckProgress as CheckProgress
 from .recording import (
     lacks_run as lacks_run,

@@ -62,6 +62,8 @@ class CheckOptions:
     """Of the dictionaries."""
     copy_models: bool = False
     """Whether the study holds the models themselves."""
+    pairs: Literal["text", "none"] = "text"
+    """none: R is also found without pairs, from rows of different documents."""
     keep_massive: bool = False
     """Whether rows of more than 10 × the median norm are measured like any other."""
     insisted: bool = False

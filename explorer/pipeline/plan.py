@@ -47,6 +47,8 @@ READS = len(DOSES) * (RANDOM_DIRECTIONS + len(DEFAULT.contrasts()) * (len(CARRIE
 """Readings of the prompts under vectors: random ones, and every arm of every ready contrast."""
 GRAMMAR_VOCABULARY = 8192
 """Models of a larger vocabulary were trained on other text than Tales: its contrasts are not measured on them."""
+UNPAIRED_ROWS, UNPAIRED_SECONDS = 24_576, 60.0
+"""Rows that are read to find R without pairs, and how long it takes at a site."""
 ANSWERED = 60
 """Windows that both models answer for the talk."""
 
@@ -167,6 +169,16 @@ class PlannedCheck:
             dialled = 4.0 * d * check_recipe(d).width * DIALLED if site in self._own(self.options.sae) else 0.0
             yield f"nulls at {site.label}", self._seconds(dictionary=dialled, factors=factors)
         yield "comparing predictions", self._seconds((self._both + self._unembed) * test)
+        # Twice the singular values of every pairing, without vectors.
+        alike = DECOMPOSITION * d**3 * (SHUFFLES + 2) * len(self.sites)
+        yield "similarity indices", self._seconds(factors=alike)
+
+    def _unpaired(self) -> Iterator[tuple[str, float]]:
+        if self.options.pairs == "text":
+            return
+        yield "reading text without pairs", self._seconds(2.0 * self._both * min(self.options.tokens, UNPAIRED_ROWS))
+        for site in self.sites:
+            yield f"R without pairs at {site.label}", UNPAIRED_SECONDS
 
     def _rest(self) -> Iterator[tuple[str, float]]:
         test = self._tokens[2]
@@ -186,4 +198,5 @@ class PlannedCheck:
         yield "writing the study", REPORT
         answered = min(test, ANSWERED * float(self.options.context or LONGEST))
         yield "answers of both models", self._seconds(answered * (self._both + self._unembed))
+        yield from self._unpaired()
         yield "writing the report", REPORT

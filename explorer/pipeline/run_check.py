@@ -97,7 +97,8 @@ def check(
         facts = replace(context, models=models, command=command, seconds=seconds, date=now())
         study = work.study()
         axis = verdict_axis(study, result)
-        made = make_report(result, study.responses("A", "B"), facts, decoder_cosines(study, "A", "B"), axis)
+        cosines, alike = decoder_cosines(study, "A", "B"), study.similarity("A", "B")
+        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike)
         write_outputs(folder, work.study(), made, result)
     progress.end()
     return made
@@ -203,6 +204,7 @@ class _Work:
 
     def _measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         from explorer.models import choose_device, load_model
+        from explorer.pipeline.similarity_files import add_unpaired
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
         from explorer.study import Study
         from explorer.text import read_text
@@ -239,6 +241,8 @@ class _Work:
 
         loaded = dict(zip(("A", "B"), models, strict=True))
         measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
+        if options.pairs == "none":
+            add_unpaired(study, models[0], models[1], chunks, progress)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         circumstances = Circumstances(
             Models(facts[0], facts[1]),

@@ -20,6 +20,7 @@ from explorer.pipeline.check_steering import contrast_responses, knows_text
 from explorer.pipeline.dose_responses import CHUNKS as RESPONSE_CHUNKS, measure_responses
 from explorer.pipeline.feature_files import write_catalogue, write_pair
 from explorer.pipeline.recording import record_study
+from explorer.pipeline.similarity_files import write_similarity
 from explorer.progress import Report, silent
 from explorer.sae import SAE
 from explorer.steering import DoseResponse, own_contrasts
@@ -161,6 +162,8 @@ class _Builder:
             write_pair(
                 folder, (a, b), self.test, measured.maps, measured.firing, dictionaries, known, self.labels, self.report
             )
+        if measured.similarity is not None:
+            write_similarity(self.study, source, target, measured.similarity)
         write_bytes(folder / "result.json", encode_result(measured.result))
         if self.brief:
             write_json(folder / RESPONSES, self.responses(source, target, measured))

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 from explorer.alignment import (
     MEANING,
     READINGS,
+    CalibratedIndex,
+    DecoderMcc,
     GateNulls,
     PairResult,
+    PairSimilarity,
     Scores,
     SiteResult,
+    SiteSimilarity,
     StitchScores,
+    UnpairedFit,
     deciding_site,
     decisive,
     restored,
@@ -60,17 +65,19 @@ def make_report(
     facts: Circumstances,
     decoder_cosines: Mapping[str, float] = MappingProxyType({}),
     axis: Sequence[Mark] = (),
+    similarity: PairSimilarity | None = None,
 ) -> Report:
-    """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries, and the
-    marks of the verdict's axis.
+    """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries, the marks
+    of the verdict's axis, and the field's similarity indices.
     """
     assert result.verdict is not None
+    alike = {} if similarity is None else {s.site: s for s in similarity.sites}
     return Report(
         schema=SCHEMA,
         models=facts.models,
         rows=result.rows,
         function=result.function,
-        sites=tuple(_site(s, result.d_model, decoder_cosines.get(s.site)) for s in result.sites),
+        sites=tuple(_site(s, result.d_model, decoder_cosines.get(s.site), alike.get(s.site)) for s in result.sites),
         ev_cross_site=result.ev_cross_site,
         steering=tuple(_steering(r) for r in responses if r.vector.startswith(CONTRAST)) or None,
         verdict=result.verdict.verdict,
@@ -88,6 +95,7 @@ def make_report(
         date=facts.date,
         meaning=MEANING[result.verdict.verdict],
         decided_by=_decided_by(result, axis),
+        similarity=None if similarity is None else similarity.best,
     )
 
 
@@ -122,7 +130,7 @@ def _steering(r: DoseResponse) -> SteeringRow:
     )
 
 
-def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
+def _site(s: SiteResult, d: int, decoder_cosine: float | None, alike: SiteSimilarity | None) -> SiteReport:
     assert s.stitch is not None
     assert s.verdict is not None
     estimates = {name: e for name, e in _estimates(s).items() if e is not None}
@@ -161,6 +169,9 @@ def _site(s: SiteResult, d: int, decoder_cosine: float | None) -> SiteReport:
         reasons=s.verdict.reasons,
         rho_scale=None if s.rho_scale is None else s.rho_scale.value,
         nulls_scale=None if s.nulls_scale is None else _largest(s.nulls_scale),
+        similarity=None if alike is None else alike.indices,
+        pw_mcc=None if alike is None else alike.decoders,
+        unpaired=None if alike is None else alike.unpaired,
     )
 
 
@@ -193,7 +204,7 @@ def _estimates(s: SiteResult) -> dict[str, Estimate | None]:
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Every number of a site's report by its dotted name, in the contract's order; bounds as name.low and name.high."""
-    if isinstance(value, SiteReport | Rotation):
+    if isinstance(value, SiteReport | Rotation | CalibratedIndex | DecoderMcc | UnpairedFit):
         value = {f.name: getattr(value, f.name) for f in fields(value)}
     if not isinstance(value, Mapping):
         return {name: " · ".join(value) if isinstance(value, tuple) else value}

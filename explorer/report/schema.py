@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explorer.alignment import BootstrapUnit, FunctionResult, Lineage, Rows, VerdictName
+from explorer.alignment import (
+    BootstrapUnit,
+    CalibratedIndex,
+    DecoderMcc,
+    FunctionResult,
+    IndexName,
+    Lineage,
+    Rows,
+    UnpairedFit,
+    VerdictName,
+)
 from explorer.steering import Regime, TransferVerdict
 
 SCHEMA = 1
@@ -123,6 +133,13 @@ class SiteReport:
     """EV of R with one scale / EV affine: the ρ of the verdict."""
     nulls_scale: Mapping[str, float] | None = None
     """The gates of R with one scale: `shuffled`, `untrained`."""
+    similarity: Mapping[IndexName, CalibratedIndex] | None = None
+    """The field's indices, each with that of shuffled pairs and of a turned copy: `cka` (debiased), `procrustes`
+    (angular distance, radians), `cca` (mean canonical correlation), `knn` (shared nearest neighbours)."""
+    pw_mcc: DecoderMcc | None = None
+    """Decoders matched one to one, as they are, through R and through its controls; null without two dictionaries."""
+    unpaired: UnpairedFit | None = None
+    """R found without pairs, beside R with pairs and its controls; null where `--pairs none` was not given."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +254,8 @@ class Report:
     """How the weights of the two are related, told from the files; null in reports of older versions."""
     notes: tuple[str, ...] = ()
     """What was left out or read in another way than usual, a sentence each."""
+    similarity: Mapping[IndexName, CalibratedIndex] | None = None
+    """Each of the field's indices at its best site; every shuffled pairing takes its own best site, too."""
 
 
 @dataclass(frozen=True)

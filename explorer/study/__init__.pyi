@@ -74,7 +74,13 @@ from .stage_material import (
     read_motion as read_motion,
     read_register as read_register,
 )
-from .study import READING_SHARES as READING_SHARES, RESPONSES as RESPONSES, Study as Study
+from .study import (
+    ONE_SPACE as ONE_SPACE,
+    READING_SHARES as READING_SHARES,
+    RESPONSES as RESPONSES,
+    SIMILARITY as SIMILARITY,
+    Study as Study,
+)
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector
 from .training_rows import FILE as FILE, TrainingRow as TrainingRow, read_training_table as read_training_table
 from .verdict_marks import Mark as Mark, Reference as Reference, references as references, verdict_axis as verdict_axis

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.alignment import MAPS, PairResult, arms, decode_result
+from explorer.alignment import MAPS, OneSpace, PairResult, PairSimilarity, arms, decode_result
 from explorer.errors import InputError
 from explorer.intake import Cells, need_shapes, read_arrays, read_bytes, read_json, read_table, tensor_claims, told
 from explorer.models import Site, all_sites, parse_site
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 RESPONSES = "steering.json"
 """File of a pair's folder that holds its dose–responses."""
+ONE_SPACE = "one_space.json"
+"""File of a study's folder that says how its seeds lie in one space."""
+SIMILARITY = "similarity.json"
+"""File of a pair's folder that holds the field's similarity indices."""
 READING_SHARES = "reading.json"
 """File of a pair's folder that holds what one reads of its contrasts."""
 
@@ -235,6 +239,16 @@ class Study:
             for shares in found:
                 shares.check()
         return found
+
+    def similarity(self, source: str, target: str) -> PairSimilarity | None:
+        """The field's similarity indices of a pair; None where they were not measured."""
+        path = self.pair_path(source, target) / SIMILARITY
+        return read_json(path, PairSimilarity, REMEASURE) if path.is_file() else None
+
+    def one_space(self) -> OneSpace | None:
+        """How the seeds lie in one space; None where that was not measured."""
+        path = self.folder / ONE_SPACE
+        return read_json(path, OneSpace, "remove it, and the pages do without it") if path.is_file() else None
 
     def decoder_story(self) -> DecoderStory | None:
         """The decoder cosines behind the "98 %"; None where the study has no dictionaries for them."""

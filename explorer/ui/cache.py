@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.alignment import PairResult
+from explorer.alignment import OneSpace, PairResult, PairSimilarity
 from explorer.jobs import PAGE_CORES, use_cores
 from explorer.study import (
     RecordedRun,
@@ -84,6 +84,18 @@ def study(where: str) -> Study:
 def pair(where: str, source: str, target: str) -> PairResult:
     """The numbers of a measured pair."""
     return study(where).pair(source, target)
+
+
+@of_study(64)
+def similarity(where: str, source: str, target: str) -> PairSimilarity | None:
+    """The field's similarity indices of a measured pair; read only."""
+    return study(where).similarity(source, target)
+
+
+@of_study(16)
+def one_space(where: str) -> OneSpace | None:
+    """How a study's seeds lie in one space; read only."""
+    return study(where).one_space()
 
 
 @of_study(16)

@@ -235,7 +235,7 @@ def test_shuffled_pairings_never_pair_a_document_with_itself() -> None:
     pair = PairedRows(rows, rows, keep, documents[:, None].expand(4, 3), 0, ids)
     moments = SiteMoments(1, replace(tiny.chunks(2), ids=ids, valid=torch.ones_like(ids, dtype=torch.bool)), shuffles=3)
     moments._centre = (torch.zeros(1), torch.zeros(1))
-    moments._add_shuffled(pair)
+    moments.add_shuffled(pair)
     found = moments.shuffled
     expected = []
     for shift in (1, 2, 3):

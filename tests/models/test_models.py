@@ -16,8 +16,10 @@ from transformers.models.auto import CONFIG_MAPPING
 
 from explorer.errors import InputError
 from explorer.models.hooks import residuals
-from explorer.models.language_model import digest, load_model, same_ids
+from explorer.models.hub import digest
+from explorer.models.language_model import load_model
 from explorer.models.sites import all_sites, parse_site, parse_sites
+from explorer.models.tokens import same_ids
 from explorer.steering.decoding import Batch
 from explorer.text.windows import TextReading, read_windows
 

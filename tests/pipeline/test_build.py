@@ -17,7 +17,7 @@ from explorer.alignment.twin import twin_rotation
 from explorer.features import umap_layout as twin_layout
 from explorer.files import write_json
 from explorer.jobs import Cancelled
-from explorer.models.language_model import digest
+from explorer.models.hub import digest
 from explorer.models.logit_lens import PROMOTED
 from explorer.pipeline import recorded_run, recording as story_record
 from explorer.sae.trainer import SAERecipe

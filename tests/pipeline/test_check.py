@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
 from explorer.alignment.results import VERDICTS
+from explorer.alignment.twin import make_twin
 from explorer.cli import command_line as cli
-from explorer.models.language_model import LanguageModel
+from explorer.models.language_model import LanguageModel, load_model
 from explorer.number_text import minus, number as written
 from explorer.report.outputs import provenance_of
 from explorer.sae import fit as sae_fit
@@ -111,8 +112,16 @@ def test_the_outputs_are_those_of_the_contract(checked: Path) -> None:
             assert {"mean", "orthogonal", "orthogonal_scale", "affine", "shuffled"} <= set(arms)
         assert set(site["firing"]) == {"raw", "rotated"}
         assert {"site", "rho", "rho_scale", "p", "decoder_cosine", "intervals", "verdict", "reasons"} <= set(site)
+        assert set(site["similarity"]) == {"cka", "procrustes", "cca", "knn"}
+        for name, index in site["similarity"].items():
+            assert set(index) == {"value", "shuffled", "shuffled_best", "p", "twin"}
+            assert index["twin"] == pytest.approx(0 if name == "procrustes" else 1, abs=1e-3), name
+        assert site["pw_mcc"] is None, "the target has no dictionary"
         assert site["verdict"] in VERDICTS
         assert all(low <= high for low, high in site["intervals"].values())
+    for name, best in report["similarity"].items():
+        most = min if name == "procrustes" else max
+        assert best["value"] == most(site["similarity"][name]["value"] for site in report["sites"])
     assert np.shape(report["ev_cross_site"]) == (2, 2)
     assert report["command"].startswith("python -m explorer check ")
 
@@ -402,6 +411,33 @@ def test_several_targets_give_a_report_each_and_an_overview(place: Path, capsys:
 
 
 @pytest.mark.slow
+def test_several_targets_lie_in_one_space_and_r_comes_without_pairs(
+    place: Path, tokenizer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = load_model(place / "a")
+    for seed in (1, 2):
+        make_twin(source, seed).network.save_pretrained(place / f"twin{seed}")
+        tokenizer.save_pretrained(place / f"twin{seed}")
+    out, targets = place / "space", [str(place / "twin1"), str(place / "twin2")]
+    few = [*map(str, plain(place)), "--sites", "1", "--pairs", "none"]
+    cli.main(["check", str(place / "a"), *targets, "--out", str(out), *few])
+    said = capsys.readouterr().out
+    assert "3 models in one space: at after 1 " in said and "without pairs: R explains" in said
+    space = json.loads((out / "one_space.json").read_text())
+    assert space["models"] == ["source", "twin1", "twin2"]
+    (site,) = space["sites"]
+    assert site["cycles"]["largest"] < 1e-3 < site["shuffled_cycles"]["mean"]
+    np.testing.assert_allclose(site["through_space"], np.ones((3, 3)), atol=1e-4)
+    (told,) = json.loads((out / "twin1" / "report.json").read_text())["sites"]
+    unpaired = told["unpaired"]
+    assert unpaired["paired"] == pytest.approx(1, abs=1e-3)
+    assert unpaired["shuffled"] < 0.5
+    study = open_study(out / "twin1" / "study").similarity("A", "B")
+    assert study is not None and study.sites[0].unpaired is not None
+    assert study.sites[0].unpaired.ev == unpaired["ev"]
+
+
+@pytest.mark.slow
 def test_steps_are_named_and_never_go_back(place: Path) -> None:
     from explorer.pipeline.check_options import CheckOptions, Checkpoint
     from explorer.pipeline.estimate import planned
@@ -465,7 +501,7 @@ def test_a_killed_run_is_taken_up_where_it_stopped(place: Path, monkeypatch: pyt
 
 def test_a_check_that_waits_for_the_same_one_can_be_cancelled(place: Path) -> None:
     from explorer.jobs import Cancelled
-    from explorer.models.language_model import digest
+    from explorer.models.hub import digest
     from explorer.pipeline.check_options import CheckOptions, Checkpoint
     from explorer.pipeline.progress import CheckProgress
     from explorer.pipeline.run_check import _Work, check

@@ -15,7 +15,7 @@ import tiny
 
 from explorer.errors import InputError
 from explorer.files import write_bytes, write_json
-from explorer.models.language_model import digest
+from explorer.models.hub import digest
 from explorer.pipeline.allowed_paths import allowed_path
 from explorer.study import library as studies
 from explorer.study.archive import archive_size, export_study, import_study

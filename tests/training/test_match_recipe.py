@@ -16,7 +16,7 @@ from explorer.features.decoder_matching import decoder_match
 from explorer.files import write_json
 from explorer.metrics import explained_variance
 from explorer.models.hooks import residuals
-from explorer.models.language_model import digest
+from explorer.models.hub import digest
 from explorer.sae.formats.registry import load_sae
 from explorer.sae.formats.saelens import save_sae
 from explorer.sae.trainer import SAERecipe

@@ -18,6 +18,7 @@ from test_rotation_page import APP, figure, values
 
 from explorer.alignment import stitching as stitch
 from explorer.alignment.map_registry import arms, rungs, seams, shown as drawn
+from explorer.narrative import INDEX_NAMES
 from explorer.pipeline import run_check as checking
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.sae import fit as sae_fit
@@ -132,6 +133,11 @@ def test_dial_ladder_spectrum_stitching_and_fit(checked: Checked, number: int) -
     for title, (kind, key) in NULLS.items():
         assert max(values(ladder[title], "x")) == pytest.approx(told[kind][key]), "the report gives the largest"
 
+    app.segmented_control(key="ask").set_value("CKA?").run()
+    table = app.dataframe[0].value.set_index("index")
+    for name, index in told["similarity"].items():
+        assert table.loc[INDEX_NAMES[name], "value"] == index["value"]
+        assert table.loc[INDEX_NAMES[name], "best"] == index["shuffled_best"]
     app.segmented_control(key="ask").set_value("Is R random?").run()
     counts = values(traces(app, 1)[0], "y")
     R = checked.rotations[f"{told['site']}.R"].astype(np.float64)
@@ -167,7 +173,7 @@ def test_heat_maps(checked: Checked) -> None:
     pairs = figure(app, 1)["data"][0]["z"]  # type: ignore[index]
     assert np.allclose(pairs, [[s["ev"]["orthogonal_scale"] for s in checked.report["sites"]]])
     assert set(ANSWERS) == {
-        "Turn the dial", "Every map", "Which map?", "Is R random?",
+        "Turn the dial", "Every map", "Which map?", "Is R random?", "CKA?",
         "Does the function survive?", "How much text?", "Other depths", "Other pairs",
         "Over training",
     }, "a new question needs its line here; the table over training belongs to shipped studies only"  # fmt: skip

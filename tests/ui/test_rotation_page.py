@@ -217,6 +217,21 @@ def test_fitting_again_live_gives_the_stored_map(study: Study, monkeypatch: pyte
     assert difference < 1e-3
 
 
+def test_indices_stand_beside_their_nulls_and_seeds_in_one_space(study: Study) -> None:
+    alike, space = study.similarity("seed0", "seed1"), study.one_space()
+    assert alike is not None and space is not None
+    app = open_page(ask="CKA?", site="after 1")
+    table = app.dataframe[0].value.set_index("index")
+    cka = alike.sites[1].indices["cka"]
+    assert (table.loc["CKA", "value"], table.loc["CKA", "best"]) == (cka.value, cka.shuffled_best)
+    assert cka.p == 0.05 and cka.twin == pytest.approx(1)
+    app.segmented_control(key="ask").set_value("Other pairs").run()
+    drawn = [trace["z"] for trace in figure(app, 2)["data"]]  # type: ignore[attr-defined]
+    here = space.sites[1]
+    for z, table in zip(drawn, (here.pairwise, here.through_space), strict=True):
+        assert z == [[None if i == j else v for j, v in enumerate(row)] for i, row in enumerate(table)]
+
+
 def test_a_live_fit_is_cancelled(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("explorer.ui.cache.chunks", lambda _where: study.chunks(110))
     app = open_page(ask="Which map?")

@@ -1,9 +1,11 @@
 from . import (
     captions as captions,
     dictionary_bars as dictionary_bars,
+    one_space as one_space,
     over_training as over_training,
     questions as questions,
     randomness as randomness,
+    similarity as similarity,
     sites as sites,
 )
 from .dial_figure import dial as dial

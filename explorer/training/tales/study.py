@@ -15,6 +15,7 @@ from explorer.pipeline import (
     library_versions,
     measure_further_rotations,
     measure_study,
+    measure_study_space,
     shrink_study,
     write_layouts,
 )
@@ -31,6 +32,7 @@ def build_study(workshop: Workshop) -> None:
     """Measure the Tales study in a workshop's folder."""
     measure_study(workshop.out, tales_file(workshop), tales_yardstick, workshop.log)
     measure_further_rotations(open_study(workshop.out), workshop.log)
+    measure_study_space(open_study(workshop.out), workshop.log)
     write_layouts(open_study(workshop.out), workshop.log)
     shrink_study(open_study(workshop.out))
 

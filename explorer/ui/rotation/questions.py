@@ -8,14 +8,16 @@ from functools import partial
 import plotly.graph_objects as go
 import streamlit as st
 
-from explorer.alignment import PairResult
+from explorer.alignment import OneSpace, PairResult
 from explorer.palette import DARK
 from explorer.presentation import captions as sentences
 from explorer.presentation.rotation import (
     captions as rotation_sentences,
+    one_space,
     over_training,
     questions as figures_rotation,
     randomness,
+    similarity,
     sites as figures,
 )
 from explorer.study import RotationDraws, read_training_table
@@ -50,6 +52,8 @@ def _which_map(view: View) -> None:
     here = view.site_result
     alt = f"How well each map predicts {view.source}'s rows from {view.target}'s, the token lookup and the controls."
     facts = [*rotation_sentences.maps(here), sentences.firing(view.pair, here)]
+    alike = cache.similarity(view.where, view.source, view.target)
+    facts += [] if alike is None else similarity.without_pairs(alike, view.site.name)
     _answer(view, lambda: figures.ladder(here, view.palette), "ladder", alt, facts)
     refit(view)
 
@@ -78,6 +82,25 @@ def _every_pair(view: View, draws: RotationDraws) -> None:
     st.html("".join(f"<p class='fact'>{fact}</p>" for fact in said))
 
 
+def _indices(view: View) -> None:
+    found = cache.similarity(view.where, view.source, view.target)
+    here = next((s for s in found.sites if s.site == view.site.name), None) if found is not None else None
+    if found is None or here is None:
+        st.info(rotation_sentences.NOT_MEASURED)
+        return
+    left, right = st.columns([0.56, 0.44], gap="medium")
+    with left:
+        st.dataframe(
+            similarity.similarity_frame(here),
+            hide_index=True,
+            height="content",
+            key="similarity_table",
+            column_config=similarity.COLUMNS,
+        )
+    with right:
+        st.html("".join(f"<p class='fact'>{fact}</p>" for fact in similarity.facts(found, here)))
+
+
 def _function(view: View) -> None:
     here, names = view.site_result, (view.source, view.target)
     alt = "Cross-entropy recovered when one model is continued by the other, by what passes the seam."
@@ -103,6 +126,17 @@ def _pairs(view: View) -> None:
     alt = "Explained variance of R with one scale for every pair of the study at every site, a number a cell."
     draw = partial(figures_rotation.pairs_by_site, results, view.palette, view.palette is DARK)
     _answer(view, draw, "pairs", alt, rotation_sentences.pairs(results))
+    found = cache.one_space(view.where)
+    if found is not None and any(s.site == view.site.name for s in found.sites):
+        _one_space(view, found)
+
+
+def _one_space(view: View, found: OneSpace) -> None:
+    st.markdown("#### One rotation each, or one for every pair?")
+    here = next(s for s in found.sites if s.site == view.site.name)
+    draw = partial(one_space.matrices, found, here, view.palette, view.palette is DARK)
+    alt = "Explained variance between every two models: by the R of the pair, and by one rotation for each model."
+    _answer(view, draw, "one_space", alt, one_space.facts(found, here))
 
 
 def _training(view: View) -> None:
@@ -129,6 +163,7 @@ ANSWERS: dict[str, Callable[[View], None]] = {
     "Every map": draw_bars,
     "Which map?": _which_map,
     "Is R random?": _random,
+    "CKA?": _indices,
     "Does the function survive?": _function,
     "How much text?": _text,
     "Other depths": _depths,
