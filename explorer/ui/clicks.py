@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from collections.abc import Callable
 
 import streamlit as st
 
 _NOTED = "clicked "
+DRAWING = 0.5
+"""The share of one core that all pages together may spend on drawing what grows: the rest is for what they wait for."""
+SENT = 0.03
+"""Seconds until what was drawn has left for the browser: Streamlit drops what a fragment has drawn if it runs again by
+then, so that pages which never rest stand still.
+"""
 
 
 def note(key: str) -> None:
@@ -32,15 +41,41 @@ def consume(key: str, act: Callable[[], None]) -> bool:
     return True
 
 
+class Pace:
+    """Shares the time for drawing among all pages that poll: each rests after a draw until it is its turn again."""
+
+    def __init__(self, share: float, least: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`share`: of the time, that may be worked; `least`: seconds of the shortest rest."""
+        self._share, self._least, self._clock = share, least, clock
+        self._free, self._lock = clock(), threading.Lock()
+
+    def rest(self, worked: float) -> float:
+        """How many seconds to rest after so many seconds of work."""
+        with self._lock:
+            now = self._clock()
+            self._free = max(now, self._free) + worked / self._share
+            return max(self._least, self._free - now)
+
+
+PACE = Pace(DRAWING, SENT)
+"""One for all sessions."""
+
+
 def poll(busy: bool, draw: Callable[[], bool], every: float) -> None:
     """Draw as a fragment, again every few seconds while `busy`, and the whole page when that has changed.
 
     `draw` returns whether more is to come as it has drawn it, which may not be so any more: what has ended since is
-    still to be shown.
+    still to be shown. The more pages poll, and the longer they take to draw, the less often each is drawn.
     """
 
+    runs = itertools.count()
+
     def again() -> None:
+        began = time.thread_time()
         if draw() != busy:
             st.rerun()
+        worked = time.thread_time() - began
+        if busy and next(runs):  # the first time the rest of the page is still to come
+            time.sleep(PACE.rest(worked))
 
     st.fragment(again, run_every=every if busy else None)()
