@@ -78,14 +78,14 @@ class Visit:
 
 
 @contextmanager
-def visitors(browser: Browser, address: str, count: int) -> Iterator[list[Page]]:
-    """Pages of so many visitors, each with a seed of their own, open and at rest."""
+def visitors(browser: Browser, address: str, count: int, length: int = LENGTH) -> Iterator[list[Page]]:
+    """Pages of so many visitors, each with a seed of their own, open and at rest; lanes of `length` tokens."""
     contexts = [browser.new_context(viewport={"width": 1280, "height": 800}) for _ in range(count)]
     try:
         pages = [context.new_page() for context in contexts]
         for number, page in enumerate(pages):
             page.set_default_timeout(PATIENCE * 1000)
-            page.goto(f"{address}/steering?b=seed1&length={LENGTH}&seed={100 + number}")
+            page.goto(f"{address}/steering?b=seed1&length={length}&seed={100 + number}")
         for page in pages:
             page.wait_for_selector(".lanes[data-state]")
             page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
