@@ -39,7 +39,7 @@ from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.machine_room import check_folders
 from explorer.pipeline.progress import CheckProgress
-from explorer.progress import Report, silent
+from explorer.progress import silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report
 from explorer.text import TextEntry
 

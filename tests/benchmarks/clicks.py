@@ -13,11 +13,15 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
+
+from rows import Row
 
 from explorer.narrative.rehearsal import FLAGS, app
 from explorer.ui.pages import PAGES
@@ -35,19 +39,6 @@ new MutationObserver(() => { window.seen.last = performance.now(); }).observe(
 _RESTS = """performance.now() - Math.max(window.seen.click, window.seen.last) > 700
     && document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"""
 _ANSWERED = "Math.max(0, window.seen.last - window.seen.click) / 1000"
-
-
-class Row(NamedTuple):
-    """One line of the table of benchmarks."""
-
-    name: str
-    """What is measured."""
-    aim: str
-    """What it should be."""
-    measured: str
-    """What it is."""
-    spread: str
-    """How much it varied, and over how many."""
 
 
 def option(page: Page, label: str, value: str) -> Callable[[], None]:
@@ -108,8 +99,9 @@ def memory(address: str) -> float:
 
 def _row(name: str, aim: float, times: Sequence[float]) -> Row:
     p50, p95, most = np.percentile(times, (50, 95, 100))
-    spread = f"median {p50:.2f} s, most {most:.2f} s, {len(times)} clicks"
-    return Row(name, f"p95 ≤ {aim:g} s", f"p95 {p95:.2f} s", spread)
+    return Row(
+        f"{name}, p95", aim, (float(p95),), unit="s", note=f"median {p50:.2f}, most {most:.2f}, {len(times)} clicks"
+    )
 
 
 def rows(clicks: int = 50) -> list[Row]:
@@ -123,7 +115,7 @@ def rows(clicks: int = 50) -> list[Row]:
         with app() as address:
             page = open_page(browser, f"{address}/rotation?b=seed1")
             first = time.monotonic() - began
-            found.append(Row("first figure, from the start of the app", "≤ 3 s", f"{first:.1f} s", "one start"))
+            found.append(Row("first figure after the start of the app", 3.0, (first,), unit="s"))
             found += [_row(f"{name} click on Rotation", 0.3, measure([page], name, clicks)) for name in VALUES]
             people = [page, *(open_page(browser, f"{address}/rotation?b=seed1") for _ in range(PEOPLE - 1))]
             times = measure(people, "site", max(2, clicks // PEOPLE))
@@ -134,8 +126,8 @@ def rows(clicks: int = 50) -> list[Row]:
                     "[data-testid=stMain] h4, [data-testid=stMain] h1, [data-testid=stMain] .verdict"
                 )
                 page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-            held = f"{memory(address):.2f} GiB"
-            found.append(Row("memory after every page was opened once", "≤ 1 GiB", held, f"{PEOPLE} visitors"))
+            held, said = memory(address), "memory after every page was opened once"
+            found.append(Row(said, 1.0, (held,), unit="GiB", note=f"{PEOPLE} visitors"))
         browser.close()
     return found
 
@@ -143,7 +135,7 @@ def rows(clicks: int = 50) -> list[Row]:
 def main() -> None:
     """Print the rows."""
     for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 50):
-        print(f"{row.name}: {row.measured} (aim {row.aim}; {row.spread})", flush=True)
+        print(" | ".join(row.cells), flush=True)
 
 
 if __name__ == "__main__":
