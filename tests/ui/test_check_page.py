@@ -399,6 +399,9 @@ def test_a_check_that_was_lost_with_its_app_is_offered_again(
     assert lost("ann") == [], "what is under way is not lost"
     app.button(key="check_cancel").click().run()
     until(lambda: CHECKS.empty)
+    cancelled = CHECKS.find("ann")
+    assert cancelled is not None
+    CHECKS.dismiss(cancelled)
     write_json(path, asked)
     other = linked("lost-one")
     other.button(key="check_forget").click().run()
