@@ -218,9 +218,8 @@ class Job(Generic[T]):
 
     def _unseen(self, patience: float | None) -> bool:
         """Whether nobody has looked for so long, or for three times as long as looks were late before."""
-        if patience is None:
-            return False
-        return self._queue.clock() - self._seen > max(patience, min(LATE, 3 * self._late))
+        late = min(LATE, 3 * self._late)
+        return patience is not None and self._queue.clock() - self._seen > max(patience, late)
 
     @property
     def seconds(self) -> float:
@@ -265,8 +264,7 @@ class Job(Generic[T]):
                 if self._works:
                     self._leave_place(begun=True)
                     queue._serve()
-                if not self._works:
-                    queue._changed.wait(0.1)
+                queue._changed.wait(0.0 if self._works else 0.1)
         raise Cancelled
 
     def _run(self) -> None:

@@ -19,6 +19,7 @@ from explorer.pipeline.asked_checks import AskedCheck, keep
 from explorer.pipeline.check_form import Fields
 from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.pipeline.recording import record_study
+from explorer.policy import policy
 from explorer.study import acting_for, adopt, check_room, free_name, open_study, owner, unfinished_folder
 
 Work = Callable[[Path, CheckProgress], None]
@@ -26,8 +27,6 @@ Work = Callable[[Path, CheckProgress], None]
 
 KEPT = 50
 """Ended checks that are remembered."""
-MOST = 10
-"""Checks that may be under way or wait."""
 FAILURE = (
     "the check failed ({error}), which is a fault of this program; the server's log says where. Try again, or check "
     "the pair on the command line"
@@ -53,9 +52,9 @@ class CheckJob:
 class CheckQueue:
     """The checks of one server process. One runs at a time: two would only slow each other down."""
 
-    def __init__(self, most: int = MOST) -> None:
-        """`most`: checks that may be under way or wait."""
-        self._queue, self._lock, self._most = Queue(1), threading.Lock(), most
+    def __init__(self, most: int | None = None) -> None:
+        """`most`: checks that may be under way or wait; as the policy says unless given."""
+        self._queue, self._lock, self._most = Queue(1), threading.Lock(), most or policy().waiting_checks
         self._checks: list[CheckJob] = []
         self._recordings: dict[tuple[str, str], Job[None]] = {}
 
