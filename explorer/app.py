@@ -15,10 +15,13 @@ import streamlit as st
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).resolve().parent.parent
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-# Streamlit puts the entry's own folder first; its modules must only be found as explorer.*.
-sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != ROOT / "explorer"]
+OWN = str(ROOT / "explorer")
+if sys.path[-1] != OWN:
+    # Streamlit puts the entry's own folder first, and unless it is in the list does so at every run, and takes it away
+    # again: an import in another thread, which walks the list meanwhile, misses a folder and fails for good. So it
+    # stays, last: its modules are found as explorer.*. Twice, as the end of the first run may take one away.
+    others = [p for p in sys.path if Path(p or ".").resolve() not in (ROOT, ROOT / "explorer")]
+    sys.path[:] = [str(ROOT), *others, OWN, OWN]
 
 
 def home() -> None:
@@ -55,8 +58,9 @@ def draw() -> None:
         # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
         st.switch_page(shown[0], query_params=st.query_params.to_dict())
     browser_script()
-    if page.url_path == "story":
-        listen()  # before anything that takes time
+    with st.container():  # on every page, so that the frame keeps its place
+        if page.url_path == "story":
+            listen()  # before anything that takes time
     st.session_state["view"] = None
     try:
         begin_page()

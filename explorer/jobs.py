@@ -11,13 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 import torch
 
 from explorer.errors import InputError, in_words, is_foreseen
+from explorer.job_progress import JobState, Progress
 from explorer.policy import policy
 
 T = TypeVar("T")
@@ -27,6 +26,12 @@ PATIENCE = 1.5
 """Seconds after which work that nobody looks at pauses: a closed tab costs others nothing."""
 FORGET = 120.0
 """Seconds after which it stops for good."""
+LATE = 20.0
+"""Seconds to which patience grows at most where looks come late: pages of many visitors look seldom."""
+SLICE = 0.1
+"""Seconds of work after which a job lets the next of those that have begun go on."""
+SHARING = 12
+"""Streamed texts that grow at the same time: more wait until one has ended."""
 CORES = torch.get_num_threads()
 """How many cores torch uses unless it is told otherwise."""
 PAGE_CORES = min(2, CORES)
@@ -38,56 +43,20 @@ def use_cores(count: int) -> None:
     torch.set_num_threads(count)
 
 
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-    @property
-    def busy(self) -> bool:
-        """Whether more is to come by itself."""
-        return self in (JobState.WAITING, JobState.RUNNING)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a job has to show at one moment."""
-
-    state: JobState
-    """Where it stands."""
-    ahead: int = 0
-    """How many jobs must end before this one works; 0 when it does."""
-    step: str = ""
-    """What it is doing."""
-    share: float = 0.0
-    """How much of the work is done, 0 to 1; it never falls."""
-    seconds: float = 0.0
-    """How long it has been working, without the time in which it waited."""
-    moved: float = 0.0
-    """After how many of these seconds the share last rose."""
-    message: str = ""
-    """Why it failed, for people."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether more is to come by itself."""
-        return self.state.busy
-
-
 class Cancelled(BaseException):
     """Raised inside the work at its next report. Not an Exception, so that no handler of the work swallows it."""
 
 
 class Queue:
-    """Jobs that share `places`: so many work at once, the others wait in the order in which they came."""
+    """Jobs that share `places`: so many work at a time. Up to `sharing` have begun, and take turns of a `SLICE`; the
+    others wait in the order in which they came.
+    """
 
-    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic, sharing: int | None = None) -> None:
+        """`sharing`: as many as there are places unless given; then each works to its end."""
         self.clock = clock
-        self._places, self._jobs = places, list[Job[Any]]()
+        self._places, self._sharing = places, max(places, sharing or places)
+        self._jobs, self._line = list[Job[Any]](), list[Job[Any]]()
         # Guards every job of the queue; whoever changes one calls `_serve`, which wakes those that wait.
         self._changed = threading.Condition()
 
@@ -98,13 +67,16 @@ class Queue:
             return not self._jobs
 
     def _serve(self) -> None:
-        """Give free places to those that wait and are looked at."""
+        """Let those begin that wait and are looked at, and give free places to those that have waited for a turn."""
         for job in self._in_order:
-            if sum(j._holds for j in self._jobs) >= self._places:
+            if sum(j._holds for j in self._jobs) >= self._sharing:
                 break
             if job._wants:
                 job._holds = True
+                self._line.append(job)
                 job._turn(JobState.RUNNING)
+        while self._line and sum(j._works for j in self._jobs) < self._places:
+            self._line.pop(0)._take_place()
         self._changed.notify_all()
 
     def _ahead(self, job: Job[Any]) -> int:
@@ -113,7 +85,16 @@ class Queue:
             return 0
         earlier = sum(j._wants for j in self._in_order[: self._in_order.index(job)])
         holding = sum(j._holds and j.busy and j._yields <= job._yields for j in self._jobs)
-        return max(0, holding + earlier + 1 - self._places)
+        return max(0, holding + earlier + 1 - self._sharing)
+
+    def before(self, job: Job[Any]) -> list[Job[Any]]:
+        """The jobs that are under way or wait before one that waits; before the next that comes, for one of another."""
+        with self._changed:
+            if job._state != JobState.WAITING and job in self._jobs:
+                return []
+            found = [j for j in self._in_order if j.busy and j is not job]
+            at = self._in_order.index(job) if job in self._jobs else len(self._jobs)
+            return [j for j in found if j._holds or j in self._in_order[:at]]
 
     @property
     def _in_order(self) -> list[Job[Any]]:
@@ -134,16 +115,20 @@ class Job(Generic[T]):
         cores: int = 1,
         failure: str = "the work failed ({error}): try again",
         yields: bool = False,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         """`patience`: seconds without a look after which it pauses; None works unseen.
 
         `yields`: it works when no other job waits, and pauses for one that comes later.
         `failure`: what people are told of an error that nobody foresaw; {error} is its kind.
+        `after`: called once its thread has nothing more to do, however it ended.
         """
         self.result: T | None = None
         self._work, self._queue, self._patience, self._cores, self._failure = work, queue, patience, cores, failure
-        self._yields = yields
-        self._state, self._holds, self._seen = JobState.WAITING, False, queue.clock()
+        self._yields, self._after = yields, after
+        self._state, self._seen, self._late = JobState.WAITING, queue.clock(), 0.0
+        # It has begun; it works at this moment, since when.
+        self._holds, self._works, self._placed = False, False, 0.0
         self._step, self._share, self._moved, self._message = "", 0.0, 0.0, ""
         self._worked, self._since = 0.0, 0.0
         # In the context of whoever asks: for whom it works.
@@ -156,17 +141,11 @@ class Job(Generic[T]):
     def look(self) -> Progress:
         """What there is to show now. Looking keeps it going; it never waits for the work."""
         with self._queue._changed:
-            self._seen = self._queue.clock()
+            now = self._queue.clock()
+            self._late, self._seen = max(now - self._seen, self._late / 2), now
             self._queue._serve()
-            return Progress(
-                self._state,
-                self._queue._ahead(self),
-                self._step,
-                self._share,
-                self.seconds,
-                self._moved,
-                self._message,
-            )
+            ahead, seconds = self._queue._ahead(self), self.seconds
+            return Progress(self._state, ahead, self._step, self._share, seconds, self._moved, self._message)
 
     @property
     def state(self) -> JobState:
@@ -200,6 +179,17 @@ class Job(Generic[T]):
             self._step = step
             self._await_turn()
 
+    def give_way(self, step: str) -> None:
+        """Called by work that cannot go on for now: its place goes to those that wait, until it is its turn again."""
+        with self._queue._changed:
+            self._step = step
+            if any(j._wants for j in self._queue._jobs):
+                self._queue._jobs.sort(key=lambda job: job is self)
+                self._leave_place(begun=False)
+                self._turn(JobState.WAITING)
+                self._queue._serve()
+            self._await_turn()
+
     def commit(self, act: Callable[[], R]) -> R:
         """Called by the work: do what others see. A cancel comes before it, which raises Cancelled, or after it."""
         with self._queue._changed:
@@ -227,7 +217,9 @@ class Job(Generic[T]):
         return self._yields and any(j._wants and not j._yields for j in self._queue._jobs)
 
     def _unseen(self, patience: float | None) -> bool:
-        return patience is not None and self._queue.clock() - self._seen > patience
+        """Whether nobody has looked for so long, or for three times as long as looks were late before."""
+        late = min(LATE, 3 * self._late)
+        return patience is not None and self._queue.clock() - self._seen > max(patience, late)
 
     @property
     def seconds(self) -> float:
@@ -246,19 +238,33 @@ class Job(Generic[T]):
                 self._turn(state)
                 self._queue._serve()
 
+    def _take_place(self) -> None:
+        self._works, self._placed = True, self._queue.clock()
+
+    def _leave_place(self, begun: bool) -> None:
+        """Leave the place to others: until its next turn where it has `begun`, else until it may begin."""
+        self._works, self._holds = False, begun
+        self._queue._line = [j for j in self._queue._line if j is not self] + [self] * begun
+
     def _await_turn(self) -> None:
-        """Wait for a place, which is left to others while nobody looks."""
+        """Wait for a place, which is left to others after a while, and wholly while nobody looks."""
+        queue = self._queue
         while self._state != JobState.STOPPED:
             if self._patience is not None and self._unseen(FORGET):
                 self.cancel()
-            elif self._holds and not self._unseen(self._patience) and not self._gives_way:
+            elif not self._holds or self._unseen(self._patience) or self._gives_way:
+                if self._holds:
+                    self._leave_place(begun=False)
+                    self._turn(JobState.WAITING)
+                    queue._serve()
+                queue._changed.wait(0.1)
+            elif self._works and not (queue._line and queue.clock() - self._placed > SLICE):
                 return
             else:
-                if self._holds:
-                    self._holds = False
-                    self._turn(JobState.WAITING)
-                    self._queue._serve()
-                self._queue._changed.wait(0.1)
+                if self._works:
+                    self._leave_place(begun=True)
+                    queue._serve()
+                queue._changed.wait(0.0 if self._works else 0.1)
         raise Cancelled
 
     def _run(self) -> None:
@@ -279,14 +285,15 @@ class Job(Generic[T]):
             self._end(JobState.FAILED, in_words(error) if is_foreseen(error) else told)
         finally:
             use_cores(PAGE_CORES)
+            self._after()
             with self._queue._changed:
-                self._holds = False
+                self._leave_place(begun=False)
                 self._queue._jobs.remove(self)
                 self._queue._serve()
 
 
-WRITERS = Queue(policy().writers)
-"""Jobs that stream text."""
+WRITERS = Queue(policy().writers, sharing=SHARING)
+"""Jobs that stream text: all that have begun grow at the same pace."""
 MEASURERS = Queue(1)
 """Jobs that measure something for a page."""
 LAYOUTS = Queue(1)

@@ -8,7 +8,7 @@ import torch
 from background import LONG, Clock, Steps, until
 
 from explorer.errors import InputError
-from explorer.jobs import CORES, FORGET, PAGE_CORES, Cancelled, Job, JobState, Queue
+from explorer.jobs import CORES, FORGET, LATE, PAGE_CORES, SLICE, Cancelled, Job, JobState, Queue
 
 
 def ended(job: Job[Any]) -> Any:
@@ -232,3 +232,50 @@ def test_a_job_uses_its_own_number_of_cores() -> None:
     one, all_of_them = (Job(lambda _job: torch.get_num_threads(), Queue(1), cores=n) for n in (1, CORES))
     ended(one), ended(all_of_them)
     assert (one.result, all_of_them.result) == (1, CORES) and 1 <= PAGE_CORES <= 2
+
+
+def test_those_that_have_begun_share_the_places_in_turn() -> None:
+    clock, works = Clock(), [Steps() for _ in range(4)]
+    queue = Queue(1, clock, sharing=3)
+    jobs = [Job(work, queue) for work in works]
+    until(lambda: [job.state for job in jobs] == [JobState.RUNNING] * 3 + [JobState.WAITING])
+    assert [job.look().ahead for job in jobs] == [0, 0, 0, 1], "one must end before the fourth begins"
+    for work in works:
+        work.step(100)
+    until(lambda: works[0].made == 100)
+    assert [work.made for work in works] == [100, 0, 0, 0], "within its slice one works alone"
+    order = []
+    for _ in range(6):
+        before = [work.made for work in works]
+        for work in works:
+            work.step()
+        clock.now += 2 * SLICE
+        until(lambda before=before: sum(w.made for w in works[:3]) > sum(before[:3]))  # type: ignore[misc]
+        until(lambda: sum(job._works for job in jobs) == 1)
+        order.append(next(i for i, job in enumerate(jobs) if job._works))
+    assert order == [1, 2, 0, 1, 2, 0], "each in its turn"
+    works[1].over.set()
+    clock.now += 2 * SLICE
+    until(lambda: jobs[3].state == JobState.RUNNING)
+    for job in jobs:
+        job.cancel()
+        ended(job)
+    assert queue.empty
+
+
+def test_looks_that_come_late_make_the_queue_patient() -> None:
+    clock, steps = Clock(), Steps()
+    queue = Queue(1, clock)
+    job = Job(steps, queue, patience=1.5)
+    clock.now += 1.4
+    job.look()
+    clock.now += 4
+    steps.step()
+    until(lambda: steps.made == 1)
+    assert job.state == JobState.RUNNING, "three times as late as the looks before is not yet gone"
+    clock.now += 1
+    until(lambda: job.state == JobState.WAITING)
+    job.look()
+    clock.now += LATE + 1
+    until(lambda: job.state == JobState.WAITING)
+    job.cancel()

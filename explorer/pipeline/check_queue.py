@@ -15,8 +15,11 @@ from pathlib import Path
 
 from explorer.errors import InputError
 from explorer.jobs import CORES, Job, Queue
+from explorer.pipeline.asked_checks import AskedCheck, keep
+from explorer.pipeline.check_form import Fields
 from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.pipeline.recording import record_study
+from explorer.policy import policy
 from explorer.study import acting_for, adopt, check_room, free_name, open_study, owner, unfinished_folder
 
 Work = Callable[[Path, CheckProgress], None]
@@ -49,8 +52,9 @@ class CheckJob:
 class CheckQueue:
     """The checks of one server process. One runs at a time: two would only slow each other down."""
 
-    def __init__(self) -> None:
-        self._queue, self._lock = Queue(1), threading.Lock()
+    def __init__(self, most: int | None = None) -> None:
+        """`most`: checks that may be under way or wait; as the policy says unless given."""
+        self._queue, self._lock, self._most = Queue(1), threading.Lock(), most or policy().waiting_checks
         self._checks: list[CheckJob] = []
         self._recordings: dict[tuple[str, str], Job[None]] = {}
 
@@ -62,11 +66,12 @@ class CheckQueue:
         wish: str,
         plan: Sequence[PlannedPart] = (),
         recorded: bool = False,
+        fields: Fields | None = None,
     ) -> CheckJob:
         """Queue a check whose study should be called `wish`; `plan` is what is known beforehand of what it will take.
 
-        `recorded`: example texts follow when the study is there. Raises InputError if the visitor has a check that has
-        not ended.
+        `recorded`: example texts follow when the study is there. `fields`: the form, by which a check is offered again if
+        this process is killed. Raises InputError if the visitor has a check that has not ended, and for a full queue.
         """
         check_room(sum(c.visitor == visitor and c.job.busy for c in self._checks))
         whose = owner()
@@ -75,18 +80,24 @@ class CheckQueue:
                 raise InputError(
                     f"your check of {mine.title} is not over: wait for it, or cancel it, then start this one"
                 )
+            if (busy := sum(c.job.busy for c in self._checks)) >= self._most:
+                raise InputError(
+                    f"{busy} checks are under way or wait, as many as this app takes: try again when one has ended, or run "
+                    "the check on the command line"
+                )
             name = free_name(wish, [c.name for c in self._checks if c.job.busy])
             progress = CheckProgress(plan=plan)
 
             def fill(job: Job[str]) -> str:
-                progress.hear = job.report
+                progress.hear, progress.stand_aside = job.report, job.give_way
                 with acting_for(whose):
                     made = _fill(job, lambda folder: work(folder, progress), name)
                     if recorded:
                         self.record(made)
                 return made
 
-            job = Job(fill, self._queue, cores=CORES, failure=FAILURE)
+            over = keep(AskedCheck(visitor, title, name, fields)) if fields is not None else lambda: None
+            job = Job(fill, self._queue, cores=CORES, failure=FAILURE, after=over)
             check = CheckJob(visitor, title, name, job, progress)
             ended = [c for c in self._checks if not c.job.busy]
             forgotten = {id(c) for c in ended[: max(0, len(ended) - KEPT)]}
@@ -109,8 +120,10 @@ class CheckQueue:
     def ahead(self, check: CheckJob | None = None) -> list[CheckJob]:
         """The checks that must end before one begins; without one, before the next that is asked for."""
         with self._lock:
-            earlier = self._checks[: self._checks.index(check)] if check in self._checks else self._checks
-            return [c for c in earlier if c.job.busy]
+            if check is None:
+                return [c for c in self._checks if c.job.busy]
+            before = self._queue.before(check.job)
+            return [c for c in self._checks if c.job in before]
 
     def record(self, name: str) -> None:
         """Record the example texts of one's own study in the background, unless that is under way."""

@@ -52,6 +52,7 @@ class CheckProgress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`hear` may raise, to cancel. `tell` hears each site's result when it is known."""
+        self.stand_aside: Callable[[str], None] = lambda step: self(step, 0.0)
         self.hear, self._tell, self._clock, self._lock = hear, tell, clock, threading.Lock()
         self.sites: tuple[SiteResult, ...] = ()
         self._share = 0.0
@@ -73,6 +74,10 @@ class CheckProgress:
             whole = self._done / self._total if self._total > 0 else 0.0
             self._share = max(self._share, min(0.999, whole))
         self.hear(step, self._share)
+
+    def wait(self, step: str) -> None:
+        """What the work cannot go on without; whoever hears may let other work pass."""
+        self.stand_aside(step)
 
     def tell(self, site: SiteResult) -> None:
         """A site's result, from the work."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -38,7 +39,7 @@ from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.machine_room import check_folders
 from explorer.pipeline.progress import CheckProgress
-from explorer.progress import Report, silent
+from explorer.progress import silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report
 from explorer.text import TextEntry
 
@@ -78,7 +79,7 @@ def check(
     progress("reading the models", 0.0)
     hashes = [digest(place) for place in places]
     work = _Work(places, hashes, options)
-    with work.lock(progress), ExitStack() as stack:
+    with work.lock(progress.wait), ExitStack() as stack:
         work.measure((source, target), progress)
         stack.enter_context(ranks.alone())
         progress("writing the report", 0.0)
@@ -151,8 +152,8 @@ class _Work:
         assert path is not None
         self.folder = folder or path
 
-    def lock(self, report: Report) -> Any:
-        """Two runs of the same check take turns. One that waits goes on reporting, so that it can be cancelled."""
+    def lock(self, wait: Callable[[str], None]) -> Any:
+        """Two runs of the same check take turns. One that waits goes on telling so, and can be cancelled there."""
         from filelock import FileLock, Timeout
 
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +162,7 @@ class _Work:
             try:
                 return lock.acquire(timeout=0.2)
             except Timeout:
-                report("waiting for the same check, which runs elsewhere", 0.0)
+                wait("waiting for the same check, which runs elsewhere")
 
     def study(self) -> Study:
         """The study that was made."""

@@ -512,7 +512,10 @@ def test_a_check_that_waits_for_the_same_one_can_be_cancelled(place: Path) -> No
         if step.startswith("waiting for the same check"):
             raise Cancelled
 
-    with _Work(places, [digest(p) for p in places], options).lock(report), pytest.raises(Cancelled):
+    with (
+        _Work(places, [digest(p) for p in places], options).lock(lambda step: report(step, 0.0)),
+        pytest.raises(Cancelled),
+    ):
         check(*(Checkpoint(str(p)) for p in places), place / "never", options, "x", CheckProgress(report))
     assert not (place / "never").exists()
 

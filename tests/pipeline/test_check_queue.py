@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +11,15 @@ from pathlib import Path
 import pytest
 from background import LONG, until as wait_until
 
+from explorer import PROJECT
 from explorer.errors import InputError
 from explorer.files import write_json
 from explorer.jobs import JobState, Progress
 from explorer.pipeline import check_queue
+from explorer.pipeline.asked_checks import AskedCheck, forget, lost
+from explorer.pipeline.check_form import Fields
 from explorer.pipeline.check_queue import CheckJob, CheckQueue
-from explorer.pipeline.progress import PlannedPart
+from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.progress import Report
 from explorer.study.library import own_names, studies_folder
 from explorer.study.schema import SCHEMA, StudyFile
@@ -245,3 +250,84 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     after = Gate()
     after.open.set()
     assert study_of(queue.submit("ann", "A → B", after, "ab")) == "ab", "the queue lives on"
+
+
+def test_a_full_queue_refuses_in_a_sentence_and_takes_the_next_when_one_has_ended() -> None:
+    queue, gates = CheckQueue(most=2), [Gate() for _ in range(3)]
+    first = queue.submit("ann", "A → B", gates[0], "ab")
+    queue.submit("ben", "C → D", gates[1], "cd")
+    with pytest.raises(InputError, match=r"^2 checks are under way or wait, as many as this app takes"):
+        queue.submit("cleo", "E → F", gates[2], "ef")
+    assert queue.find("cleo") is None
+    first.job.cancel()
+    last = queue.submit("cleo", "E → F", gates[2], "ef")
+    gates[1].open.set(), gates[2].open.set()
+    assert study_of(last) == "ef"
+
+
+def test_a_check_that_waits_for_another_process_lets_others_pass_and_can_be_cancelled() -> None:
+    queue, there, other = CheckQueue(), threading.Event(), Gate()
+
+    def blocked(folder: Path, progress: CheckProgress) -> None:
+        while not there.wait(0.005):
+            progress.wait("waiting for the same check, which runs elsewhere")
+        write_study(folder)
+
+    first = queue.submit("ann", "A → B", blocked, "ab")
+    wait_until(lambda: first.job.look().step.startswith("waiting"))
+    assert first.job.state == JobState.RUNNING, "nobody else waits"
+    second = queue.submit("ben", "C → D", other, "cd")
+    assert other.entered.wait(LONG), "it is not held up"
+    waiting = first.job.look()
+    assert (waiting.state, waiting.ahead) == (JobState.WAITING, 1) and queue.ahead(first) == [second]
+    assert queue.ahead(second) == []
+    other.open.set()
+    assert study_of(second) == "cd"
+    wait_until(lambda: first.job.state == JobState.RUNNING)
+    third = queue.submit("cleo", "E → F", Gate(), "ef")
+    wait_until(lambda: first.job.state == JobState.WAITING)
+    first.job.cancel()
+    assert first.job.state == JobState.STOPPED and queue.ahead(third) == []
+    third.job.cancel()
+    wait_until(lambda: queue.empty)
+
+
+FIELDS = Fields("a", "b", "", tokens=4096, sites="1")
+
+
+def test_what_is_under_way_is_on_disk_until_it_ends() -> None:
+    queue, gates = CheckQueue(), [Gate(), Gate(_refuse), Gate()]
+    checks = [queue.submit(who, who, gate, who, fields=FIELDS) for who, gate in zip("abc", gates, strict=True)]
+    records = studies_folder().parent / "asked"
+    assert len(list(records.glob("*.json"))) == 3
+    assert [lost(who) for who in "abc"] == [[], [], []], "their process is alive"
+    checks[2].job.cancel()
+    gates[0].open.set(), gates[1].open.set()
+    wait_until(lambda: queue.empty)
+    assert [c.job.state for c in checks] == [JobState.DONE, JobState.FAILED, JobState.STOPPED]
+    assert list(records.iterdir()) == [], "however it ended"
+
+
+KILLED = """
+import sys, threading
+from explorer.pipeline.check_form import Fields
+from explorer.pipeline.check_queue import CheckQueue
+queue, never, fields = CheckQueue(), threading.Event(), Fields("a", "b", "", tokens=4096, sites="1")
+for who in ("ann", "ben"):
+    queue.submit(who, "A → B", lambda folder, report: never.wait(), "ab", fields=fields)
+print("asked", flush=True)
+never.wait()
+"""
+
+
+def test_a_check_whose_app_was_killed_is_offered_to_its_visitor() -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+        assert process.stdout is not None and process.stdout.readline() == "asked\n"
+        assert lost("ann") == [], "it is under way there"
+        process.kill()
+    (found,) = lost("ann")
+    assert found == AskedCheck("ann", "A → B", "ab", FIELDS) and lost("cleo") == []
+    forget(found)
+    assert lost("ann") == [] and [each.visitor for each in lost("ben")] == ["ben"]
+    (studies_folder().parent / "asked" / "damaged.json").write_bytes(b"\xff{")
+    assert len(lost("ben")) == 1

@@ -23,12 +23,14 @@ from test_rotation_page import figure, values
 from explorer.alignment.pair_verdict import deciding_site, decisive
 from explorer.alignment.verdict import MOSTLY
 from explorer.errors import InputError
+from explorer.files import write_json
 from explorer.models import polypythias as pair_presets
 from explorer.models.shape import ModelShape, read_shape, shape_of
 from explorer.models.sites import all_sites
 from explorer.number_text import duration, number as written
 from explorer.palette import LIGHT
-from explorer.pipeline import estimate, machine_memory
+from explorer.pipeline import asked_checks, estimate, machine_memory
+from explorer.pipeline.asked_checks import AskedCheck, lost
 from explorer.pipeline.check_form import Fields, examine
 from explorer.pipeline.check_options import CheckOptions, Checkpoint
 from explorer.pipeline.check_queue import CHECKS
@@ -371,6 +373,39 @@ def linked(name: str) -> AppTest:
 
 def titles(app: AppTest) -> str:
     return " ".join(m.value for m in app.markdown)
+
+
+def test_a_check_that_was_lost_with_its_app_is_offered_again(
+    models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = threading.Event()
+
+    def endless(*given: Any) -> None:
+        entered.set()
+        while True:
+            given[-1]("reading fit text", 0.4)
+
+    monkeypatch.setattr("explorer.ui.check.job.check", endless)
+    monkeypatch.setattr("explorer.ui.check.job.visitor", lambda: "ann")
+    asked = AskedCheck("ann", "A → B", "lost-one", Fields(str(models[0]), str(models[1]), "", tokens=9000))
+    path = asked_checks._path(asked.visitor, asked.name)
+    assert path is not None
+    write_json(path, asked)  # what a killed process leaves: nobody holds its lock
+    app = linked("lost-one")
+    assert "Your check of A → B had not ended when the app was stopped" in html(app)
+    assert "asks for the check" not in html(app) and app.button(key="check_start"), "the form is there, too"
+    app.button(key="check_again").click().run()
+    assert not app.exception and entered.wait(20) and "Checking A → B" in html(app)
+    assert lost("ann") == [], "what is under way is not lost"
+    app.button(key="check_cancel").click().run()
+    until(lambda: CHECKS.empty)
+    cancelled = CHECKS.find("ann")
+    assert cancelled is not None
+    CHECKS.dismiss(cancelled)
+    write_json(path, asked)
+    other = linked("lost-one")
+    other.button(key="check_forget").click().run()
+    assert lost("ann") == [] and "check_again" not in [b.key for b in other.button]
 
 
 def test_example_texts_are_left_out_and_asked_for_again(checked: OwnStudy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,10 @@
 """A noted click survives a run that is interrupted; a polled fragment draws the page again by what it has drawn."""
 
+import pytest
+from background import Clock
 from streamlit.testing.v1 import AppTest
+
+from explorer.ui.clicks import Pace
 
 
 def page_with_a_button() -> None:
@@ -55,3 +59,15 @@ def test_a_page_is_drawn_again_when_what_was_drawn_is_over() -> None:
     assert not at.exception and at.session_state["runs"] == 2 and at.markdown[0].value == "over"
     at.run()
     assert at.session_state["runs"] == 3, "what is at rest is not drawn again"
+
+
+def test_pages_share_the_time_for_drawing() -> None:
+    clock = Clock()
+    pace = Pace(share=0.5, resting=2, least=0.03, clock=clock)
+    assert pace.rest(0.001, 0.001) == 0.03, "what was drawn is sent before the next draw"
+    assert pace.rest(0.1, 0.5) == 1.0, "a draw that took long by waiting for others is not soon repeated"
+    clock.now += 10
+    rests = [pace.rest(0.1, 0.1) for _ in range(10)]
+    assert rests == pytest.approx([0.2 * n for n in range(1, 11)]), "ten pages draw one after the other"
+    clock.now += 10
+    assert pace.rest(0.1, 0.1) == pytest.approx(0.2), "nobody pays for what others drew long ago"

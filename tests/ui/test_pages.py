@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -90,3 +92,32 @@ def test_a_study_without_recordings_opens_on_every_page(
         app.switch_page(str(page.script)).run()
         assert not app.exception and not app.error, page.name
         assert app.session_state["view"].where == "bare"
+
+
+class Watched(list[str]):
+    """A list that counts how often it is changed."""
+
+    changes = 0
+
+    def insert(self, *given: Any) -> None:
+        self.changes += 1
+        super().insert(*given)
+
+    def remove(self, *given: Any) -> None:
+        self.changes += 1
+        super().remove(*given)
+
+    def __setitem__(self, *given: Any) -> None:
+        self.changes += 1
+        super().__setitem__(*given)
+
+
+def test_where_modules_are_found_stays_as_it_is_from_run_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An import in another thread walks this list: it would miss what moves, and fail for good.
+    monkeypatch.setattr(sys, "path", Watched(p for p in sys.path if not p.endswith("/explorer")))
+    app = AppTest.from_file(APP, default_timeout=180).run()
+    watched = sys.path
+    assert isinstance(watched, Watched) and watched[-1] == str(ROOT / "explorer")
+    watched.changes = 0
+    app.run()
+    assert not app.exception and watched.changes == 0

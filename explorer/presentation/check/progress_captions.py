@@ -55,6 +55,14 @@ def gone(name: str) -> str:
     )
 
 
+def lost(title: str) -> str:
+    """What is said of a check whose app was ended before it (plain text)."""
+    return (
+        f"Your check of {title} had not ended when the app was stopped. Steps that were finished are kept: started again, it "
+        "goes on after them."
+    )
+
+
 def queued(ahead: Sequence[float | None]) -> str:
     """What is under way when a check is asked for (HTML); `ahead`: seconds left of each check. Empty for none."""
     return f" {_before(ahead)} it{_wait(ahead, '; it would begin in about {}')}." if ahead else ""

@@ -13,6 +13,7 @@ from explorer.jobs import JobState
 from explorer.models import is_offline
 from explorer.pipeline import (
     CHECKS,
+    AskedCheck,
     CheckJob,
     CheckProgress,
     CheckRequest,
@@ -22,6 +23,8 @@ from explorer.pipeline import (
     check_in_process,
     check_request,
     examine,
+    forget,
+    lost,
     needed,
     offers_corpus,
 )
@@ -36,7 +39,7 @@ from explorer.ui.notices import wrong
 from explorer.ui.visitor import visitor
 
 POLL_SECONDS = 0.5
-_ERROR, _START = "check_error", "check_start"
+_ERROR, _START, _AGAIN = "check_error", "check_start", "check_again"
 
 
 def start(fields: Fields) -> None:
@@ -47,7 +50,7 @@ def start(fields: Fields) -> None:
         check_request(request)
         needs = needed(request)
         plan = needs.parts if needs is not None else ()
-        asked = CHECKS.submit(visitor(), request.title, _work(request), request.wish, plan, fields.recorded)
+        asked = CHECKS.submit(visitor(), request.title, _work(request), request.wish, plan, fields.recorded, fields)
         st.query_params[LINK] = asked.name
     except InputError as error:
         st.session_state[_ERROR] = str(error)
@@ -80,12 +83,14 @@ def draw_job() -> bool:
         if asked is mine:
             CHECKS.dismiss(asked)
         linked, asked = asked.job.result, None
+    offered = asked is None and _offer_lost()
     if linked and asked is None:
         st.query_params.pop(LINK, None)
         if linked in own_names():
             open_study_next(linked)
             st.rerun()
-        st.html(f"<p class='fact' role='status'>{escape(under_way.gone(linked))}</p>")
+        if not offered:
+            st.html(f"<p class='fact' role='status'>{escape(under_way.gone(linked))}</p>")
     if asked is None:
         return False
     busy = asked.job.busy
@@ -93,6 +98,24 @@ def draw_job() -> bool:
         st.query_params[LINK] = asked.name
     poll(busy, partial(_draw, asked), POLL_SECONDS)
     return busy
+
+
+def _offer_lost() -> bool:
+    """Offer a check that ended with the app that ran it; whether there is one."""
+    for gone in lost(visitor()):
+        if consume(_AGAIN, partial(_again, gone)):
+            st.rerun()
+        st.html(f"<p class='fact' role='status'>{escape(under_way.lost(gone.title))}</p>")
+        with st.container(horizontal=True, key="check_lost"):
+            st.button("Start it again", type="primary", key=_AGAIN, on_click=note, args=(_AGAIN,))
+            st.button("Forget it", key="check_forget", on_click=forget, args=(gone,))
+        return True
+    return False
+
+
+def _again(gone: AskedCheck) -> None:
+    forget(gone)
+    start(gone.fields)
 
 
 def draw_start(fields: Fields) -> None:

@@ -24,7 +24,7 @@ from explorer.presentation.story import (
 )
 from explorer.ui import cache
 from explorer.ui.charts import chart
-from explorer.ui.frame import KEPT, View, kept
+from explorer.ui.frame import KEPT, View
 from explorer.ui.links import ask, tell
 from explorer.ui.pages import PAGES
 from explorer.ui.share import download
@@ -101,7 +101,7 @@ def _stacked(found: list[Scene], story: Story, view: View, palette: Palette) -> 
             )
             for page in PAGES.values():
                 if page.name != "story":
-                    st.page_link(page.script, label=page.title, query_params=kept())
+                    st.page_link(page.script, label=page.title)
 
 
 @cache.of_study(16)
@@ -173,7 +173,7 @@ def _bar(found: list[Scene], story: Story, view: View) -> Scene:
     with st.popover("Pages", key="stage_pages"):
         for page in PAGES.values():
             if page.name != "story":
-                st.page_link(page.script, label=page.title, query_params=kept())
+                st.page_link(page.script, label=page.title)
         tour_button(view, "stage_tour")
         _phones()
         parts = [part for scene in found for part in _parts(scene, story, view)]
