@@ -94,7 +94,8 @@ def tell_lineage(
             f"rounding to {stored.name} ({len(same)} are equal to the last bit)"
         )
     else:
-        sentence = _sentence(shape, len(same), close, matrices, of, ev, null)
+        flat = sum(bool((a[n] == a[n].flatten()[0]).all()) for n in same if a[n].numel())
+        sentence = _sentence(shape, (len(same), flat, of), (close, len(matrices)), ev, null)
     return Lineage(shape, len(same), close, len(matrices), of, ev, null, sentence)
 
 
@@ -161,8 +162,10 @@ def _fit(x: Tensor, y: Tensor) -> tuple[Tensor, float]:
 
 
 def _sentence(
-    kind: LineageKind, equal: int, close: int, matrices: list[str], of: int, ev: float | None, null: float | None
+    kind: LineageKind, tensors: tuple[int, int, int], matrices: tuple[int, int], ev: float | None, null: float | None
 ) -> str:
+    """What is said of a kind: of all tensors some are equal, of these some of one value; some matrices are close."""
+    (equal, flat, of), (close, every) = tensors, matrices
     if kind == "same weights":
         return f"A and B are the same weights: all {of} tensors are equal, so that nothing is compared here"
     embeddings = (
@@ -172,7 +175,8 @@ def _sentence(
     )
     if ev is None:
         embeddings = "the embeddings cannot tell a rotated copy"
-    counts = f"{equal} of {of} tensors are equal, {close} of {len(matrices)} matrices close, and {embeddings}"
+    untrained = f" ({flat} of them hold one value only, as biases and gains do at the start)" if flat else ""
+    counts = f"{equal} of {of} tensors are equal{untrained}, {close} of {every} matrices close, and {embeddings}"
     what = {
         "one run": "A and B are one run at two steps, or two runs from one start",
         "permuted copy": "B is a copy of A with its coordinates permuted",

@@ -57,9 +57,7 @@ def compare_bundle(bundle: Bundle, study: Study, source: str, target: str, toy: 
         found = next((n for s in quantity.sources if (n := bundle.read(s))), ())
         if not found:
             held = [s.file for s in quantity.sources if bundle.holds(s.file)]
-            where = (
-                f"{held[0]} of the bundle lacks" if held else f"the bundle lacks {quantity.sources[0].file}, that is"
-            )
+            where = f"the bundle's {held[0]} lacks" if held else f"the bundle lacks {quantity.sources[0].file}, that is"
             lacks.setdefault(where, []).append(f"{quantity.claim} ({quantity.what})")
         rows += _rows(quantity, found, there if quantity.of_toy else here)
     widths = [s.study.file for s in (here, there) if s is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from explorer.errors import InputError
 from explorer.files import user_path
 from explorer.models import Site, first_middle_last, residual_index
 from explorer.pipeline.check_options import CheckOptions
-from explorer.progress import Report
+from explorer.progress import Report, silent
 
 if TYPE_CHECKING:
     from explorer.models import LanguageModel
@@ -31,6 +31,13 @@ def with_fetched(options: CheckOptions, report: Report) -> CheckOptions:
         return str(dictionary_path(wish))
 
     return replace(options, sae=fetched(options.sae), sae_target=fetched(options.sae_target))
+
+
+def check_dictionaries(models: Sequence[LanguageModel], sites: list[Site], options: CheckOptions) -> None:
+    """Raise InputError for a dictionary that cannot be read or does not fit, before a text is read for it."""
+    for model, wish in zip(models, (options.sae, options.sae_target), strict=True):
+        if wish not in ("train", "none"):
+            _loaded(wish, model, sites, silent, lambda _note: None)
 
 
 def dictionary_entries(

@@ -21,7 +21,7 @@ from explorer.errors import InputError
 from explorer.files import temporary_folder, write_json
 from explorer.intake import read_json
 from explorer.models import Site, parse_sites
-from explorer.pipeline.check_dictionaries import dictionary_entries, with_fetched
+from explorer.pipeline.check_dictionaries import check_dictionaries, dictionary_entries, with_fetched
 from explorer.pipeline.check_inputs import (
     agree_on_reading,
     check_assessable,
@@ -215,6 +215,7 @@ class _Work:
         models = [load_model(p, name=n, device=device) for p, n in zip(self.places, ("A", "B"), strict=True)]
         sites = parse_sites(options.sites, models[0].n_layers)
         related = weights_lineage(*models) if ranks.slices() == 1 else None
+        check_dictionaries(models, sites, options)
         progress("reading the text", 0.0)
         text = read_text(options.text, options.tokens, progress)
         reading = agree_on_reading(models, options)

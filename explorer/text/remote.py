@@ -71,8 +71,10 @@ def files_on_hub(where: str) -> list[str]:
     from huggingface_hub import HfFileSystem
 
     quieten()
+    # A file system of its own: one that has opened a file may remember a listing without the folders below.
+    files = HfFileSystem(skip_instance_cache=True)
     try:
-        return [f"hf://{name}" for name in within_patience(lambda: HfFileSystem().find(where.removeprefix("hf://")))]
+        return [f"hf://{name}" for name in within_patience(lambda: files.find(where.removeprefix("hf://")))]
     except FileNotFoundError as error:
         raise InputError(f"the hub has no data set '{where}': check owner, name and path") from error
     except Exception as error:  # network, credentials, spelling: the hub's library raises what it likes

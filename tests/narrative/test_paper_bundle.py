@@ -157,7 +157,7 @@ def test_what_the_bundle_lacks_is_said(table: BundleTable) -> None:
     assert "the bundle lacks scale/pythia_rotation/firing_pattern.json, that is firing (firing r, raw" in lacks
     assert "the bundle lacks independent_init/rotation_audit.json, that is toy, independent (" in lacks
     assert (
-        "cross_checkpoint/results.json of the bundle lacks checkpoints (EV on the later checkpoint, after R); " in lacks
+        "the bundle's cross_checkpoint/results.json lacks checkpoints (EV on the later checkpoint, after R); " in lacks
     )
     assert "decoder cosine" not in lacks
     firing = [r for r in table.rows if r.claim == "firing"]

@@ -17,7 +17,7 @@ import pytest
 from stand_in import Repository, serving
 
 from explorer.errors import InputError
-from explorer.pipeline.check_inputs import text_notes
+from explorer.pipeline.check_inputs import reading_notes
 from explorer.text.remote import PILE
 from explorer.text.sources import read_text
 
@@ -199,7 +199,7 @@ def test_a_connection_cut_in_the_middle_is_taken_up_again(name: str, files: dict
     assert found.documents == whole.documents
     assert found.retries == len(told) == 3, "counted, though the hub's library asked again by itself"
     assert all(step.startswith("the text broke off after byte ") and "\n" not in step for step in told)
-    assert text_notes(found) == ["the text broke off 3 times while it was read, and was taken up where it broke"]
+    assert reading_notes(found) == ["the text broke off 3 times while it was read, and was taken up where it broke"]
 
 
 def test_packed_files_and_records_without_a_text(tmp_path: Path) -> None:
