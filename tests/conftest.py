@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"
 # Nothing of a person's cache is read, and nothing is left in it. The workers of one run share theirs.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["EXPLORER_CACHE"] = tempfile.mkdtemp(prefix="explorer-tests-")

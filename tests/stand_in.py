@@ -55,6 +55,7 @@ class StandIn(ThreadingHTTPServer):
 
     def __init__(self, repositories: dict[str, Repository]) -> None:
         self.repositories, self.asked = repositories, list[str]()
+        self.patch = pytest.MonkeyPatch()  # of the hub's library: undone when the stand-in ends, and by nobody else
         super().__init__(("127.0.0.1", 0), _Answer)
 
     @property
@@ -200,41 +201,48 @@ class _Answer(BaseHTTPRequestHandler):
 @contextmanager
 def serving(repositories: dict[str, Repository], home: Path) -> Iterator[StandIn]:
     """While open, this process asks the stand-in instead of the hub, with an empty cache in `home`."""
-    from huggingface_hub import HfFileSystem, close_session, constants
+    from huggingface_hub import constants
 
     server = StandIn(repositories)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(constants, "ENDPOINT", server.endpoint)
-        patch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        patch.setattr(constants, "HF_HUB_OFFLINE", False)
-        close_session()  # the library decides when its session begins whether it is offline
-        patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
-        HfFileSystem.clear_instance_cache()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            server.server_close()
-            HfFileSystem.clear_instance_cache()
-            close_session()
+    patch = server.patch
+    patch.setattr(constants, "ENDPOINT", server.endpoint)
+    patch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    patch.setattr(constants, "HF_HUB_OFFLINE", False)
+    patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    _forget()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        patch.undo()
+        _forget()
 
 
-def go_offline(patch: pytest.MonkeyPatch) -> None:
-    """From now on HF_HUB_OFFLINE is set."""
-    from huggingface_hub import close_session, constants
+def _forget() -> None:
+    """The hub's library decides when its session begins whether it is offline: the next question begins another."""
+    from huggingface_hub import HfFileSystem, close_session
 
-    patch.setattr(constants, "HF_HUB_OFFLINE", True)
+    HfFileSystem.clear_instance_cache()
     close_session()
 
 
-def go_away(server: StandIn, patch: pytest.MonkeyPatch) -> None:
-    """From now on nobody answers at the stand-in's address."""
-    from huggingface_hub import close_session, constants
+def go_offline(server: StandIn) -> None:
+    """From now on, until the stand-in ends, HF_HUB_OFFLINE is set."""
+    from huggingface_hub import constants
 
-    patch.setattr(constants, "HF_HUB_OFFLINE", False)
+    server.patch.setattr(constants, "HF_HUB_OFFLINE", True)
+    _forget()
+
+
+def go_away(server: StandIn) -> None:
+    """From now on nobody answers at the stand-in's address."""
+    from huggingface_hub import constants
+
+    server.patch.setattr(constants, "HF_HUB_OFFLINE", False)
     server.shutdown()
     server.server_close()
-    close_session()
+    _forget()

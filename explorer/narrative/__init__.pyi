@@ -39,7 +39,7 @@ from .story_facts import (
 from .story_steering import (
     COUNTED as COUNTED,
     Offer as Offer,
-    live_sentence as live_sentence,
+    count_sentence as count_sentence,
     name_in as name_in,
     offers as offers,
     recorded_run as recorded_run,

@@ -30,7 +30,7 @@ from explorer.narrative.story_facts import (
     shown_response,
     turned,
 )
-from explorer.narrative.story_steering import offers
+from explorer.narrative.story_steering import count_sentence, offers
 from explorer.number_text import number, percent
 from explorer.steering import Regime, TransferVerdict
 from explorer.study import Detector
@@ -176,12 +176,10 @@ def revealed(story: Story) -> str:
 
 def _steer(story: Story) -> str:
     offer = offers(story)[0]
-    counts, a, b = offer.counts(offer.dose), story.sister.source, story.sister.target
+    counts = offer.counts(offer.dose)
     if not counts:
         return _areas(story)
-    carried = counts["rotated"]
-    said = f"{a}'s vector for “{offer.becomes}”, carried into {b}, turned {carried.counted} of {carried.texts} recorded texts"
-    return f"{said}; not carried, {counts['raw'].counted}; random, {counts['random'].counted}."
+    return count_sentence(story.sister.source, story.sister.target, offer.becomes, counts, live=False)
 
 
 def _areas(story: Story) -> str:

@@ -44,13 +44,14 @@ class Offer:
         return found if set(COUNTED) <= set(found) else {}
 
 
-def live_sentence(source: str, target: str, becomes: str, counts: Mapping[str, ClassCount]) -> str:
-    """What the scene says of texts that are being written: how many of them turned so far."""
+def count_sentence(source: str, target: str, becomes: str, counts: Mapping[str, ClassCount], live: bool) -> str:
+    """What the scene says of how many texts turn: of those that are written `live` so far, or of the recorded ones."""
     carried = f"{source}'s vector for “{becomes}”, carried into {target}"
     if not counts:
         return f"{carried}."
     of, raw, random = counts["rotated"], counts["raw"], counts["random"]
-    return f"{carried}, turns {of.counted} of {of.texts} fresh texts; not carried, {raw.counted}; random, {random.counted}."
+    turned = f"turns {of.counted} of {of.texts} fresh" if live else f"turned {of.counted} of {of.texts} recorded"
+    return f"{carried}, {turned} texts; not carried, {raw.counted}; random, {random.counted}."
 
 
 def recorded_run(story: Story) -> RecordedRun | None:

@@ -103,17 +103,15 @@ def refusal(source: str, revision: str | None = None) -> str:
     return str(caught.value)
 
 
-def test_only_what_is_needed_is_fetched_and_then_the_cache_has_it(
-    hub: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_what_is_needed_is_fetched_and_then_the_cache_has_it(hub: StandIn) -> None:
     folder = model_folder("us/good", "step7")
     assert load_model(folder).n_layers == 3
     assert not any(name.endswith((".bin", ".py")) for name in hub.asked)
     for reason in ("offline", "gone"):
         if reason == "offline":
-            go_offline(monkeypatch)
+            go_offline(hub)
         else:
-            go_away(hub, monkeypatch)
+            go_away(hub)
         found = locate_model("us/good@step7")
         assert found.folder == folder
         assert "the copy in its library's cache was read" in found.note
@@ -154,9 +152,7 @@ def test_the_librarys_time_out_says_how_long_the_hub_may_think(hub: StandIn, mon
 
 
 @pytest.mark.parametrize("shards", ["us/seed1@step143000", "us/sharded"])
-def test_pickled_weights_are_converted_once_and_said(
-    hub: StandIn, shards: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pickled_weights_are_converted_once_and_said(hub: StandIn, shards: str, folders: dict[str, Path]) -> None:
     heard: list[str] = []
     found = locate_model(shards, report=lambda step, _: heard.append(step))
     assert any("converting pytorch_model" in step for step in heard)
@@ -167,7 +163,7 @@ def test_pickled_weights_are_converted_once_and_said(
     again: list[str] = []
     assert locate_model(shards, report=lambda step, _: again.append(step)).folder == found.folder
     assert not any("converting" in step for step in again), "once"
-    go_offline(monkeypatch)
+    go_offline(hub)
     offline = locate_model(shards)
     assert offline.folder == found.folder and "HF_HUB_OFFLINE" in offline.note
 
@@ -180,16 +176,14 @@ def test_a_pickle_that_needs_code_is_refused_and_does_not_run(hub: StandIn, fold
     assert not list((Path(os.environ["EXPLORER_CACHE"]) / "converted").glob("*")), "no half of a conversion is left"
 
 
-def test_the_conversion_bots_request_is_found_where_it_is_of_this_very_commit(
-    hub: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_conversion_bots_request_is_found_where_it_is_of_this_very_commit(hub: StandIn) -> None:
     found = locate_model("us/offered")
     assert "conversion bot" in found.note and "refs/pr/1" in found.note
     assert (found.folder / "model.safetensors").is_file() and not list(found.folder.glob("*.bin"))
     assert not any(name.endswith(".bin") for name in hub.asked)
     other = locate_model("us/offered@step0")
     assert "torch.load" in other.note, "the request was made of main, not of this branch"
-    go_offline(monkeypatch)
+    go_offline(hub)
     assert locate_model("us/offered").folder == found.folder
 
 

@@ -11,6 +11,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file, save_file
+from stand_in import go_away, serving
 from transformers import AutoModelForCausalLM
 from transformers.models.auto import CONFIG_MAPPING
 
@@ -189,11 +190,17 @@ def test_tied_models_lack_nothing(tokenizer: Any, tmp_path: Path) -> None:
         assert torch.allclose(theirs, made(input_ids=ids).logits, atol=1e-5)
 
 
-def test_a_hub_id_without_network_fails_fast() -> None:
-    began = time.monotonic()
-    message = refusal("nobody-at-all/no-such-model")
-    assert "a hub id needs a network" in message
-    assert time.monotonic() - began < 20
+def test_a_hub_id_offline_is_refused_without_asking() -> None:
+    assert "HF_HUB_OFFLINE is set" in refusal("nobody-at-all/no-such-model")
+
+
+def test_a_hub_id_without_network_fails_fast(tmp_path: Path) -> None:
+    with serving({}, tmp_path / "home") as hub:
+        go_away(hub)
+        began = time.monotonic()
+        message = refusal("nobody-at-all/no-such-model")
+        assert "a hub id needs a network" in message
+        assert time.monotonic() - began < 20
 
 
 def test_the_digest_follows_weights_and_config(folder: Path) -> None:

@@ -15,16 +15,6 @@ from explorer.text.sources import SEPARATOR, read_text
 from explorer.text.tales import stories as tales
 from explorer.text.windows import TextReading, read_windows
 
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub library is offline, whatever a test before it has left."""
-    from huggingface_hub import close_session, constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    close_session()
-
-
 WORDS = ["One day a fox came by.", "Two ships left the harbour.", "Three bells rang."]
 
 

@@ -19,7 +19,7 @@ from explorer.narrative import (
     COUNTED,
     Offer,
     Story,
-    live_sentence,
+    count_sentence,
     name_in,
     offers,
     recorded_run,
@@ -152,10 +152,11 @@ def _draw(story: Story, view: View, palette: Palette, sentence: str) -> bool:
     counter = _counter(mine, story)
     if mine.live is not None:
         so_far = counter.counts if counter is not None and counter.counts["none"].texts else {}
-        sentence = live_sentence(view.source, story.sister.target, becomes, so_far)
+        sentence = count_sentence(view.source, story.sister.target, becomes, so_far, live=True)
     st.html(f"<h1 class='sentence' aria-live='polite'>{escape(sentence)}</h1>")
     board = count_board(becomes, counter, palette)
-    reader, counts = partial(_reader, view.where, offer.contrast, offer.prompt), None
+    reader = partial(_reader, view.where, offer.contrast, offer.prompt)
+    counts = None
     if not moving and _contrast(mine, offer) == offer.contrast and (found := reader()) is not None:
         counts = dict(zip(texts, found.read(list(texts.values())), strict=True))
     st.html(panes(story.sister.target, shown_prompt, texts, signs, moving, palette, board, counts))
