@@ -214,6 +214,9 @@ def read_npy(file: IO[bytes], length: int) -> NDArray[np.generic]:
     if version not in readers:
         raise ValueError(f"it is of version {version}, and 1.0 and 2.0 are read")
     shape, _, kind = readers[version](file)
+    # Of a kind without bytes an array of any size has none, and still takes its time.
+    if kind.kind not in "fiu":
+        raise ValueError(f"it holds {kind}: give floating-point numbers")
     if not all(n > 0 for n in shape) or math.prod(shape) * kind.itemsize > length:
         raise ValueError(f"it says that it holds the shape {shape} of {kind}, and has {length:,} bytes")
     file.seek(start)

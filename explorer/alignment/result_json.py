@@ -72,8 +72,8 @@ def _facts_of_site(site: SiteResult) -> Iterator[tuple[str, bool]]:
         yield "dial", len(dial.t) > 1 and all(line is None or len(line) == len(dial.t) for line in lines)
         yield "dial", site.dictionary is not None
     if site.stitch is not None:
-        for seams in (site.stitch.source_to_target.seams, site.stitch.target_to_source.seams):
-            yield "stitch", "orthogonal" in seams
+        there, back = site.stitch.source_to_target.seams, site.stitch.target_to_source.seams
+        yield "stitch", "orthogonal" in there and there.keys() == back.keys()
     if site.verdict is not None:
         nulls = (site.nulls, site.nulls_affine, *(() if site.nulls_scale is None else (site.nulls_scale,)))
         yield "nulls", all(found.shuffled for found in nulls) and bool(site.verdict.reasons)

@@ -102,8 +102,7 @@ def load_maps(path: Path, d_model: int | None = None) -> dict[str, SiteMaps]:
     from explorer.alignment import SiteMaps
 
     stored = read_tensors(path, REMEASURE)
-    _check(stored, d_model, path)
-    found = _whole(stored)
+    found = _whole({name: stored[name] for name in _checked(stored, d_model, path)})
     out: dict[str, SiteMaps] = {}
     for site in [key.removesuffix(".R") for key in found if key.endswith(".R")]:
         means = found[f"{site}.mean_source"], found[f"{site}.mean_target"]
@@ -121,8 +120,11 @@ def load_maps(path: Path, d_model: int | None = None) -> dict[str, SiteMaps]:
     return out
 
 
-def _check(stored: Mapping[str, Tensor], d: int | None, path: Path) -> None:
-    """Raise InputError unless every site has its means, and every matrix its width, scale and way back."""
+def _checked(stored: Mapping[str, Tensor], d: int | None, path: Path) -> list[str]:
+    """Names of the tensors that maps are made of.
+
+    Raises InputError unless every site has its means, and every matrix its width, scale and way back.
+    """
     wanted: dict[str, tuple[int | None, ...]] = {}
     for site in [key.removesuffix(".R") for key in stored if key.endswith(".R")]:
         d = len(stored[f"{site}.R"]) if d is None and stored[f"{site}.R"].ndim else d
@@ -138,6 +140,7 @@ def _check(stored: Mapping[str, Tensor], d: int | None, path: Path) -> None:
     need_shapes(stored, wanted, path, REMEASURE)
     if strange := [n for n in wanted if not (stored[n].is_floating_point() or stored[n].dtype == torch.int8)]:
         raise InputError(f"'{path}' is damaged: '{strange[0]}' holds {stored[strange[0]].dtype}; {REMEASURE}")
+    return list(wanted)
 
 
 def _means_only(source: Float[Tensor, " d"], target: Float[Tensor, " d"]) -> FitMoments:

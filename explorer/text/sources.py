@@ -248,14 +248,12 @@ def _parquet(file: Any, where: str, longest: int, nulls: list[int]) -> Iterator[
 
 def _documents_at_once(held: Any, where: str) -> int:
     """How many documents of a parquet file are unfolded together. Raises InputError for documents that are too long."""
-    longest = 1
-    for group in (held.row_group(i) for i in range(held.num_row_groups)):
-        for column in (group.column(i) for i in range(group.num_columns)):
-            if column.path_in_schema.split(".")[0] == FIELD and group.num_rows > 0:
-                longest = max(longest, column.total_uncompressed_size // group.num_rows)
+    groups = [held.row_group(i) for i in range(held.num_row_groups)]
+    # Of all columns: what a damaged file says of one of them ends the whole process where pyarrow is asked for it.
+    longest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=1) or 1
     if longest > LONGEST_CELL:
         raise InputError(
-            f"the documents of '{where}' have {longest >> 20} MiB each, and a cell of parquet can only be read whole: "
+            f"the rows of '{where}' have {longest >> 20} MiB each, and those of parquet can only be read whole: "
             f"at most {LONGEST_CELL >> 20} MiB are; split them, or give txt or jsonl"
         )
     return int(max(1, min(256, BLOCK // longest)))

@@ -7,6 +7,7 @@ Memory is bounded by the system (`MOST_MEMORY` beyond what the process has), so 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import os
 import random
@@ -17,7 +18,7 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,10 @@ PATIENCE = 60
 
 MOST_WORDS = 2_100
 """Characters of a message."""
+
+
+LOST = 600
+"""Seconds after which the process is ended in an example that hears nothing."""
 
 
 class Hangs(BaseException):
@@ -87,6 +92,8 @@ def attempt(loader: Loader, number: int, seed: int, tally: Tally) -> None:
     data = mutation(loader.file.read_bytes(), r)
     with damaged(loader, data):
         signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
+        # What hangs in a library's own code hears no signal: the process then ends, and says where.
+        faulthandler.dump_traceback_later(LOST, exit=True)
         try:
             loader.load()
             tally.accepted += 1
@@ -109,9 +116,16 @@ def attempt(loader: Loader, number: int, seed: int, tally: Tally) -> None:
             tally.examples.setdefault(kind, (number, f"{mutation.__name__}\n{traceback.format_exc()}"))
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            faulthandler.cancel_dump_traceback_later()
 
 
-def run(examples: int, seed: int = 0, only: Sequence[str] = (), first: int = 0) -> dict[str, Tally]:
+def run(
+    examples: int,
+    seed: int = 0,
+    only: Sequence[str] = (),
+    first: int = 0,
+    tell: Callable[[str], None] = lambda _name: None,
+) -> dict[str, Tally]:
     """Try every loader, `examples` in all. A loader that refuses its own valid example is an error."""
     import torch
 
@@ -125,6 +139,8 @@ def run(examples: int, seed: int = 0, only: Sequence[str] = (), first: int = 0) 
         share = examples / sum(loader.weight for loader in loaders)
         with limited():
             for loader in loaders:
+                # A library that ends the whole process leaves its name behind.
+                tell(loader.name)
                 tally = tallies.setdefault(loader.name, Tally())
                 for number in range(first, first + max(1, round(share * loader.weight))):
                     attempt(loader, number, seed, tally)
@@ -167,7 +183,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", default=[])
     options = parser.parse_args()
-    found = run(options.examples, options.seed, options.only)
+    faulthandler.enable()
+    found = run(
+        options.examples, options.seed, options.only, tell=lambda name: print(f"… {name}", file=sys.stderr, flush=True)
+    )
     print(table(found))
     for name, tally in found.items():
         for kind, count in tally.other.most_common():

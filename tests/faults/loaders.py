@@ -134,6 +134,8 @@ def _show_result(study: Study) -> object:
         shown += [captions.rotation(result, site, arm) for arm in ("rotated", "raw", "affine")]
         shown += [of_rotation.reasons(result, site), of_rotation.maps(site), of_rotation.matrix(result, site)]
         shown += [sites.ladder(site, DARK), opening_picture.opening(result, "rotated", site.site, DARK)]
+    if result.verdict is None:
+        return shown
     return shown, of_check.headline(result), of_check.subline(result), of_check.criteria(result)
 
 
