@@ -97,6 +97,8 @@ def main() -> None:
     except ranks.RankLostError:
         sys.exit(2)
     except Exception as error:
+        if "TRACE" in os.environ:
+            raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
