@@ -197,6 +197,20 @@ def agreed(value: T) -> T:
     return cast(T, box[0])
 
 
+def by_first(make: Callable[[], T]) -> T:
+    """What rank 0 alone makes, on every rank: nothing within it waits for the others, not even a look into the cache.
+
+    Of models that are split, all ranks make it together.
+    """
+    if _group.slices > 1:
+        return make()
+    box: list[T] = []
+    if first():
+        with alone():
+            box.append(make())
+    return agreed(box)[0]
+
+
 def gathered(value: T) -> list[T]:
     """Every rank's value, in order. It travels as a pickle."""
     if _group.count == 1:
