@@ -31,6 +31,8 @@ LARGE = 2**20
 """Entries from which a tensor travels alone."""
 QUIET = "EXPLORER_QUIET_RANKS"
 """Set in the environment where whoever started the ranks says itself that one of them is gone."""
+LOST_CODE = 3
+"""Exit code, where that is set, of a rank that ends because another one is gone."""
 LOST = "another process of this run ended before its work was done: nothing was written; start it again"
 
 

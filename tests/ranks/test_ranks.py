@@ -29,7 +29,7 @@ def started(count: int, tokenizer: Path, out: Path, *work: str, **environment: s
     settings |= {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(count)}
     running = [
         subprocess.Popen(
-            [sys.executable, str(WORK), work[0], str(tokenizer), str(out), *work[1:]],
+            [sys.executable, "-W", "ignore", str(WORK), work[0], str(tokenizer), str(out), *work[1:]],
             env={**settings, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=subprocess.PIPE,
             text=True,
