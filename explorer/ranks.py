@@ -31,6 +31,8 @@ LARGE = 2**20
 """Entries from which a tensor travels alone."""
 QUIET = "EXPLORER_QUIET_RANKS"
 """Set in the environment where whoever started the ranks says itself that one of them is gone."""
+LOST_CODE = 3
+"""Exit code, where that is set, of a rank that ends because another one is gone."""
 LOST = "another process of this run ended before its work was done: nothing was written; start it again"
 
 
@@ -195,6 +197,20 @@ def agreed(value: T) -> T:
     box: list[Any] = [value if first() else None]
     _together(lambda: distributed.broadcast_object_list(box, src=0))
     return cast(T, box[0])
+
+
+def by_first(make: Callable[[], T]) -> T:
+    """What rank 0 alone makes, on every rank: nothing within it waits for the others, not even a look into the cache.
+
+    Of models that are split, all ranks make it together.
+    """
+    if _group.slices > 1:
+        return make()
+    box: list[T] = []
+    if first():
+        with alone():
+            box.append(make())
+    return agreed(box)[0]
 
 
 def gathered(value: T) -> list[T]:

@@ -47,8 +47,12 @@ def fresh_model(like: LanguageModel, seed: int) -> LanguageModel:
 
 def _split(network: PreTrainedModel, like: LanguageModel) -> PreTrainedModel:
     """The same network, split between the ranks as `like` is: each reads its slice of a file of its own."""
+    from safetensors.torch import save_model
+
     with tempfile.TemporaryDirectory(prefix="polymorphism-explorer-") as folder:
-        network.save_pretrained(folder)
+        # save_pretrained writes on the first rank only.
+        network.config.save_pretrained(folder)
+        save_model(network, f"{folder}/model.safetensors", metadata={"format": "pt"})
         made = type(like.network).from_pretrained(folder, dtype=torch.float32, **split_settings())
     return made.eval().requires_grad_(False)
 

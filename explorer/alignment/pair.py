@@ -221,13 +221,14 @@ def _judged(
     """What was scored at a site, with its nulls and, where there are controls, its stitch and verdict; it is told."""
     stitch = stitcher.site(site, scorer.fitted, report) if stitcher else None
     report(f"nulls at {site.label}", 0.0)
-    found = None if ranks.rank() else scorer.result(site, controls, stitch)
-    if found is not None and controls is not None:
-        found = replace(found, verdict=site_verdict(found))
-    judged = ranks.agreed(found)
-    assert judged is not None
-    tell(judged)
-    return judged
+
+    def judged() -> SiteResult:
+        result = scorer.result(site, controls, stitch)
+        return result if controls is None else replace(result, verdict=site_verdict(result))
+
+    found = ranks.by_first(judged)
+    tell(found)
+    return found
 
 
 def _fewest_rows(results: Sequence[SiteResult], moments: Mapping[Site, SiteMoments]) -> Rows:

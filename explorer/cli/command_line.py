@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from explorer import __version__
 from explorer.errors import InputError, in_words
-from explorer.ranks import QUIET as QUIET_RANKS, RankLostError
+from explorer.ranks import LOST_CODE, QUIET as QUIET_RANKS, RankLostError
 
 COMMANDS = ("app", "check", "compare", "transfer", "steer", "train", "studies", "preflight", "claims")
 """Each is the module explorer/cli/NAME.py with HELP (one line), add_options(parser) and run(options) → exit code.
@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code: int = import_module(f"explorer.cli.{options.command or 'app'}").run(options)
-    except RankLostError:  # of several processes another one has said what happened
-        return 2
+    except RankLostError:  # of several processes another one has said what happened, or who started them says it
+        return LOST_CODE if QUIET_RANKS in os.environ else 2
     except KeyboardInterrupt:
         if QUIET_RANKS not in os.environ:
             print("stopped", file=sys.stderr)

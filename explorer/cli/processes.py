@@ -62,10 +62,12 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 def _told(failures: Mapping[int, Any], count: int) -> int:
     """The exit code of a run in which some processes did not end with 0; says which one is gone, if one is."""
     codes = {number: failure.exitcode for number, failure in failures.items()}
-    # 1 is a verdict, which the first alone tells; 2 has been explained by the process that ends with it.
-    gone = [number for number, code in codes.items() if code != 2 and (number, code) != (0, 1)]
+    if codes.get(0) == 1:  # a verdict, told when all had done their work
+        return 1
+    # Who ends with 2 has said why; torch's agent then ends the others by a signal, which are not gone.
+    gone = [] if 2 in codes.values() else [number for number, code in codes.items() if code != ranks.LOST_CODE]
     if not gone:
-        return max(codes.values())
+        return 2
     how = f"signal {-codes[gone[0]]}" if codes[gone[0]] < 0 else f"exit code {codes[gone[0]]}"
     print(
         f"error: process {gone[0] + 1} of {count} ended by {how} before its work was done (too little memory?): "

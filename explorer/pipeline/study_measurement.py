@@ -126,7 +126,7 @@ class _Builder:
     def _write_catalogues(self) -> None:
         for name in dict.fromkeys(d.model for d in self.study.file.dictionaries):
             path = self.study.folder / "features" / f"{name}.parquet"
-            if path.exists():
+            if ranks.agreed(path.exists()):
                 continue
             self.log(f"{name}: catalogue of features")
             write_catalogue(path, self.model(name), self.test, self.dictionaries(name), self.labels, self.report)

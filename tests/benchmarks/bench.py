@@ -63,7 +63,7 @@ def measured(name: str, seconds: float) -> list[dict[str, Any]] | str:
 
 
 def run(names: list[str]) -> dict[str, Any]:
-    """Everything that was measured now, beside what is known of the other modules."""
+    """Everything that was measured now, beside what is known of the other modules; kept after each module."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"modules": {}}
     here, when = machine(), date.today().isoformat()
     # Half a processor that is busy with something else makes times on the wall unsure.
@@ -76,6 +76,7 @@ def run(names: list[str]) -> dict[str, Any]:
         print(f"{name:15} {time.monotonic() - began:6.0f} s  {told}", flush=True)
         if not isinstance(rows, str):
             known["modules"][name] = {"machine": here, "date": when, "load": busy, "rows": rows}
+            RESULTS.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return known
 
 
@@ -110,7 +111,6 @@ def main(arguments: list[str]) -> None:
         print(json.dumps([asdict(row) for row in import_module(arguments[1]).rows()]))
         return
     results = run(arguments or list(MODULES))
-    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     README.write_text(render(README.read_text(encoding="utf-8"), results), encoding="utf-8")
     print(table(results))
 

@@ -50,15 +50,18 @@ def dictionary(tokenizer: Any, windows: str) -> object:
     return {name: getattr(sae, name) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
 
 
-def gradients(_tokenizer: Any, kind: str) -> object:
-    """A few steps of training on rows of which the last rank has none."""
-    recipe = SAERecipe(width=40, k=5 if kind == "topk" else None, l1=0.1, batch=60, dead_after=2, k_auxiliary=4)
+def gradients(_tokenizer: Any) -> object:
+    """A few steps of training of either kind, on rows of which the last rank has none."""
     rows = torch.randn(6, 60, 16, generator=torch.Generator().manual_seed(3)) + 2
     others = max(1, ranks.count() - 1)
     mine = slice(ranks.rank(), None, others) if ranks.rank() < others else slice(0, 0)
-    trainer = SAETrainer(recipe, rows[0][mine], 6, 0)
-    left = [trainer.step(batch[mine]) for batch in rows]
-    return left, trainer.W_enc, trainer.b_enc, trainer.W_dec, trainer.b_dec, trainer.silent
+    found = []
+    for k in (5, None):
+        recipe = SAERecipe(width=40, k=k, l1=0.1, batch=60, dead_after=2, k_auxiliary=4)
+        trainer = SAETrainer(recipe, rows[0][mine], 6, 0)
+        left = [trainer.step(batch[mine]) for batch in rows]
+        found.append((left, trainer.W_enc, trainer.b_enc, trainer.W_dec, trainer.b_dec, trainer.silent))
+    return found
 
 
 def split(_tokenizer: Any, folder: str) -> object:
@@ -97,6 +100,8 @@ def main() -> None:
     except ranks.RankLostError:
         sys.exit(2)
     except Exception as error:
+        if "TRACE" in os.environ:
+            raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -57,13 +57,19 @@ def report(place: Path, out: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in UNLIKE}
 
 
-@pytest.mark.slow
-def test_several_processes_write_the_report_of_one(place: Path) -> None:
+@pytest.fixture(scope="module")
+def said(place: Path) -> str:
+    """What the check of one process prints; its report lies in "one"."""
     one = check(place, "one")
-    said = one.communicate(timeout=280)
+    out = one.communicate(timeout=280)[0]
     assert one.returncode == 1
+    return out
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_report_of_one(place: Path, said: str) -> None:
     several = check(place, "two", "--processes", "2")
-    assert several.communicate(timeout=280)[0].replace("two", "one") == said[0]
+    assert several.communicate(timeout=280)[0].replace("two", "one") == said
     assert several.returncode == 1
     assert_equal(report(place, "one"), report(place, "two"), 1e-5)
 
@@ -79,12 +85,11 @@ def test_torchrun_starts_them_too(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_models_may_be_split_instead_of_the_text(place: Path) -> None:
-    one, two = check(place, "whole"), check(place, "split", "--processes", "2", "--split-models")
-    for run in (one, two):
-        assert run.communicate(timeout=280)[1]
-        assert run.returncode == 1
-    first, second = report(place, "whole"), report(place, "split")
+def test_models_may_be_split_instead_of_the_text(place: Path, said: str) -> None:
+    run = check(place, "split", "--processes", "2", "--split-models")
+    assert run.communicate(timeout=280)[0].count("next: ") == said.count("next: ")
+    assert run.returncode == 1
+    first, second = report(place, "one"), report(place, "split")
     assert any("split between 2 processes" in note for note in second["notes"])
     for a, b in zip(first["sites"], second["sites"], strict=True):
         assert_equal({"ev": a["ev"], "stitch": a["stitch"]}, {"ev": b["ev"], "stitch": b["stitch"]}, 1e-4)
@@ -121,14 +126,12 @@ def test_a_process_that_is_killed_ends_the_run_with_one_line(place: Path) -> Non
 
 
 @pytest.mark.slow
-def test_bfloat16_passes_give_nearly_the_same_maps_and_say_how_nearly(place: Path) -> None:
+def test_bfloat16_passes_give_nearly_the_same_maps_and_say_how_nearly(place: Path, said: str) -> None:
     low = check(place, "low", "--dtype", "bfloat16")
-    assert low.communicate(timeout=280)[1]
+    assert low.communicate(timeout=280)[0].count("next: ") == said.count("next: ")
     found = report(place, "low")
     note = next(note for note in found["notes"] if "bfloat16" in note)
     assert "EV of R differs by at most 0.0" in note
-    full = check(place, "full")
-    full.communicate(timeout=280)
-    pairs = zip(report(place, "full")["sites"], found["sites"], strict=True)
+    pairs = zip(report(place, "one")["sites"], found["sites"], strict=True)
     differences = [abs(a["ev"]["orthogonal"] - b["ev"]["orthogonal"]) for a, b in pairs]
     assert 0 < max(differences) < 0.05

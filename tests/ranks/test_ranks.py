@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rank_work
 import tiny
 import torch
 
@@ -28,7 +29,7 @@ def started(count: int, tokenizer: Path, out: Path, *work: str, **environment: s
     settings |= {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(count)}
     running = [
         subprocess.Popen(
-            [sys.executable, str(WORK), work[0], str(tokenizer), str(out), *work[1:]],
+            [sys.executable, "-W", "ignore", str(WORK), work[0], str(tokenizer), str(out), *work[1:]],
             env={**settings, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=subprocess.PIPE,
             text=True,
@@ -67,7 +68,7 @@ def numbers(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def assert_equal(one: Any, many: Any, within: float) -> None:
     first, second = dict(numbers(one)), dict(numbers(many))
     assert first.keys() == second.keys()
-    assert len(first) > 4
+    assert len(first) > 3
     for name, value in first.items():
         if isinstance(value, torch.Tensor):
             scale = max(1.0, float(value.nan_to_num().abs().max()) if value.numel() else 1.0)
@@ -79,6 +80,11 @@ def assert_equal(one: Any, many: Any, within: float) -> None:
             assert second[name] == value, name
 
 
+def alone(tokenizer: Any, work: str, *arguments: str) -> Any:
+    """What one process finds that nobody started as a rank: this one."""
+    return getattr(rank_work, work)(tokenizer, *arguments)
+
+
 def found(count: int, reader: Path, folder: Path, *work: str, **environment: str) -> Any:
     out = folder / f"{count}.pickle"
     ended = started(count, reader, out, *work, **environment)
@@ -87,16 +93,13 @@ def found(count: int, reader: Path, folder: Path, *work: str, **environment: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("counts", "windows"), [((2, 3), "260"), ((3,), "70")], ids=["many batches", "a rank without any"]
-)
+@pytest.mark.parametrize(("count", "windows"), [(2, "130"), (3, "70")], ids=["many batches", "a rank without any"])
 def test_several_ranks_measure_what_one_measures(
-    counts: tuple[int, ...], windows: str, reader: Path, tmp_path: Path
+    count: int, windows: str, reader: Path, tokenizer: Any, tmp_path: Path
 ) -> None:
-    one = found(1, reader, tmp_path, "pair", windows)
+    one = alone(tokenizer, "pair", windows)
     assert one[0].rows.dropped > 0
-    for count in counts:
-        assert_equal(one, found(count, reader, tmp_path, "pair", windows), 1e-5)
+    assert_equal(one, found(count, reader, tmp_path, "pair", windows), 1e-5)
 
 
 @pytest.mark.slow
@@ -110,26 +113,27 @@ def test_the_first_rank_keeps_the_cache_for_all(reader: Path, tmp_path: Path) ->
     assert {p: p.stat().st_mtime_ns for p in Path(cache).rglob("*") if p.is_file()} == kept
 
 
-@pytest.mark.parametrize("kind", ["topk", "relu"])
-def test_gradients_are_those_of_all_ranks(kind: str, reader: Path, tmp_path: Path) -> None:
-    assert_equal(found(1, reader, tmp_path, "gradients", kind), found(3, reader, tmp_path, "gradients", kind), 1e-5)
+@pytest.mark.slow
+def test_gradients_are_those_of_all_ranks(reader: Path, tokenizer: Any, tmp_path: Path) -> None:
+    assert_equal(alone(tokenizer, "gradients"), found(3, reader, tmp_path, "gradients"), 1e-5)
 
 
 @pytest.mark.slow
-def test_ranks_train_the_dictionary_that_one_trains(reader: Path, tmp_path: Path) -> None:
-    one, two = (found(count, reader, tmp_path, "dictionary", "260") for count in (1, 2))
-    assert_equal(one, two, 1e-3)
+def test_ranks_train_the_dictionary_that_one_trains(reader: Path, tokenizer: Any, tmp_path: Path) -> None:
+    one = alone(tokenizer, "dictionary", "130")
+    assert_equal(one, found(2, reader, tmp_path, "dictionary", "130"), 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["llama", "gpt_neox"])
 def test_a_model_split_between_two_ranks_computes_the_same(
     family: str, reader: Path, tokenizer: Any, tmp_path: Path
 ) -> None:
     folder = str(tiny.save(family, tokenizer, tmp_path / "model"))
-    one, two = (found(count, reader, tmp_path, "split", folder) for count in (1, 2))
-    assert_equal(one, two, 1e-5)
+    assert_equal(alone(tokenizer, "split", folder), found(2, reader, tmp_path, "split", folder), 1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_split_is_refused_in_one_line(reader: Path, tokenizer: Any, tmp_path: Path) -> None:
     folder = str(tiny.save("gpt2", tokenizer, tmp_path / "model"))
     ended = started(2, reader, tmp_path / "out", "split", folder)
@@ -139,6 +143,7 @@ def test_a_model_that_cannot_be_split_is_refused_in_one_line(reader: Path, token
     assert "without --split-models" in said
 
 
+@pytest.mark.slow
 def test_one_rank_that_fails_speaks_for_all(reader: Path, tmp_path: Path) -> None:
     ended = started(3, reader, tmp_path / "out", "dies", "failed")
     assert [code for code, _ in ended] == [2, 2, 2]
@@ -146,6 +151,7 @@ def test_one_rank_that_fails_speaks_for_all(reader: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_rank_that_is_killed_ends_the_others_with_one_line(reader: Path, tmp_path: Path) -> None:
     ended = started(3, reader, tmp_path / "out", "dies", "killed")
     assert [code for code, _ in ended] == [2, 2, -9]
