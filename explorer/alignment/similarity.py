@@ -188,7 +188,8 @@ def site_indices(sample: RowSample, fit: Moments, shuffled: Sequence[CrossMoment
     by_name: dict[IndexName, tuple[float, Sequence[float], float]] = {"cka": rows, **_of_moments(fit, shuffled)}
     if int(kept.sum()) >= LEAST_DISTINCT:
         by_name["knn"] = _of_neighbours(Drawn(drawn.source[kept], drawn.target[kept], drawn.document[kept]))
-    found = {name: by_name[name] for name in INDICES if name in by_name}
+    # An index without a null is left out: a text of one document has no wrong pairing.
+    found = {name: by_name[name] for name in INDICES if name in by_name and by_name[name][1]}
     parts = [{name: values[i] for name, values in found.items()} for i in range(3)]
     return SiteIndices(fit.n, len(drawn), int(kept.sum()), *parts)  # type: ignore[arg-type]
 
@@ -214,6 +215,8 @@ def _of_neighbours(drawn: Drawn) -> tuple[float, Sequence[float], float]:
     a, b = neighbours(drawn.source), neighbours(drawn.target)
     wrong = []
     for partner, keep in _shifts(drawn):
+        if not keep.any():
+            continue
         # The partner's neighbours, called by the rows of A that they are paired with.
         back = partner.argsort()
         wrong.append(float(shared_neighbours(a, back[b[partner]])[keep].mean()))

@@ -85,7 +85,8 @@ class SiteSimilarity:
     indices: Mapping[IndexName, CalibratedIndex]
     """By name. `cka`: debiased linear CKA, of the test rows. `procrustes`: angular distance arccos(ΣS / ‖X̃_A‖‖X̃_B‖) in
     radians, and `cca`: mean canonical correlation, of fit rows. `knn`: share of the nearest neighbours that a row
-    has in both models; missing where too few rows are distinct."""
+    has in both models; missing where too few rows are distinct. All are missing where no shuffled pairing can be
+    made: an index without its null is not told."""
     decoders: DecoderMcc | None = None
     """PW-MCC of the two models' dictionaries; None where one of them has none here."""
     unpaired: UnpairedFit | None = None

@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="BUNDLE",
         help="release bundle of the paper's replication: a folder, zip or tar.gz (without: the claims alone)",
     )
-    parser.add_argument("--study", default="tales", help="folder or name of a study (default: tales)")
+    parser.add_argument("--study", help="folder or name of a study (default: the first that is shipped)")
     parser.add_argument("--source", help="its source (default: the first)")
     parser.add_argument("--target", help="its target (default: the first)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else")
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     from explorer.study import open_study, shipped_studies
 
     bundle = None if options.paper is None else read_bundle(options.paper)
-    study = open_study(options.study)
+    study = open_study(options.study or shipped_studies()[0])
     source = options.source or study.sources()[0]
     if source not in study.sources():
         raise InputError(f"--source '{source}': the study has {', '.join(study.sources())}")

@@ -23,6 +23,7 @@ from .rotation_words import from_identity as from_identity, paper_test as paper_
 from .scenes import Scene as Scene
 from .similarity_words import (
     INDEX_NAMES as INDEX_NAMES,
+    NO_NULL as NO_NULL,
     placed as placed,
     says_nothing as says_nothing,
     similarity_told as similarity_told,

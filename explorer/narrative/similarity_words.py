@@ -16,6 +16,7 @@ INDEX_NAMES: dict[IndexName, str] = {
 LEVEL = 0.05
 """Up to this p an index has told true pairs from shuffled ones: none of 19 shuffled pairings looks as alike."""
 
+NO_NULL = "no index is shown: a text of one document has no shuffled pairs"
 MISSED = 0.05
 """EV by which R without pairs falls behind R with pairs where its search is said to have missed it."""
 
@@ -33,6 +34,8 @@ def says_nothing(index: CalibratedIndex) -> bool:
 
 def similarity_told(found: Mapping[IndexName, CalibratedIndex]) -> str:
     """Each index with its null, then those that tell nothing."""
+    if not found:
+        return NO_NULL
     told = [
         f"{INDEX_NAMES[name]} {number(i.value)} (shuffled pairs {number(i.shuffled_best)})" for name, i in found.items()
     ]

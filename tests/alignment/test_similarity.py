@@ -1,6 +1,7 @@
 """The field's similarity indices: second formulas, planted truth (turned rows, unrelated rows), and their nulls."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,9 @@ from explorer.alignment.similarity import (
 )
 from explorer.alignment.similarity_results import INDICES
 from explorer.models import all_sites
+from explorer.narrative.similarity_words import NO_NULL, similarity_told
+from explorer.number_text import sentence_case
+from explorer.presentation.rotation.similarity import facts
 
 
 def normal(n: int, d: int, seed: int) -> Tensor:
@@ -169,3 +173,15 @@ def test_few_distinct_rows_have_no_neighbours() -> None:
     assert found.distinct == 12 < LEAST_DISTINCT
     assert "knn" not in found.true
     assert found.true["cka"] == pytest.approx(1)
+
+
+def test_a_text_of_one_document_has_no_null_and_no_index() -> None:
+    a = normal(16 * 60, 5, 0)
+    sample = RowSample(400)
+    for batch in batches(a, a @ haar(5, 1)):
+        sample.add(replace(batch, document=torch.zeros_like(batch.document)))
+    found = site_indices(sample, moments(a, a @ haar(5, 1)), [CrossMoments.zero(5)] * 19)
+    assert found.true == {}
+    told = pair_similarity({all_sites(1)[0]: found})
+    assert told.best == {} and similarity_told(told.best) == NO_NULL
+    assert facts(told, told.sites[0])[0] == f"{sentence_case(NO_NULL)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from explorer.alignment import DecoderMcc, PairSimilarity, SiteSimilarity
-from explorer.narrative import INDEX_NAMES, placed, says_nothing, unpaired_told
+from explorer.narrative import INDEX_NAMES, NO_NULL, placed, says_nothing, unpaired_told
 from explorer.number_text import minus, number, sentence_case
 
 if TYPE_CHECKING:
@@ -54,14 +54,16 @@ def facts(found: PairSimilarity, site: SiteSimilarity) -> list[str]:
     scale = {INDEX_NAMES[name]: placed(index) for name, index in site.indices.items()}
     told = ", ".join(f"{name} {number(value)}" for name, value in scale.items())
     silent = [INDEX_NAMES[name] for name, index in site.indices.items() if says_nothing(index)]
-    out = [f"<b>From shuffled pairs (0) to a turned copy (1), at {site.label}:</b> {told}."]
+    scaled = f"<b>From shuffled pairs (0) to a turned copy (1), at {site.label}:</b> {told}."
+    out = [scaled if told else f"{sentence_case(NO_NULL)}."]
     if silent:
         out.append(f"<b>Tells nothing here:</b> {', '.join(silent)}; shuffled pairs look as much alike.")
     best = ", ".join(
         f"{INDEX_NAMES[name]} {number(i.value)}, shuffled pairs {number(i.shuffled_best)}"
         for name, i in found.best.items()
     )
-    out.append(f"<b>At the best site of each</b>, shuffled pairs at their own best: {best}.")
+    if best:
+        out.append(f"<b>At the best site of each</b>, shuffled pairs at their own best: {best}.")
     if (mcc := site.decoders) is not None:
         out.append(
             f"<b>Decoders matched one to one (PW-MCC):</b> {number(mcc.raw)} as they are, {number(mcc.rotated)} through R, "
