@@ -13,12 +13,14 @@ from explorer.palette import DARK
 from explorer.presentation import captions as sentences
 from explorer.presentation.rotation import (
     captions as rotation_sentences,
+    carried,
     one_space,
     over_training,
     questions as figures_rotation,
     randomness,
     similarity,
     sites as figures,
+    weights,
 )
 from explorer.study import RotationDraws, read_training_table
 from explorer.ui import cache
@@ -139,6 +141,26 @@ def _one_space(view: View, found: OneSpace) -> None:
     _answer(view, draw, "one_space", alt, one_space.facts(found, here))
 
 
+def _what_else(view: View) -> None:
+    found = cache.carried(view.where, view.source, view.target)
+    table = None if found is None else carried.carried_frame(found, view.site.name)
+    if found is not None and table is not None and len(table):
+        left, right = st.columns([0.56, 0.44], gap="medium")
+        with left:
+            st.dataframe(table, hide_index=True, height="content", key="carried_table", column_config=carried.COLUMNS)
+        with right:
+            told = carried.facts(found, view.site.name, view.source, view.target)
+            st.html("".join(f"<p class='fact'>{fact}</p>" for fact in told))
+    else:
+        st.info(carried.NOT_MEASURED)
+    space = cache.weight_space(view.where, view.source, view.target)
+    if space is not None:
+        twin = next((m.name for m in view.study.file.models if m.kind == "twin" and m.name != view.target), None)
+        control = cache.weight_space(view.where, view.source, twin) if twin is not None else None
+        draw = partial(weights.between, space, view.palette)
+        _answer(view, draw, "weights", weights.ALT, weights.facts(space, control))
+
+
 def _training(view: View) -> None:
     rows = read_training_table(view.study.folder)
     if not rows:
@@ -166,6 +188,7 @@ ANSWERS: dict[str, Callable[[View], None]] = {
     "CKA?": _indices,
     "Does the function survive?": _function,
     "How much text?": _text,
+    "What else?": _what_else,
     "Other depths": _depths,
     "Other pairs": _pairs,
     "Over training": _training,
