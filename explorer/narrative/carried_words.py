@@ -6,7 +6,7 @@ from explorer.alignment import LensTransfer, ProbeTransfer, WeightSpace
 from explorer.number_text import number, percent
 
 GONE, LEFT = 0.05, 0.05
-"""Shares of the barrier: up to the first nothing is left of it; less than the second is nothing that R took away."""
+"""Shares of the barrier: up to the first of them nothing is left of it; if R took less than the second, it took nothing."""
 
 
 def probe_told(found: ProbeTransfer, source: str, target: str) -> str:
@@ -43,13 +43,13 @@ def weights_told(found: WeightSpace) -> str:
     barrier = {name: path.barrier for name, path in found.paths.items()}
     parts = "neurons and heads" if found.heads else "neurons"
     plain, rotated = barrier["plain"], barrier["rotated"]
-    taken = min(barrier["permuted"], barrier["shuffled"]) - rotated
+    without = min(barrier["permuted"], barrier["shuffled"])
     if rotated <= GONE * plain:
         end = "nothing is left of it"
-    elif taken < LEFT * plain:
+    elif without - rotated < LEFT * plain:
         end = "R takes nothing of it away"
     else:
-        end = f"R takes {percent(taken / min(barrier['permuted'], barrier['shuffled']))} of it away, and the rest stays"
+        end = f"R takes {percent(1 - rotated / without)} of what is left without it, and the rest stays"
     return (
         f"half way between the weights the loss is {number(plain)} nats above the mean of the two models; with {parts} "
         f"matched {number(barrier['permuted'])}, turned by R as well {number(rotated)}, by a shuffled R "

@@ -66,7 +66,11 @@ def test_the_sentences_have_the_controls_beside_the_number() -> None:
 
 @pytest.mark.parametrize(
     ("rotated", "words"),
-    [(0.0, "nothing is left of it"), (4.95, "R takes nothing of it away"), (2.5, "R takes 50 % of it away, and the")],
+    [
+        (0.0, "nothing is left of it"),
+        (4.95, "R takes nothing of it away"),
+        (2.5, "R takes 50 % of what is left without it, and"),
+    ],
 )
 def test_the_barrier_in_honest_words(rotated: float, words: str) -> None:
     told = weights_told(space(barriers(rotated))).replace("\u00a0", " ")

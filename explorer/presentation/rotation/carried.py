@@ -11,10 +11,6 @@ from explorer.number_text import minus, sentence_case
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_MEASURED = (
-    "Probes and lenses were not carried for this pair. `python -m explorer transfer STUDY --probe fit --labels …` and "
-    "`--lens fit` do it."
-)
 ARMS = {"home": "at home", "rotated": "through R", "own": "B's own", "raw": "as it is", "shuffled": "shuffled R"}
 """Columns of the table, in order, by score."""
 _SHARE = {"type_config": {"type": "number", "format": "%.2f"}}

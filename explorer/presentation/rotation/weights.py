@@ -37,13 +37,13 @@ def between(found: WeightSpace, palette: Palette) -> go.Figure:
             )
         )
         marks.append((palette.arm(colour), f"{glyph} {title} {number(path.barrier)}"))
-    base_layout(figure, palette, 430)
+    base_layout(figure, palette, 440)
     figure.add_hline(y=found.uniform, line={"color": palette.ink, "width": 1, "dash": "dot"})
     text_at(figure, f"log V = {number(found.uniform)}: knows nothing", 0, found.uniform, xanchor="left", yshift=10)
     figure.update_xaxes(title="share of the target's weights", tickvals=[0, 0.25, 0.5, 0.75, 1], range=[-0.02, 1.02])
     figure.update_yaxes(title="loss, nats per token", range=[0, 1.12 * found.uniform])
-    figure.update_layout(margin={"l": 64, "r": 24, "t": 20, "b": 176})
-    legend_line(figure, marks, 1, yshift=-54)
+    figure.update_layout(margin={"l": 64, "r": 24, "t": 20, "b": 186})
+    legend_line(figure, marks, 1, yshift=-66)
     return figure
 
 
@@ -55,14 +55,13 @@ def facts(found: WeightSpace, twin: WeightSpace | None = None) -> list[str]:
             f"<b>The twin,</b> whose weights are turned by a known Q: {number(twin.paths['plain'].barrier)} as they are, "
             f"{number(twin.paths['rotated'].barrier, 3)} once R is undone."
         )
-    told.append(
-        f"<b>Nearer is not better.</b> An R that brings the weights as near as they come (apart "
-        f"{number(found.paths['refined'].apart)} instead of {number(found.paths['rotated'].apart)}) leaves a barrier of "
-        f"{number(found.paths['refined'].barrier)}."
-        if found.paths["refined"].apart < found.paths["rotated"].apart
-        and found.paths["refined"].barrier > found.paths["rotated"].barrier + 0.05
-        else ""
-    )
+    near, turned = found.paths["refined"], found.paths["rotated"]
+    if near.apart < turned.apart and near.barrier > turned.barrier + 0.05:
+        told.append(
+            f"<b>Nearer is not better.</b> An R that brings the weights as near as they come "
+            f"(‖θ_A − θ_B‖ / √(‖θ_A‖² + ‖θ_B‖²) = {number(near.apart)} instead of {number(turned.apart)}) leaves a barrier "
+            f"of {number(near.barrier)}."
+        )
     heads = "neurons (order and sign), heads (order), coordinates within heads" if found.heads else "neurons"
     told.append(
         f"<span class='quiet'>Barrier: loss half way less the mean of both ends, {found.tokens:,} test tokens. R is one "
@@ -70,4 +69,4 @@ def facts(found: WeightSpace, twin: WeightSpace | None = None) -> list[str]:
         f"ones). Matched: {heads}, so that the weights are as near as can be. None of it changes what the target "
         "says.</span>"
     )
-    return [minus(line) for line in told if line]
+    return [minus(line) for line in told]

@@ -108,6 +108,7 @@ def _function(view: View) -> None:
     alt = "Cross-entropy recovered when one model is continued by the other, by what passes the seam."
     draw = None if here.stitch is None else partial(figures_rotation.stitching, here, names, view.palette)
     _answer(view, draw, "stitch", alt, rotation_sentences.function(view.pair, here))
+    _what_else(view)
 
 
 def _text(view: View) -> None:
@@ -142,21 +143,22 @@ def _one_space(view: View, found: OneSpace) -> None:
 
 
 def _what_else(view: View) -> None:
+    """Probes and lenses of A on B, and what lies between the weights, where they were measured."""
     found = cache.carried(view.where, view.source, view.target)
     table = None if found is None else carried.carried_frame(found, view.site.name)
     if found is not None and table is not None and len(table):
+        st.markdown("#### What else goes through R?")
         left, right = st.columns([0.56, 0.44], gap="medium")
         with left:
             st.dataframe(table, hide_index=True, height="content", key="carried_table", column_config=carried.COLUMNS)
         with right:
             told = carried.facts(found, view.site.name, view.source, view.target)
             st.html("".join(f"<p class='fact'>{fact}</p>" for fact in told))
-    else:
-        st.info(carried.NOT_MEASURED)
     space = cache.weight_space(view.where, view.source, view.target)
     if space is not None:
+        st.markdown("#### And the weights?")
         twin = next((m.name for m in view.study.file.models if m.kind == "twin" and m.name != view.target), None)
-        control = cache.weight_space(view.where, view.source, twin) if twin is not None else None
+        control = None if twin is None else cache.weight_space(view.where, view.source, twin)
         draw = partial(weights.between, space, view.palette)
         _answer(view, draw, "weights", weights.ALT, weights.facts(space, control))
 
@@ -188,7 +190,6 @@ ANSWERS: dict[str, Callable[[View], None]] = {
     "CKA?": _indices,
     "Does the function survive?": _function,
     "How much text?": _text,
-    "What else?": _what_else,
     "Other depths": _depths,
     "Other pairs": _pairs,
     "Over training": _training,
