@@ -6,6 +6,7 @@ is f(y) Wᵀ + b = y W'ᵀ + b' with W' = W Rᵀ and b' = b + W μ_A − W' μ_B
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,7 @@ def fit_probe(
 
     Rows are centred and scaled by one number, so that a turned model gets the turned probe.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     mean = rows.double().mean(0)
@@ -56,7 +58,10 @@ def fit_probe(
     x, y = ((rows.double() - mean) / size).cpu().numpy(), classes.cpu().numpy()
     found: list[tuple[float, Probe]] = []
     for strength in STRENGTHS:
-        fitted = LogisticRegression(C=strength, max_iter=STEPS).fit(x, y)
+        with warnings.catch_warnings():
+            # The last digits of a probe that is chosen by its validation rows do not matter.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = LogisticRegression(C=strength, max_iter=STEPS).fit(x, y)
         weight = torch.from_numpy(fitted.coef_).to(mean) / size
         probe = Probe(weight.float(), (torch.from_numpy(fitted.intercept_).to(mean) - weight @ mean).float())
         named = probe.scores(validation).argmax(1) == validation_classes

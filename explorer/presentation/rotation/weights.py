@@ -37,11 +37,12 @@ def between(found: WeightSpace, palette: Palette) -> go.Figure:
             )
         )
         marks.append((palette.arm(colour), f"{glyph} {title} {number(path.barrier)}"))
+    most = max(max(path.losses) for path in found.paths.values())
     base_layout(figure, palette, 440)
     figure.add_hline(y=found.uniform, line={"color": palette.ink, "width": 1, "dash": "dot"})
     text_at(figure, f"log V = {number(found.uniform)}: knows nothing", 0, found.uniform, xanchor="left", yshift=10)
     figure.update_xaxes(title="share of the target's weights", tickvals=[0, 0.25, 0.5, 0.75, 1], range=[-0.02, 1.02])
-    figure.update_yaxes(title="loss, nats per token", range=[0, 1.12 * found.uniform])
+    figure.update_yaxes(title="loss, nats per token", range=[0, max(1.12 * found.uniform, 1.05 * most)])
     figure.update_layout(margin={"l": 64, "r": 24, "t": 20, "b": 186})
     legend_line(figure, marks, 1, yshift=-66)
     return figure
