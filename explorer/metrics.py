@@ -95,6 +95,15 @@ def interval(values: Float[np.ndarray, " n"]) -> Estimate:
     return Estimate(float(values[0]), float(low), float(high))
 
 
+def mean_by_document(values: Float[Tensor, " n"], document: Int[Tensor, " n"]) -> Estimate:
+    """The mean of a number of each row, with the interval of a bootstrap over the rows' documents."""
+    present, row = document.cpu().unique(return_inverse=True)
+    sums = torch.zeros(len(present), dtype=torch.float64).index_add_(0, row, values.double().cpu())
+    counts = torch.bincount(row, minlength=len(present)).double()
+    weights = bootstrap_weights(len(present))
+    return interval(np.asarray((weights @ sums / (weights @ counts)).numpy()))
+
+
 def wilson(counted: int, total: int) -> tuple[float, float]:
     """Wilson’s 95 % interval of a share: every p with |counted/total − p| ≤ 1.96 √(p (1 − p)/total); 0 … 1 of none."""
     if total == 0:

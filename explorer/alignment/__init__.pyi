@@ -1,4 +1,9 @@
 from . import maps as maps
+from .carried_results import (
+    CarriedReaders as CarriedReaders,
+    LensTransfer as LensTransfer,
+    ProbeTransfer as ProbeTransfer,
+)
 from .control_runs import (
     UNTRAINED_SEEDS as UNTRAINED_SEEDS,
     chunks_digest as chunks_digest,
@@ -33,6 +38,8 @@ from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
 from .geodesic import Dial as Dial, dial as dial
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
+from .lens import logit_lens as logit_lens
+from .lens_transfer import carry_lenses as carry_lenses
 from .lineage import Lineage as Lineage, tell_lineage as tell_lineage
 from .lowered import lower_pair as lower_pair, lowered_words as lowered_words
 from .map_registry import (
@@ -61,6 +68,13 @@ from .pair_verdict import (
     which_is_what as which_is_what,
 )
 from .pairing import paired_rows as paired_rows
+from .probe_transfer import carry_probes as carry_probes
+from .reader_files import (
+    as_affine as as_affine,
+    as_torch as as_torch,
+    read_lenses as read_lenses,
+    read_probe as read_probe,
+)
 from .result_json import decode_result as decode_result, encode_result as encode_result
 from .results import (
     BootstrapUnit as BootstrapUnit,
@@ -111,3 +125,5 @@ from .verdict import (
     rotation_nulls as rotation_nulls,
     rotation_seam as rotation_seam,
 )
+from .weight_space import has_weight_space as has_weight_space, measure_weight_space as measure_weight_space
+from .weight_space_results import PathName as PathName, WeightSpace as WeightSpace

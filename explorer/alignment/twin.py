@@ -58,17 +58,21 @@ def _family(model: LanguageModel) -> Family:
     return ANATOMY[kind]
 
 
-@torch.no_grad()
 def make_twin(model: LanguageModel, seed: int = 0, name: str = "twin") -> LanguageModel:
     """The model turned by `rotation_of(model, seed)`. Raises InputError for families where this is not exact."""
+    return turned_model(model, rotation_of(model, seed), name)
+
+
+@torch.no_grad()
+def turned_model(model: LanguageModel, q: Float[Tensor, "d d"], name: str) -> LanguageModel:
+    """The model with its residual stream turned, x_B = x_A Q, for a Q that its norms allow: the same function.
+
+    Gains and biases of its norms are folded into what reads them, and tied embeddings are untied, whatever Q is.
+    Raises InputError for families without an exact twin.
+    """
     family = _family(model)
-    network: Any = model.copy_network()
-    if network.config.tie_word_embeddings:
-        # Turning and folding change the two uses of the embedding in different ways.
-        network.config.tie_word_embeddings = False
-        head = network.get_output_embeddings()
-        head.weight = nn.Parameter(network.get_input_embeddings().weight.detach().clone(), requires_grad=False)
-    q = rotation_of(model, seed).to(model.device)
+    network = untied_network(model)
+    q = q.double().to(model.device)
     base, blocks = network.base_model, find_blocks(network)
     for embedding in family.embeddings(base):
         embedding.weight.copy_(embedding.weight.double() @ q)  # type: ignore[operator]
@@ -85,6 +89,16 @@ def make_twin(model: LanguageModel, seed: int = 0, name: str = "twin") -> Langua
     for writer in (w for part in parts for w in part.writers):
         _turn_writer(writer, q)
     return LanguageModel(name, network.eval().requires_grad_(False), model.tokenizer, blocks, model.begin)
+
+
+def untied_network(model: LanguageModel) -> Any:
+    """A copy of the network whose embedding and unembedding are two matrices: turning and folding change them apart."""
+    network: Any = model.copy_network()
+    if network.config.tie_word_embeddings:
+        network.config.tie_word_embeddings = False
+        head = network.get_output_embeddings()
+        head.weight = nn.Parameter(network.get_input_embeddings().weight.detach().clone(), requires_grad=False)
+    return network
 
 
 def _matrix(layer: Any) -> Tensor:

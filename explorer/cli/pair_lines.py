@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def print_report(made: Report, source: str, target: str, folder: Path) -> None:
     """The verdict on a pair with what it rests on."""
-    from explorer.narrative import similarity_told, unpaired_told
+    from explorer.narrative import similarity_told, unpaired_told, weights_told
 
     print(f"{source} → {target}: {made.verdict}")
     if made.lineage is not None:
@@ -23,4 +23,6 @@ def print_report(made: Report, source: str, target: str, folder: Path) -> None:
     for site in made.sites:
         if site.unpaired is not None:
             print(f"  {site.site} {unpaired_told(site.unpaired)}")
+    if made.weight_space is not None:
+        print(f"  {weights_told(made.weight_space)}")
     print(f"  {folder / 'report.html'}")

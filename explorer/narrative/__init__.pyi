@@ -1,5 +1,6 @@
 from . import random_words as random_words, scenes as scenes
 from .bundle_table import BundleTable as BundleTable, compare_bundle as compare_bundle
+from .carried_words import lens_told as lens_told, probe_told as probe_told, weights_told as weights_told
 from .claim_captions import HELP as HELP, POLY_PYTHIAS as POLY_PYTHIAS
 from .claims import (
     TOY as TOY,

@@ -1,6 +1,7 @@
 from . import estimate as estimate
 from .allowed_paths import roots as roots
 from .asked_checks import AskedCheck as AskedCheck, forget as forget, lost as lost
+from .carried_files import labelled_tokens as labelled_tokens
 from .check_form import (
     LEAST_TOKENS as LEAST_TOKENS,
     MAX_LENGTH as MAX_LENGTH,

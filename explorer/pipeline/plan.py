@@ -49,6 +49,8 @@ GRAMMAR_VOCABULARY = 8192
 """Models of a larger vocabulary were trained on other text than Tales: its contrasts are not measured on them."""
 UNPAIRED_ROWS, UNPAIRED_SECONDS = 24_576, 60.0
 """Rows that are read to find R without pairs, and how long it takes at a site."""
+MIXTURES, WEIGHED = 47 * 2048, 20_000_000
+"""Tokens that models between the two are judged on, and parameters of the largest model for which a check does it."""
 ANSWERED = 60
 """Windows that both models answer for the talk."""
 
@@ -180,6 +182,11 @@ class PlannedCheck:
         for site in self.sites:
             yield f"R without pairs at {site.label}", UNPAIRED_SECONDS
 
+    def _between(self) -> Iterator[tuple[str, float]]:
+        a, b = self.source, self.target
+        if a.parameters <= WEIGHED and (a.blocks, a.vocabulary) == (b.blocks, b.vocabulary):
+            yield "loss between the weights", self._seconds(MIXTURES * (self._both + self._unembed) / 2)
+
     def _rest(self) -> Iterator[tuple[str, float]]:
         test = self._tokens[2]
         if own := self._own(self.options.sae):
@@ -199,4 +206,5 @@ class PlannedCheck:
         answered = min(test, ANSWERED * float(self.options.context or LONGEST))
         yield "answers of both models", self._seconds(answered * (self._both + self._unembed))
         yield from self._unpaired()
+        yield from self._between()
         yield "writing the report", REPORT

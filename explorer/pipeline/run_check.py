@@ -38,6 +38,7 @@ from explorer.pipeline.check_outputs import write_outputs
 from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.machine_room import check_folders
+from explorer.pipeline.plan import WEIGHED
 from explorer.pipeline.progress import CheckProgress
 from explorer.progress import silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report
@@ -99,7 +100,8 @@ def check(
         study = work.study()
         axis = verdict_axis(study, result)
         cosines, alike = decoder_cosines(study, "A", "B"), study.similarity("A", "B")
-        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike)
+        between = study.weight_space("A", "B")
+        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike, between)
         write_outputs(folder, work.study(), made, result)
     progress.end()
     return made
@@ -207,6 +209,7 @@ class _Work:
         from explorer.models import choose_device, load_model
         from explorer.pipeline.similarity_files import add_unpaired
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
+        from explorer.pipeline.weight_space_files import add_weight_space
         from explorer.study import Study
         from explorer.text import read_text
 
@@ -245,6 +248,9 @@ class _Work:
         measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
         if options.pairs == "none":
             add_unpaired(study, models[0], models[1], chunks, progress)
+        if not ranks.rank() and ranks.slices() == 1:
+            with ranks.alone():
+                add_weight_space(study, models[0], models[1], chunks, progress, WEIGHED)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         circumstances = Circumstances(
             Models(facts[0], facts[1]),

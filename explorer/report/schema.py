@@ -15,6 +15,7 @@ from explorer.alignment import (
     Rows,
     UnpairedFit,
     VerdictName,
+    WeightSpace,
 )
 from explorer.steering import Regime, TransferVerdict
 
@@ -256,6 +257,9 @@ class Report:
     """What was left out or read in another way than usual, a sentence each."""
     similarity: Mapping[IndexName, CalibratedIndex] | None = None
     """Each of the field's indices at its best site; every shuffled pairing takes its own best site, too."""
+    weight_space: WeightSpace | None = None
+    """The loss on straight lines between the weights of both; null where they cannot be mixed and turned (another
+    family or shape, no RMSNorm), and for models of more than 20 million parameters."""
 
 
 @dataclass(frozen=True)

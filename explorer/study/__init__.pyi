@@ -75,10 +75,12 @@ from .stage_material import (
     read_register as read_register,
 )
 from .study import (
+    CARRIED_READERS as CARRIED_READERS,
     ONE_SPACE as ONE_SPACE,
     READING_SHARES as READING_SHARES,
     RESPONSES as RESPONSES,
     SIMILARITY as SIMILARITY,
+    WEIGHT_SPACE as WEIGHT_SPACE,
     Study as Study,
 )
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector

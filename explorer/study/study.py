@@ -7,7 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.alignment import MAPS, OneSpace, PairResult, PairSimilarity, arms, decode_result
+from explorer.alignment import (
+    MAPS,
+    CarriedReaders,
+    OneSpace,
+    PairResult,
+    PairSimilarity,
+    WeightSpace,
+    arms,
+    decode_result,
+)
 from explorer.errors import InputError
 from explorer.intake import Cells, need_shapes, read_arrays, read_bytes, read_json, read_table, tensor_claims, told
 from explorer.models import Site, all_sites, parse_site
@@ -33,6 +42,10 @@ ONE_SPACE = "one_space.json"
 """File of a study's folder that says how its seeds lie in one space."""
 SIMILARITY = "similarity.json"
 """File of a pair's folder that holds the field's similarity indices."""
+CARRIED_READERS = "carried.json"
+"""File of a pair's folder that says how the source's probes and lenses do on the target."""
+WEIGHT_SPACE = "weight_space.json"
+"""File of a pair's folder that holds the loss between the weights."""
 READING_SHARES = "reading.json"
 """File of a pair's folder that holds what one reads of its contrasts."""
 
@@ -244,6 +257,16 @@ class Study:
         """The field's similarity indices of a pair; None where they were not measured."""
         path = self.pair_path(source, target) / SIMILARITY
         return read_json(path, PairSimilarity, REMEASURE) if path.is_file() else None
+
+    def carried(self, source: str, target: str) -> CarriedReaders | None:
+        """How the source's probes and lenses do on the target; None where they were not measured."""
+        path = self.pair_path(source, target) / CARRIED_READERS
+        return read_json(path, CarriedReaders, REMEASURE) if path.is_file() else None
+
+    def weight_space(self, source: str, target: str) -> WeightSpace | None:
+        """The loss between the weights of a pair; None where it was not measured."""
+        path = self.pair_path(source, target) / WEIGHT_SPACE
+        return read_json(path, WeightSpace, REMEASURE) if path.is_file() else None
 
     def one_space(self) -> OneSpace | None:
         """How the seeds lie in one space; None where that was not measured."""

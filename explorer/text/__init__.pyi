@@ -13,6 +13,11 @@ from .file_corpus import (
     FileCorpus as FileCorpus,
     write_texts as write_texts,
 )
+from .labelled import (
+    LabelledTokens as LabelledTokens,
+    corpus_labels as corpus_labels,
+    read_labelled as read_labelled,
+)
 from .labels import LabelMatrix as LabelMatrix, label_tokens as label_tokens
 from .remote import PILE as PILE
 from .sources import (

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.alignment import OneSpace, PairResult, PairSimilarity
+from explorer.alignment import CarriedReaders, OneSpace, PairResult, PairSimilarity, WeightSpace
 from explorer.jobs import PAGE_CORES, use_cores
 from explorer.study import (
     RecordedRun,
@@ -90,6 +90,18 @@ def pair(where: str, source: str, target: str) -> PairResult:
 def similarity(where: str, source: str, target: str) -> PairSimilarity | None:
     """The field's similarity indices of a measured pair; read only."""
     return study(where).similarity(source, target)
+
+
+@of_study(64)
+def carried(where: str, source: str, target: str) -> CarriedReaders | None:
+    """How the source's probes and lenses do on the target; read only."""
+    return study(where).carried(source, target)
+
+
+@of_study(64)
+def weight_space(where: str, source: str, target: str) -> WeightSpace | None:
+    """The loss between the weights of a pair; read only."""
+    return study(where).weight_space(source, target)
 
 
 @of_study(16)

@@ -431,7 +431,10 @@ def test_several_targets_lie_in_one_space_and_r_comes_without_pairs(
     (site,) = space["sites"]
     assert site["cycles"]["largest"] < 1e-3 < site["shuffled_cycles"]["mean"]
     np.testing.assert_allclose(site["through_space"], np.ones((3, 3)), atol=1e-4)
-    (told,) = json.loads((out / "twin1" / "report.json").read_text())["sites"]
+    report = json.loads((out / "twin1" / "report.json").read_text())
+    (told,), paths = report["sites"], report["weight_space"]["paths"]
+    assert max(paths["rotated"]["losses"]) - min(paths["rotated"]["losses"]) < 1e-3 < paths["plain"]["apart"]
+    assert "half way between the weights the loss is" in said
     unpaired = told["unpaired"]
     assert unpaired["paired"] == pytest.approx(1, abs=1e-3)
     assert unpaired["shuffled"] < 0.5

@@ -232,6 +232,18 @@ def test_indices_stand_beside_their_nulls_and_seeds_in_one_space(study: Study) -
         assert z == [[None if i == j else v for j, v in enumerate(row)] for i, row in enumerate(table)]
 
 
+def test_probes_lenses_and_weights_stand_where_the_function_is_asked_for(study: Study) -> None:
+    found, space = study.carried("seed0", "seed1"), study.weight_space("seed0", "seed1")
+    assert found is not None and space is not None
+    app = open_page(ask="Does the function survive?", site="after 2")
+    table = app.dataframe[0].value.set_index("of A, on B")
+    genre = next(p for p in found.probes if (p.labels, p.label) == ("genre", "after 2"))
+    assert table.loc["probe: genre", "through R"] == genre.scores["rotated"].accuracy.value
+    assert table.loc["probe: genre", "shuffled R"] == genre.scores["shuffled"].accuracy.value
+    drawn = [tuple(values(trace, "y")) for trace in figure(app, 2)["data"]]  # type: ignore[attr-defined]
+    assert drawn[-1] == pytest.approx(space.paths["rotated"].losses)
+
+
 def test_a_live_fit_is_cancelled(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("explorer.ui.cache.chunks", lambda _where: study.chunks(110))
     app = open_page(ask="Which map?")

@@ -1,5 +1,6 @@
 from . import (
     captions as captions,
+    carried as carried,
     dictionary_bars as dictionary_bars,
     one_space as one_space,
     over_training as over_training,
@@ -7,6 +8,7 @@ from . import (
     randomness as randomness,
     similarity as similarity,
     sites as sites,
+    weights as weights,
 )
 from .dial_figure import dial as dial
 from .dictionary_bars import NAMES as NAMES, TITLES as TITLES, mark_cut as mark_cut

@@ -13,12 +13,14 @@ from explorer.palette import DARK
 from explorer.presentation import captions as sentences
 from explorer.presentation.rotation import (
     captions as rotation_sentences,
+    carried,
     one_space,
     over_training,
     questions as figures_rotation,
     randomness,
     similarity,
     sites as figures,
+    weights,
 )
 from explorer.study import RotationDraws, read_training_table
 from explorer.ui import cache
@@ -106,6 +108,7 @@ def _function(view: View) -> None:
     alt = "Cross-entropy recovered when one model is continued by the other, by what passes the seam."
     draw = None if here.stitch is None else partial(figures_rotation.stitching, here, names, view.palette)
     _answer(view, draw, "stitch", alt, rotation_sentences.function(view.pair, here))
+    _what_else(view)
 
 
 def _text(view: View) -> None:
@@ -137,6 +140,27 @@ def _one_space(view: View, found: OneSpace) -> None:
     draw = partial(one_space.matrices, found, here, view.palette, view.palette is DARK)
     alt = "Explained variance between every two models: by the R of the pair, and by one rotation for each model."
     _answer(view, draw, "one_space", alt, one_space.facts(found, here))
+
+
+def _what_else(view: View) -> None:
+    """Probes and lenses of A on B, and what lies between the weights, where they were measured."""
+    found = cache.carried(view.where, view.source, view.target)
+    table = None if found is None else carried.carried_frame(found, view.site.name)
+    if found is not None and table is not None and len(table):
+        st.markdown("#### What else goes through R?")
+        left, right = st.columns([0.56, 0.44], gap="medium")
+        with left:
+            st.dataframe(table, hide_index=True, height="content", key="carried_table", column_config=carried.COLUMNS)
+        with right:
+            told = carried.facts(found, view.site.name, view.source, view.target)
+            st.html("".join(f"<p class='fact'>{fact}</p>" for fact in told))
+    space = cache.weight_space(view.where, view.source, view.target)
+    if space is not None:
+        st.markdown("#### And the weights?")
+        twin = next((m.name for m in view.study.file.models if m.kind == "twin" and m.name != view.target), None)
+        control = None if twin is None else cache.weight_space(view.where, view.source, twin)
+        draw = partial(weights.between, space, view.palette)
+        _answer(view, draw, "weights", weights.ALT, weights.facts(space, control))
 
 
 def _training(view: View) -> None:
