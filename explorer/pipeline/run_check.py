@@ -99,7 +99,8 @@ def check(
         study = work.study()
         axis = verdict_axis(study, result)
         cosines, alike = decoder_cosines(study, "A", "B"), study.similarity("A", "B")
-        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike)
+        stood_in = study.substitution("A", "B")
+        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike, stood_in)
         write_outputs(folder, work.study(), made, result)
     progress.end()
     return made
@@ -207,6 +208,7 @@ class _Work:
         from explorer.models import choose_device, load_model
         from explorer.pipeline.similarity_files import add_unpaired
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
+        from explorer.pipeline.substitution_files import add_substitution
         from explorer.study import Study
         from explorer.text import read_text
 
@@ -243,6 +245,7 @@ class _Work:
 
         loaded = dict(zip(("A", "B"), models, strict=True))
         measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
+        notes += add_substitution(Study(out, file), models[0], models[1], chunks.split("test"), progress)
         if options.pairs == "none":
             add_unpaired(study, models[0], models[1], chunks, progress)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]

@@ -79,6 +79,8 @@ from .study import (
     READING_SHARES as READING_SHARES,
     RESPONSES as RESPONSES,
     SIMILARITY as SIMILARITY,
+    SUBSTITUTION as SUBSTITUTION,
+    WARM_START as WARM_START,
     Study as Study,
 )
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector

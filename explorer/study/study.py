@@ -7,7 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.alignment import MAPS, OneSpace, PairResult, PairSimilarity, arms, decode_result
+from explorer.alignment import (
+    MAPS,
+    OneSpace,
+    PairResult,
+    PairSimilarity,
+    PairSubstitution,
+    PairWarmStart,
+    arms,
+    decode_result,
+)
 from explorer.errors import InputError
 from explorer.intake import Cells, need_shapes, read_arrays, read_bytes, read_json, read_table, tensor_claims, told
 from explorer.models import Site, all_sites, parse_site
@@ -33,6 +42,10 @@ ONE_SPACE = "one_space.json"
 """File of a study's folder that says how its seeds lie in one space."""
 SIMILARITY = "similarity.json"
 """File of a pair's folder that holds the field's similarity indices."""
+SUBSTITUTION = "substitution.json"
+"""File of a pair's folder that holds what happens when the source's features stand in for the target's."""
+WARM_START = "warm_start.json"
+"""File of a pair's folder that says how the rotated dictionaries train on."""
 READING_SHARES = "reading.json"
 """File of a pair's folder that holds what one reads of its contrasts."""
 
@@ -244,6 +257,28 @@ class Study:
         """The field's similarity indices of a pair; None where they were not measured."""
         path = self.pair_path(source, target) / SIMILARITY
         return read_json(path, PairSimilarity, REMEASURE) if path.is_file() else None
+
+    def substitution(self, source: str, target: str) -> PairSubstitution | None:
+        """What happens when the source's features stand in for the target's; None where that was not measured."""
+        path = self.pair_path(source, target) / SUBSTITUTION
+        if not path.is_file():
+            return None
+        found = read_json(path, PairSubstitution, REMEASURE)
+        with told(path, REMEASURE):
+            for site in found.sites:
+                site.check()
+        return found
+
+    def warm_start(self, source: str, target: str) -> PairWarmStart | None:
+        """How the pair's rotated dictionaries train on; None where that was not measured."""
+        path = self.pair_path(source, target) / WARM_START
+        if not path.is_file():
+            return None
+        found = read_json(path, PairWarmStart, REMEASURE)
+        with told(path, REMEASURE):
+            for site in found.sites:
+                site.check()
+        return found
 
     def one_space(self) -> OneSpace | None:
         """How the seeds lie in one space; None where that was not measured."""

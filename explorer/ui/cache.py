@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.alignment import OneSpace, PairResult, PairSimilarity
+from explorer.alignment import OneSpace, PairResult, PairSimilarity, PairSubstitution, PairWarmStart
 from explorer.jobs import PAGE_CORES, use_cores
 from explorer.study import (
     RecordedRun,
@@ -90,6 +90,18 @@ def pair(where: str, source: str, target: str) -> PairResult:
 def similarity(where: str, source: str, target: str) -> PairSimilarity | None:
     """The field's similarity indices of a measured pair; read only."""
     return study(where).similarity(source, target)
+
+
+@of_study(64)
+def substitution(where: str, source: str, target: str) -> PairSubstitution | None:
+    """What happens when the source's features stand in for the target's; read only."""
+    return study(where).substitution(source, target)
+
+
+@of_study(64)
+def warm_start(where: str, source: str, target: str) -> PairWarmStart | None:
+    """How the pair's rotated dictionaries train on; read only."""
+    return study(where).warm_start(source, target)
 
 
 @of_study(16)

@@ -7,6 +7,8 @@ from . import (
     randomness as randomness,
     similarity as similarity,
     sites as sites,
+    substitution as substitution,
+    warm_start as warm_start,
 )
 from .dial_figure import dial as dial
 from .dictionary_bars import NAMES as NAMES, TITLES as TITLES, mark_cut as mark_cut
