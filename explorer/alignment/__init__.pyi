@@ -103,6 +103,13 @@ from .similarity_results import (
 )
 from .site_maps import LEAST_ROWS_PER_DIMENSION as LEAST_ROWS_PER_DIMENSION, SiteMaps as SiteMaps
 from .stitching import LOGITS as LOGITS, TOKENS as TOKENS, unigram as unigram
+from .substitution_results import (
+    MATTERS as MATTERS,
+    FeatureSubstitution as FeatureSubstitution,
+    PairSubstitution as PairSubstitution,
+    SiteSubstitution as SiteSubstitution,
+    SubstitutionSummary as SubstitutionSummary,
+)
 from .token_means import LEAST_SEEN as LEAST_SEEN
 from .turned_cohort import TURNS as TURNS, fit_rotations as fit_rotations, uniformity as uniformity
 from .twin import make_twin as make_twin, symmetry_of as symmetry_of, twin_rotation as twin_rotation
@@ -125,5 +132,7 @@ from .verdict import (
     rotation_nulls as rotation_nulls,
     rotation_seam as rotation_seam,
 )
+from .warm_start import WarmStart as WarmStart, curve_rows as curve_rows, measure_warm_start as measure_warm_start
+from .warm_start_results import PairWarmStart as PairWarmStart, SiteWarmStart as SiteWarmStart
 from .weight_space import has_weight_space as has_weight_space, measure_weight_space as measure_weight_space
 from .weight_space_results import PathName as PathName, WeightSpace as WeightSpace

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def print_report(made: Report, source: str, target: str, folder: Path) -> None:
     """The verdict on a pair with what it rests on."""
-    from explorer.narrative import similarity_told, unpaired_told, weights_told
+    from explorer.narrative import similarity_told, substitution_told, unpaired_told, weights_told
 
     print(f"{source} → {target}: {made.verdict}")
     if made.lineage is not None:
@@ -21,6 +21,8 @@ def print_report(made: Report, source: str, target: str, folder: Path) -> None:
     if made.similarity is not None:
         print(f"  at the best site of each: {similarity_told(made.similarity)}")
     for site in made.sites:
+        if site.substitution is not None:
+            print(f"  {site.site} {substitution_told(site.substitution)}")
         if site.unpaired is not None:
             print(f"  {site.site} {unpaired_told(site.unpaired)}")
     if made.weight_space is not None:

@@ -8,6 +8,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from explorer.cli import carry
+from explorer.cli.finetune import add_finetune_option, check_finetune, finetune
 from explorer.cli.output import output_folder
 from explorer.errors import InputError
 
@@ -33,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="folder or file of a dictionary, of any format of README, or owner/name/folder on the hub",
     )
     carry.add_options(parser, what)
+    add_finetune_option(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write; must not exist, or be empty")
     parser.add_argument(
         "--json", action="store_true", help="of a probe or lens: print one JSON object and nothing else"
@@ -56,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
     out = output_folder(options.out)
     if out.exists() and any(out.iterdir()):
         raise InputError(f"--out '{out}' is not an empty folder: name another")
+    check_finetune(options.finetune)
     study = open_study(options.study)
     if options.probe is not None:
         return carry.carry_probe_file(options, study, out)
@@ -66,8 +69,11 @@ def run(options: argparse.Namespace) -> int:
     site = study.site(options.site)
     rotated = study.site_maps(options.source, options.target, site)["rotated"]
     sae = at_site(_of_site(load_saes(options.sae).saes, site), site, study.file.d_model, options.sae)
+    trained = None if options.finetune is None else finetune(study, options, site, sae)
     carried = sae.rotated_for_target(rotated.matrix, rotated.mean_source, rotated.mean_target)
     save_sae(carried, out, options.target, study.file.text.context, torch.float32, study.file.text.bos)
     kind = sae.architecture + (f" with k = {sae.k}" if sae.k else "")
     print(f"{out}: {kind}, {sae.n_features} features of width {sae.d_in}, for {options.target} at {site.name}")
+    if trained is not None:
+        trained.write(out, study, options.target)
     return 0

@@ -22,4 +22,11 @@ from .feature_table import (
 from .own_text import MAX_CHARACTERS as MAX_CHARACTERS, TextFiring as TextFiring, read_text as read_text
 from .region_names import LEVEL as LEVEL, RegionName as RegionName, name_regions as name_regions
 from .stars import NOTE as NOTE, Star as Star, export_stars as export_stars, import_stars as import_stars
+from .substitution import (
+    CHOOSING as CHOOSING,
+    EDITED as EDITED,
+    SUBSTITUTION_ROWS as SUBSTITUTION_ROWS,
+    matches_of as matches_of,
+    substitute as substitute,
+)
 from .umap_layout import site_layout as site_layout

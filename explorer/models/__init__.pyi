@@ -1,4 +1,5 @@
 from . import polypythias as polypythias
+from .branches import BranchEffects as BranchEffects, branch_effects as branch_effects
 from .device import bfloat16_pays as bfloat16_pays, choose_device as choose_device, moved as moved
 from .hooks import edit_residual as edit_residual, residuals as residuals, start_at as start_at
 from .hub import (

@@ -48,3 +48,9 @@ from .story_steering import (
     renamed as renamed,
     to_a_sentence as to_a_sentence,
 )
+from .substitution_words import (
+    stands_in as stands_in,
+    substitution_definition as substitution_definition,
+    substitution_told as substitution_told,
+)
+from .warm_start_words import warm_start_told as warm_start_told

@@ -37,3 +37,4 @@ from .study_measurement import (
     library_versions as library_versions,
     measure_study as measure_study,
 )
+from .warm_start_files import train_on as train_on

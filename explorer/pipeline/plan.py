@@ -22,6 +22,7 @@ from explorer.alignment import (
     rungs,
     seams,
 )
+from explorer.features import CHOOSING, EDITED, SUBSTITUTION_ROWS
 from explorer.models import LONGEST, ModelShape, Site, first_middle_last
 from explorer.pipeline.check_options import CheckOptions
 from explorer.pipeline.progress import PlannedPart
@@ -51,6 +52,10 @@ UNPAIRED_ROWS, UNPAIRED_SECONDS = 24_576, 60.0
 """Rows that are read to find R without pairs, and how long it takes at a site."""
 MIXTURES, WEIGHED = 47 * 2048, 20_000_000
 """Tokens that models between the two are judged on, and parameters of the largest model for which a check does it."""
+IN_CHECK = 30
+"""Matches of each site that a check tries by substitution."""
+EDITS_EACH = 11
+"""Kinds of edit of each: nothing, the match and four wrong neighbours where it fires, and these beside it."""
 ANSWERED = 60
 """Windows that both models answer for the talk."""
 
@@ -187,6 +192,14 @@ class PlannedCheck:
         if a.parameters <= WEIGHED and (a.blocks, a.vocabulary) == (b.blocks, b.vocabulary):
             yield "loss between the weights", self._seconds(MIXTURES * (self._both + self._unembed) / 2)
 
+    def _substituted(self) -> Iterator[tuple[str, float]]:
+        d, read = self.source.d_model, min(self._tokens[2], float(SUBSTITUTION_ROWS))
+        edits = IN_CHECK * EDITED * EDITS_EACH + 2.0 * d * CHOOSING
+        for site in self._own(self.options.sae) if self._own(self.options.sae_target) else ():
+            # Once in both for what fires; twice in B as it is, and once more beside the edits.
+            run = 2.0 * self._both * read + self.target.blocks * 2.0 * (2 * read + edits) + self._unembed * edits
+            yield f"substitution at {site.label}", self._seconds(run, 4.0 * d * check_recipe(d).width * read)
+
     def _rest(self) -> Iterator[tuple[str, float]]:
         test = self._tokens[2]
         if own := self._own(self.options.sae):
@@ -205,6 +218,7 @@ class PlannedCheck:
         yield "writing the study", REPORT
         answered = min(test, ANSWERED * float(self.options.context or LONGEST))
         yield "answers of both models", self._seconds(answered * (self._both + self._unembed))
+        yield from self._substituted()
         yield from self._unpaired()
         yield from self._between()
         yield "writing the report", REPORT

@@ -100,8 +100,8 @@ def check(
         study = work.study()
         axis = verdict_axis(study, result)
         cosines, alike = decoder_cosines(study, "A", "B"), study.similarity("A", "B")
-        between = study.weight_space("A", "B")
-        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike, between)
+        more = alike, study.weight_space("A", "B"), study.substitution("A", "B")
+        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, *more)
         write_outputs(folder, work.study(), made, result)
     progress.end()
     return made
@@ -207,9 +207,7 @@ class _Work:
 
     def _measure(self, given: tuple[Checkpoint, Checkpoint], progress: CheckProgress) -> None:
         from explorer.models import choose_device, load_model
-        from explorer.pipeline.similarity_files import add_unpaired
         from explorer.pipeline.study_measurement import Yardstick, library_versions, measure_study
-        from explorer.pipeline.weight_space_files import add_weight_space
         from explorer.study import Study
         from explorer.text import read_text
 
@@ -246,11 +244,7 @@ class _Work:
 
         loaded = dict(zip(("A", "B"), models, strict=True))
         measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
-        if options.pairs == "none":
-            add_unpaired(study, models[0], models[1], chunks, progress)
-        if not ranks.rank() and ranks.slices() == 1:
-            with ranks.alone():
-                add_weight_space(study, models[0], models[1], chunks, progress, WEIGHED)
+        notes += self._beyond_the_paper(Study(out, file), models, chunks, progress)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         circumstances = Circumstances(
             Models(facts[0], facts[1]),
@@ -265,6 +259,23 @@ class _Work:
             tuple(notes),
         )
         write_json(self.folder / "circumstances.json", circumstances)
+
+    def _beyond_the_paper(
+        self, study: Study, models: list[LanguageModel], chunks: Chunks, progress: CheckProgress
+    ) -> list[str]:
+        """Measure what the verdict does not rest on; what is to be said of it."""
+        from explorer.pipeline.similarity_files import add_unpaired
+        from explorer.pipeline.substitution_files import add_substitution
+        from explorer.pipeline.weight_space_files import add_weight_space
+
+        source, target = models
+        notes = add_substitution(study, source, target, chunks.split("test"), progress)
+        if self.options.pairs == "none":
+            add_unpaired(study, source, target, chunks, progress)
+        if not ranks.rank() and ranks.slices() == 1:
+            with ranks.alone():
+                add_weight_space(study, source, target, chunks, progress, WEIGHED)
+        return notes
 
     def _file(
         self, models: list[LanguageModel], entries: tuple[ModelEntry, ...], text: TextEntry, sites: list[Site]

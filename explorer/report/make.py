@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,12 @@ from explorer.alignment import (
     GateNulls,
     PairResult,
     PairSimilarity,
+    PairSubstitution,
     Scores,
     SiteResult,
     SiteSimilarity,
     StitchScores,
+    SubstitutionSummary,
     UnpairedFit,
     WeightSpace,
     deciding_site,
@@ -68,18 +70,27 @@ def make_report(
     axis: Sequence[Mark] = (),
     similarity: PairSimilarity | None = None,
     weight_space: WeightSpace | None = None,
+    substitution: PairSubstitution | None = None,
 ) -> Report:
     """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries, the marks
-    of the verdict's axis, the field's similarity indices, and the loss between the weights.
+    of the verdict's axis, the field's similarity indices, the loss between the weights, and what becomes of the target
+    when features stand in.
     """
     assert result.verdict is not None
     alike = {} if similarity is None else {s.site: s for s in similarity.sites}
+    stood_in = {} if substitution is None else {s.site: s.summary for s in substitution.sites}
     return Report(
         schema=SCHEMA,
         models=facts.models,
         rows=result.rows,
         function=result.function,
-        sites=tuple(_site(s, result.d_model, decoder_cosines.get(s.site), alike.get(s.site)) for s in result.sites),
+        sites=tuple(
+            replace(
+                _site(s, result.d_model, decoder_cosines.get(s.site), alike.get(s.site)),
+                substitution=stood_in.get(s.site),
+            )
+            for s in result.sites
+        ),
         ev_cross_site=result.ev_cross_site,
         steering=tuple(_steering(r) for r in responses if r.vector.startswith(CONTRAST)) or None,
         verdict=result.verdict.verdict,
@@ -207,7 +218,7 @@ def _estimates(s: SiteResult) -> dict[str, Estimate | None]:
 
 def flat(value: Any, name: str = "") -> dict[str, Any]:
     """Every number of a site's report by its dotted name, in the contract's order; bounds as name.low and name.high."""
-    if isinstance(value, SiteReport | Rotation | CalibratedIndex | DecoderMcc | UnpairedFit):
+    if isinstance(value, SiteReport | Rotation | CalibratedIndex | DecoderMcc | UnpairedFit | SubstitutionSummary):
         value = {f.name: getattr(value, f.name) for f in fields(value)}
     if not isinstance(value, Mapping):
         return {name: " · ".join(value) if isinstance(value, tuple) else value}

@@ -13,6 +13,7 @@ from explorer.alignment import (
     IndexName,
     Lineage,
     Rows,
+    SubstitutionSummary,
     UnpairedFit,
     VerdictName,
     WeightSpace,
@@ -139,6 +140,9 @@ class SiteReport:
     (angular distance, radians), `cca` (mean canonical correlation), `knn` (shared nearest neighbours)."""
     pw_mcc: DecoderMcc | None = None
     """Decoders matched one to one, as they are, through R and through its controls; null without two dictionaries."""
+    substitution: SubstitutionSummary | None = None
+    """What it does to the target's loss when features of the source stand in for their matches in its dictionary,
+    beside wrong neighbours and nothing; null without two dictionaries."""
     unpaired: UnpairedFit | None = None
     """R found without pairs, beside R with pairs and its controls; null where `--pairs none` was not given."""
 

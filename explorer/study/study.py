@@ -13,6 +13,8 @@ from explorer.alignment import (
     OneSpace,
     PairResult,
     PairSimilarity,
+    PairSubstitution,
+    PairWarmStart,
     WeightSpace,
     arms,
     decode_result,
@@ -46,6 +48,10 @@ CARRIED_READERS = "carried.json"
 """File of a pair's folder that says how the source's probes and lenses do on the target."""
 WEIGHT_SPACE = "weight_space.json"
 """File of a pair's folder that holds the loss between the weights."""
+SUBSTITUTION = "substitution.json"
+"""File of a pair's folder that holds what happens when the source's features stand in for the target's."""
+WARM_START = "warm_start.json"
+"""File of a pair's folder that says how the rotated dictionaries train on."""
 READING_SHARES = "reading.json"
 """File of a pair's folder that holds what one reads of its contrasts."""
 
@@ -267,6 +273,28 @@ class Study:
         """The loss between the weights of a pair; None where it was not measured."""
         path = self.pair_path(source, target) / WEIGHT_SPACE
         return read_json(path, WeightSpace, REMEASURE) if path.is_file() else None
+
+    def substitution(self, source: str, target: str) -> PairSubstitution | None:
+        """What happens when the source's features stand in for the target's; None where that was not measured."""
+        path = self.pair_path(source, target) / SUBSTITUTION
+        if not path.is_file():
+            return None
+        found = read_json(path, PairSubstitution, REMEASURE)
+        with told(path, REMEASURE):
+            for site in found.sites:
+                site.check()
+        return found
+
+    def warm_start(self, source: str, target: str) -> PairWarmStart | None:
+        """How the pair's rotated dictionaries train on; None where that was not measured."""
+        path = self.pair_path(source, target) / WARM_START
+        if not path.is_file():
+            return None
+        found = read_json(path, PairWarmStart, REMEASURE)
+        with told(path, REMEASURE):
+            for site in found.sites:
+                site.check()
+        return found
 
     def one_space(self) -> OneSpace | None:
         """How the seeds lie in one space; None where that was not measured."""

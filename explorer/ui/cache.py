@@ -13,7 +13,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from explorer.alignment import CarriedReaders, OneSpace, PairResult, PairSimilarity, WeightSpace
+from explorer.alignment import (
+    CarriedReaders,
+    OneSpace,
+    PairResult,
+    PairSimilarity,
+    PairSubstitution,
+    PairWarmStart,
+    WeightSpace,
+)
 from explorer.jobs import PAGE_CORES, use_cores
 from explorer.study import (
     RecordedRun,
@@ -102,6 +110,18 @@ def carried(where: str, source: str, target: str) -> CarriedReaders | None:
 def weight_space(where: str, source: str, target: str) -> WeightSpace | None:
     """The loss between the weights of a pair; read only."""
     return study(where).weight_space(source, target)
+
+
+@of_study(64)
+def substitution(where: str, source: str, target: str) -> PairSubstitution | None:
+    """What happens when the source's features stand in for the target's; read only."""
+    return study(where).substitution(source, target)
+
+
+@of_study(64)
+def warm_start(where: str, source: str, target: str) -> PairWarmStart | None:
+    """How the pair's rotated dictionaries train on; read only."""
+    return study(where).warm_start(source, target)
 
 
 @of_study(16)

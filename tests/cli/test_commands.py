@@ -159,6 +159,31 @@ def transfer(study: Path, dictionary: Path, out: Path, **options: object) -> lis
     return ["transfer", str(study), *(f"--{name}={value}" for name, value in chosen.items())]
 
 
+def test_a_carried_dictionary_is_trained_on(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from explorer.sae.formats.registry import load_sae
+
+    sae = replace(random_sae("topk", 8, D, 60), site=SITE.name)
+    save_sae(sae, tmp_path / "a", "seed0", 48, torch.float32)
+    out = tmp_path / "b"
+    assert cli.main(transfer(study, tmp_path / "a", out, target="twin", finetune=4100)) == 0
+    printed = capsys.readouterr().out
+    told = json.loads((out / "warm_start.json").read_text())
+    assert (told["rows"], told["ceiling"], told["site"]) == ([4100], None, SITE.name)
+    assert f"{told['warm'][0]:.3f}" in printed and f"{told['cold'][0]:.3f}" in printed
+    carried, trained = load_sae(out), load_sae(out / "finetuned")
+    assert trained.name != carried.name and (trained.k, trained.site) == (8, SITE.name)
+    assert told["dictionary"] == load_sae(tmp_path / "a").name
+    assert told["warm"][0] > told["start"], "a dictionary of random directions has much to learn"
+    for more, message in (
+        ({"finetune": 100}, "--finetune 100: give 4,096 to"),
+        ({"finetune": "x"}, "invalid int value"),
+    ):
+        assert message in refused(transfer(study, tmp_path / "a", tmp_path / "c", **more), capsys)
+    relu = transfer(study, study / "dictionaries" / "a", tmp_path / "c", finetune=4100)
+    assert "trains topk dictionaries, not standard ones" in refused(relu, capsys)
+    assert not (tmp_path / "c").exists()
+
+
 @pytest.mark.saelens
 @pytest.mark.parametrize("centred", [True, False])
 @pytest.mark.parametrize("architecture", ["topk", "standard", "jumprelu"])

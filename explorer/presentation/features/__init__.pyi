@@ -6,6 +6,7 @@ from . import (
     map_colours as map_colours,
     map_tables as map_tables,
     maps as maps,
+    stand_in as stand_in,
     steering_words as steering_words,
 )
 from .captions import spoken as spoken

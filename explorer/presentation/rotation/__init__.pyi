@@ -8,6 +8,8 @@ from . import (
     randomness as randomness,
     similarity as similarity,
     sites as sites,
+    substitution as substitution,
+    warm_start as warm_start,
     weights as weights,
 )
 from .dial_figure import dial as dial

@@ -169,7 +169,11 @@ def _draw_texts() -> None:
         if not is_offline():
             st.button("Use the paper's corpus", key="check_use_pile", on_click=_use_text, args=(PILE,))
         st.button("Read Tales all the same", key="check_use_tales", on_click=_use_text, args=(DEFAULT.kind,))
-        told = "The corpus is fetched from the hub." if not is_offline() else "Offline: the paper's corpus cannot be fetched."
+        told = (
+            "The corpus is fetched from the hub."
+            if not is_offline()
+            else "Offline: the paper's corpus cannot be fetched."
+        )
         st.html(f"<p class='fact quiet'>{escape(told)}</p>")
 
 

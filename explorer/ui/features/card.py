@@ -18,6 +18,7 @@ from explorer.presentation.features import (
     card_json,
     card_svg,
     densities as figures_features,
+    stand_in,
 )
 from explorer.ui import cache
 from explorer.ui.charts import chart
@@ -99,6 +100,8 @@ def _draw_numbers(table: pd.DataFrame, chosen: int, view: View) -> None:
     row = table.loc[chosen]
     st.html(readings_html(feature_sentences.readings(table, chosen), view))
     st.html(f"<p class='fact'>{feature_sentences.partner(table, chosen, view.target)}</p>")
+    if said := stand_in.line(cache.substitution(*place[:3]), view.site.name, chosen, view.target):
+        st.html(f"<p class='fact'>{said}</p>")
     own = list(row["promoted"]), list(row["suppressed"])
     carried = feature_cache.tokens_in_target(*place, view.arm, chosen)
     heads = (view.source, f"{view.target}, {MAPS[view.arm].short}")

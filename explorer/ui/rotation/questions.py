@@ -20,6 +20,8 @@ from explorer.presentation.rotation import (
     randomness,
     similarity,
     sites as figures,
+    substitution,
+    warm_start,
     weights,
 )
 from explorer.study import RotationDraws, read_training_table
@@ -107,7 +109,9 @@ def _function(view: View) -> None:
     here, names = view.site_result, (view.source, view.target)
     alt = "Cross-entropy recovered when one model is continued by the other, by what passes the seam."
     draw = None if here.stitch is None else partial(figures_rotation.stitching, here, names, view.palette)
-    _answer(view, draw, "stitch", alt, rotation_sentences.function(view.pair, here))
+    stood_in = cache.substitution(view.where, view.source, view.target)
+    facts = [*rotation_sentences.function(view.pair, here), *substitution.facts(stood_in, view.site.name)]
+    _answer(view, draw, "stitch", alt, facts)
     _what_else(view)
 
 
@@ -116,6 +120,11 @@ def _text(view: View) -> None:
     alt = "Explained variance on test text against the number of rows that the map was fitted on."
     draw = partial(figures_rotation.fit_curve, here.fit_curve, view.pair.d_model, view.palette)
     _answer(view, draw, "fit", alt, rotation_sentences.text_needed(view.pair, here))
+    found = cache.warm_start(view.where, view.source, view.target)
+    if found is not None and (curve := found.at(view.site.name)) is not None:
+        st.markdown("#### And a dictionary for the target?")
+        alt = "Explained variance of a dictionary for the target against the rows that it was trained on."
+        _answer(view, partial(warm_start.curves, curve, view.palette), "warm_start", alt, warm_start.facts(curve))
 
 
 def _depths(view: View) -> None:
