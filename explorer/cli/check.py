@@ -52,7 +52,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="train, none, a folder of dictionaries, or owner/name[/folder][@revision] on the hub (default: train)",
     )
     parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
-    parser.add_argument("--tokens", type=int, default=65_536, help="tokens of text (default: 65536)")
+    parser.add_argument(
+        "--tokens", type=int, metavar="N",
+        help="tokens of text (default: as many as the verdict needs, at most 65536)",
+    )  # fmt: skip
     parser.add_argument(
         "--context",
         type=tokens_or_auto,
@@ -172,9 +175,9 @@ def _check(options: argparse.Namespace, source: Checkpoint, chosen: CheckOptions
             found.append(Checked(target, name, made, None))
             if not options.json:
                 print(f"{options.source} → {target}: {made.verdict}")
-                if made.lineage is not None:
-                    print(f"  {made.lineage.sentence}")
-                print("".join(f"  {reason}\n" for reason in made.reasons) + f"  next: {made.next}")
+                related = None if made.lineage is None else made.lineage.sentence
+                reasons = filter(None, (related, *made.reasons, made.reading))
+                print("".join(f"  {reason}\n" for reason in reasons) + f"  next: {made.next}")
                 print(f"  {folder / 'report.html'}")
         finally:
             line.close()

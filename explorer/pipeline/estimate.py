@@ -86,7 +86,7 @@ def memory_needed(source: ModelShape, target: ModelShape, options: CheckOptions,
     d = source.d_model
     weights = 4.0 * (source.parameters + 2 * target.parameters)
     moments = _moments(sites, d)
-    seen = min(float(source.vocabulary), FIT * options.tokens / LEAST_SEEN)
+    seen = min(float(source.vocabulary), FIT * options.budget / LEAST_SEEN)
     means = 4.0 * 2 * sites * seen * d
     logits = 4.0 * 4 * LOGITS
     pool = 4.0 * POOL * d if options.sae == "train" else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explorer.alignment import BootstrapUnit, FunctionResult, Lineage, Rows, VerdictName
+from explorer.alignment import BootstrapUnit, FunctionResult, Lineage, ReadText, Rows, VerdictName
 from explorer.steering import Regime, TransferVerdict
 
 SCHEMA = 1
@@ -237,6 +237,10 @@ class Report:
     """How the weights of the two are related, told from the files; null in reports of older versions."""
     notes: tuple[str, ...] = ()
     """What was left out or read in another way than usual, a sentence each."""
+    read: ReadText | None = None
+    """How much of the text was read; null where the number of tokens was given."""
+    reading: str = ""
+    """Why that was enough, in one sentence; empty where the number of tokens was given."""
 
 
 @dataclass(frozen=True)
