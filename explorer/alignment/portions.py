@@ -12,7 +12,7 @@ from explorer.text import Chunks, number_by_content, shuffle, split_of
 
 SPARE = 1.1
 """The first portion has so many times the rows that are needed: some are dropped for their norm."""
-FIT_DOCUMENTS, VALIDATION_DOCUMENTS, TEST_DOCUMENTS = 40, 10, 20
+FIT_DOCUMENTS, VALIDATION_DOCUMENTS, TEST_DOCUMENTS = 20, 10, 10
 """Different documents of each split in the first portion."""
 
 
@@ -36,9 +36,7 @@ def draw_portions(chunks: Chunks, d: int, seed: int = 0) -> list[Portion]:
     Documents are drawn at random, so that what was read is always a random part of the whole, however a file is sorted.
     """
     documents, place = chunks.document.unique(return_inverse=True)
-    order = torch.randperm(len(documents), generator=torch.Generator().manual_seed(seed))
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order))
+    rank = _ranks(documents.tolist(), seed)
     at = rank[place]
     first = _first(chunks, at, len(documents), d)
     ends = [first]
@@ -58,6 +56,19 @@ def draw_portions(chunks: Chunks, d: int, seed: int = 0) -> list[Portion]:
         windows = torch.nonzero((at >= begin) & (at < end)).squeeze(1)
         portions.append(Portion(shuffle(parts["fit"]), parts["validation"], parts["test"], windows))
     return portions
+
+
+def _ranks(documents: list[int], seed: int) -> Tensor:
+    """The place of each document in a random order in which every split comes as often as in the whole text."""
+    generator = torch.Generator().manual_seed(seed)
+    splits = [split_of(document) for document in documents]
+    place = torch.zeros(len(documents), dtype=torch.float64)
+    for name in sorted(set(splits)):
+        mine = torch.tensor([i for i, split in enumerate(splits) if split == name])
+        place[mine] = (torch.randperm(len(mine), generator=generator).double() + 0.5) / len(mine)
+    rank = torch.empty(len(documents), dtype=torch.long)
+    rank[place.argsort(stable=True)] = torch.arange(len(documents))
+    return rank
 
 
 def _first(chunks: Chunks, at: Tensor, count: int, d: int) -> int:
