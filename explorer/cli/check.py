@@ -53,9 +53,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
     parser.add_argument(
-        "--tokens", type=int, metavar="N",
-        help="tokens of text (default: as many as the verdict needs, at most 65536)",
-    )  # fmt: skip
+        "--tokens", type=int, metavar="N", help="tokens of text (default: until settled, at most 65536)"
+    )
     parser.add_argument(
         "--context",
         type=tokens_or_auto,
