@@ -69,11 +69,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16"),
-        default="float32",
+        "--dtype", choices=("float32", "bfloat16"), default="float32",
         help="what the models compute in; the report says what bfloat16 changes (default: float32)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--processes",
         type=int,
