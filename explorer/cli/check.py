@@ -56,11 +56,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--tokens", type=int, metavar="N", help="tokens of text (default: until settled, at most 65536)"
     )
     parser.add_argument(
-        "--context",
-        type=tokens_or_auto,
-        metavar="N",
-        help="tokens of a window (default: auto, at most 512)",
-    )
+        "--context", type=tokens_or_auto, metavar="N", help="tokens of a window (default: auto, at most 512)",
+    )  # fmt: skip
     parser.add_argument(
         "--bos",
         choices=("auto", "yes", "no"),
