@@ -32,6 +32,13 @@ from .dictionary_results import (
 from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
 from .geodesic import Dial as Dial, dial as dial
+from .grounds import (
+    ROTATION as ROTATION,
+    recovered as recovered,
+    rotation_nulls as rotation_nulls,
+    rotation_seam as rotation_seam,
+)
+from .growing import Grown as Grown, grow as grow, portion_step as portion_step
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
 from .lineage import Lineage as Lineage, tell_lineage as tell_lineage
 from .lowered import lower_pair as lower_pair, lowered_words as lowered_words
@@ -61,11 +68,13 @@ from .pair_verdict import (
     which_is_what as which_is_what,
 )
 from .pairing import paired_rows as paired_rows
+from .portions import SPARE as SPARE
 from .result_json import decode_result as decode_result, encode_result as encode_result
 from .results import (
     BootstrapUnit as BootstrapUnit,
     FunctionResult as FunctionResult,
     PairResult as PairResult,
+    ReadText as ReadText,
     Rows as Rows,
     SiteResult as SiteResult,
     VerdictName as VerdictName,
@@ -102,12 +111,8 @@ from .verdict import (
     MOSTLY as MOSTLY,
     NEARLY_ALL as NEARLY_ALL,
     NULL_MARGIN as NULL_MARGIN,
-    ROTATION as ROTATION,
     SCALE_TOLD as SCALE_TOLD,
     SHARED_SHARE as SHARED_SHARE,
     SHARED_TRACE as SHARED_TRACE,
     STRETCHED as STRETCHED,
-    recovered as recovered,
-    rotation_nulls as rotation_nulls,
-    rotation_seam as rotation_seam,
 )

@@ -28,6 +28,7 @@ from explorer.pipeline.check_inputs import (
     fingerprint,
     lowered_note,
     model_entries,
+    read_until_settled,
     reading_notes,
     text_entry,
     text_words,
@@ -217,7 +218,7 @@ class _Work:
         related = weights_lineage(*models) if ranks.slices() == 1 else None
         check_dictionaries(models, sites, options)
         progress("reading the text", 0.0)
-        text = read_text(options.text, options.tokens, progress)
+        text = read_text(options.text, options.budget, progress)
         reading = agree_on_reading(models, options)
         entry, documents = text_entry(text, models[0].tokenizer, reading, options, out)
         entries = model_entries(given, self.places, self.hashes, options.copy_models, out)
@@ -227,6 +228,7 @@ class _Work:
         check_assessable(models, documents, chunks)
         if options.text is None and not options.insisted:
             check_default_fits(models, chunks, reading)
+        grown = read_until_settled(models, self.hashes, study, chunks, options, progress)
         notes = reading_notes(text)
         if options.dtype != "float32":
             notes.append(lowered_note(models, options, chunks, sites, progress))
@@ -242,7 +244,9 @@ class _Work:
             return Yardstick(None, lambda m: found.loss_source if m.name == "A" else found.loss_target)
 
         loaded = dict(zip(("A", "B"), models, strict=True))
-        measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
+        measure_study(
+            out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell, grown
+        )
         if options.pairs == "none":
             add_unpaired(study, models[0], models[1], chunks, progress)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]

@@ -12,6 +12,7 @@ from explorer.alignment import (
     FunctionResult,
     IndexName,
     Lineage,
+    ReadText,
     Rows,
     UnpairedFit,
     VerdictName,
@@ -256,6 +257,10 @@ class Report:
     """What was left out or read in another way than usual, a sentence each."""
     similarity: Mapping[IndexName, CalibratedIndex] | None = None
     """Each of the field's indices at its best site; every shuffled pairing takes its own best site, too."""
+    read: ReadText | None = None
+    """How much of the text was read; null where the number of tokens was given."""
+    reading: str = ""
+    """Why that was enough, in one sentence; empty where the number of tokens was given."""
 
 
 @dataclass(frozen=True)
