@@ -39,6 +39,7 @@ from .grounds import (
     rotation_seam as rotation_seam,
 )
 from .growing import Grown as Grown, grow as grow, portion_step as portion_step
+from .growing_rows import KEPT_ROWS as KEPT_ROWS
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
 from .lineage import Lineage as Lineage, tell_lineage as tell_lineage
 from .lowered import lower_pair as lower_pair, lowered_words as lowered_words

@@ -100,6 +100,11 @@ class SiteMoments:
         self.curve.append((rows, r, affine))
 
     @property
+    def every_sum(self) -> list[ranks.Part]:
+        """What is summed."""
+        return [*self.sums, *ranks.fields(self.validation, *SUMS)]
+
+    @property
     def sums(self) -> list[ranks.Part]:
         """What is summed, but for the validation split."""
         true = [part for half in self.halves for part in ranks.fields(half, *SUMS)]
@@ -151,7 +156,8 @@ def add_moments(
     limits: NormLimits,
     report: Report,
 ) -> None:
-    """Read validation and fit text, and add it to the moments of some sites."""
+    """Read validation and fit text, and add it to the moments of some sites, on all ranks."""
+    ranks.leave_to_first(part for moments in found.values() for part in moments.every_sum)
     read = counted(report, "reading validation text", len(validation))
     for rows in paired_rows(source, target, validation, list(found), limits):
         read(BATCH * ranks.count())

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from explorer import ranks
 from explorer.alignment.bootstrap_units import bootstrap_units
 from explorer.alignment.control_runs import UNTRAINED_SEEDS, Controls, known_digests, positive_control
 from explorer.alignment.early_verdict import NUMBERS, Outlook, settled, stitch_decides
-from explorer.alignment.first_pass import NULL_ROWS, SiteMoments, add_moments
-from explorer.alignment.fresh_models import untrained_target
+from explorer.alignment.first_pass import SiteMoments, add_moments
 from explorer.alignment.grounds import ROTATION, UNTURNED, Grounds, worse_way
+from explorer.alignment.growing_nulls import FreshTargets, NullMoments
 from explorer.alignment.growing_rows import GrowingRows
-from explorer.alignment.look import NullMoments, SiteLook, null_zero
-from explorer.alignment.moments import Moments
+from explorer.alignment.look import SiteLook
+from explorer.alignment.moments import SUMS, Moments
 from explorer.alignment.pair_verdict import WORST_FIRST
-from explorer.alignment.pairing import paired_rows
-from explorer.alignment.portions import Portion, draw_portions
+from explorer.alignment.portions import draw_portions
 from explorer.alignment.results import ReadText, VerdictName
-from explorer.alignment.site_maps import fit_maps
+from explorer.alignment.site_maps import LEAST_ROWS_PER_DIMENSION, fit_maps
 from explorer.alignment.stitching import TOKENS, Stitcher
 from explorer.models import BATCH, MASSIVE, LanguageModel, NormLimits, Site
 from explorer.progress import Report, counted
@@ -66,7 +66,7 @@ class _Site:
 
 
 class _Growth:
-    """A pair that is being read."""
+    """A pair that is being read, of several ranks by all of them: each sees the sums of all, and the first decides."""
 
     def __init__(
         self,
@@ -81,14 +81,13 @@ class _Growth:
     ) -> None:
         self.source, self.target, self.chunks, self.report, self.massive = source, target, chunks, report, massive
         self.all_sites = whole
-        self.known = known_digests(source, target, digests)
         self.limits = NormLimits(factor=massive)
         self.portions = draw_portions(chunks, source.d_model)
         self.whole = {name: chunks.split(name) for name in ("fit", "test")}
         d, device = source.d_model, source.device
         self.sites = [_Site(s, SiteMoments(d, self.whole["fit"], device=device), d, device) for s in sites]
         self.rows = GrowingRows(source, target, sites, self.limits)
-        self.fresh: list[tuple[LanguageModel, NormLimits]] = []
+        self.fresh = FreshTargets(source, target, known_digests(source, target, digests), massive)
         self.done = self.settled_after = 0
         self.late: tuple[str, ...] = ()
 
@@ -120,77 +119,75 @@ class _Growth:
         told = self.within(0.0, 0.5)
         add_moments(self.source, self.target, portion.fit, portion.validation, still, self.limits, told)
         heard = counted(self.within(0.5, 0.6), "", len(portion.test))
+        tests = [part for s in self.sites for part in ranks.fields(s.test, *SUMS)]
+        ranks.leave_to_first(tests)
         for rows in self.rows.add(portion.test):
-            heard(BATCH)
+            heard(BATCH * ranks.count())
             for s in self.sites:
                 pair = rows[s.site]
                 s.test.add(pair.source[pair.keep], pair.target[pair.keep])
+        ranks.add_up(tests)
         for number in range(len(self.fresh)):
-            self.read_null(number, portion)
-        if not self.fresh:
+            self.read_null(number, self.done - 1)
+        if not len(self.fresh):
             self.begin_nulls(FIRST_NULLS)
 
     def begin_nulls(self, upto: int) -> None:
-        """Fresh initialisations up to a number, on all that was read."""
+        """Fresh initialisations up to a number, on all that was read, for the sites that are read on."""
         for number in range(len(self.fresh), upto):
-            made = untrained_target(self.source, self.target, self.known, number)
-            self.fresh.append((made, NormLimits(factor=self.massive)))
-            for s in self.sites:
-                s.untrained.append(null_zero(self.source.d_model, self.source.device))
-            for portion in self.portions[: self.done]:
+            self.fresh.add()
+            for s in self.wanted:
+                s.untrained.append(NullMoments.zero(self.source.d_model, self.source.device))
+            for portion in range(self.done):
                 self.read_null(number, portion)
 
-    def read_null(self, number: int, portion: Portion) -> None:
-        """A portion under a fresh initialisation, up to the rows that a null needs."""
-        model, limits = self.fresh[number]
-        sites = {s.site: s.untrained[number] for s in self.wanted}
-        for name, most in NULL_ROWS:
-            part: Chunks = getattr(portion, name)
-            has = next(iter(sites.values())).splits[("fit", "validation", "test").index(name)].n
-            left = most * self.source.d_model - has
-            windows = int((part.scored.sum(1).cumsum(0) <= left).sum())
-            read = counted(self.within(0.6, 0.8), "", max(1, windows))
-            for batch, rows in enumerate(paired_rows(self.source, model, part[:windows], list(sites), limits)):
-                read(BATCH)
-                for site, pair in rows.items():
-                    found = sites[site]
-                    into = {"fit": found.halves[batch % 2], "validation": found.validation, "test": found.test}[name]
-                    into.add(pair.source[pair.keep], pair.target[pair.keep])
+    def read_null(self, number: int, portion: int) -> None:
+        """A portion under a fresh initialisation."""
+        found = {s.site: s.untrained[number] for s in self.wanted}
+        self.fresh.read(number, self.portions[portion], found, self.within(0.6, 0.8))
 
     @torch.inference_mode()
     def look(self) -> None:
-        """Settle the verdicts that can no longer change."""
+        """Settle the verdicts that can no longer change, where enough rows were not left out for their norm."""
         test, unit = bootstrap_units(self.chunks[self.windows()].split("test"))
-        rows = list(self.rows)
         self.late = tuple(s.site.label for s in self.open)
-        for number, s in enumerate(self.open):
+        fitted = [s for s in self.open if s.moments.fit.n >= LEAST_ROWS_PER_DIMENSION * self.source.d_model]
+        looks = {s.site: SiteLook(s.moments, s.test, self.share("fit"), unit.count) for s in fitted}
+        for rows in self.rows:
+            for site, look in looks.items():
+                look.add(rows[site])
+        ranks.add_up(part for look in looks.values() for part in look.sums)
+        for number, s in enumerate(fitted):
             self.within(0.8, 1.0)("", number / len(self.sites))
-            look = SiteLook(s.moments, s.test, self.share("fit"))
-            scores = look.scores([r[s.site] for r in rows], unit.count)
-            tests = len(self.portions) * len(self.sites) * NUMBERS
-            for _ in range(2):
-                grounds = look.grounds(scores, s.untrained)
-                outlook = look.outlook(grounds, s.untrained, tests, unit.count, self.share("test"), UNTRAINED_SEEDS)
-                s.gain = outlook.gains[ROTATION].high if outlook.gains else 0.0
-                s.verdict = self.judge(s, grounds, outlook, test, unit.count)
-                if s.verdict is not None or len(self.fresh) == UNTRAINED_SEEDS:
-                    break
-                certain = look.outlook(grounds, s.untrained, tests, unit.count, self.share("test"), len(self.fresh))
-                if self.judge(s, grounds, certain, test, unit.count) is None:
-                    break
-                self.begin_nulls(UNTRAINED_SEEDS)
+            self.look_at(s, looks[s.site], test, unit.count)
+
+    def look_at(self, s: _Site, look: SiteLook, test: Chunks, documents: int) -> None:
+        """Settle a site's verdict, if it can no longer change; with more nulls, where these alone keep it open."""
+        tests = len(self.portions) * len(self.sites) * NUMBERS
+        for _ in range(2):
+            grounds = look.grounds(s.untrained)
+            outlook = look.outlook(grounds, s.untrained, tests, self.share("test"), UNTRAINED_SEEDS)
+            s.gain = outlook.gains[ROTATION].high if outlook.gains else 0.0
+            s.verdict = self.judge(s, grounds, outlook, test, documents)
+            if s.verdict is not None or len(self.fresh) == UNTRAINED_SEEDS:
+                return
+            certain = look.outlook(grounds, s.untrained, tests, self.share("test"), len(self.fresh))
+            if self.judge(s, grounds, certain, test, documents) is None:
+                return
+            self.begin_nulls(UNTRAINED_SEEDS)
 
     def judge(self, s: _Site, grounds: Grounds, outlook: Outlook, test: Chunks, documents: int) -> VerdictName | None:
-        """The settled verdict of a site; it is stitched if that would settle it."""
-        if (found := settled(grounds, outlook)) is not None:
+        """The settled verdict of a site; it is stitched if that would settle it. All ranks say what the first says."""
+        found = settled(grounds, outlook)
+        found, decides = ranks.agreed((found, found is None and stitch_decides(grounds, outlook)))
+        if not decides:
             return found
-        if not stitch_decides(grounds, outlook):
-            return None
         stitcher = Stitcher(self.source, self.target, self.whole["fit"], test, documents, self.limits)
         stitch = stitcher.site(s.site, fit_maps(s.moments), self.within(0.9, 0.9), (ROTATION, *UNTURNED))
         whole = min(float(TOKENS), float(self.whole["test"].own.sum()))
         recovered = {seam: worse_way(stitch, seam) for seam in (ROTATION, *UNTURNED)}
-        return settled(replace(grounds, recovered=recovered), replace(outlook, stitched=stitch.tokens / whole))
+        stitched = replace(grounds, recovered=recovered), replace(outlook, stitched=stitch.tokens / whole)
+        return ranks.agreed(settled(*stitched))
 
     def windows(self) -> torch.Tensor:
         """Which windows of the text were read, in their order."""
@@ -223,7 +220,7 @@ class _Growth:
         moments = {s.site: s.moments for s in self.sites}
         for m in moments.values():
             m.tokens.leave_out_rare()
-        return Grown(chunks, moments, self.limits, self.rows, Controls(untrained, positive), self.told())
+        return Grown(chunks, moments, self.limits, self.rows, Controls(untrained, positive), ranks.agreed(self.told()))
 
     def told(self) -> ReadText:
         """How much was read, and why that was enough."""

@@ -12,12 +12,14 @@ from explorer.alignment.pairing import PairedRows, paired_rows
 from explorer.models import LanguageModel, NormLimits, Site
 from explorer.text import Chunks
 
-KEPT = 2**29
+KEPT_ROWS = 2**29
 """Bytes of rows that are kept."""
 
 
 class GrowingRows:
-    """The rows of a growing test text at some sites; documents are numbered as the bootstrap draws them."""
+    """The rows of a growing test text at some sites, of several ranks each one's share; documents are numbered as the
+    bootstrap draws them.
+    """
 
     def __init__(self, source: LanguageModel, target: LanguageModel, sites: Sequence[Site], limits: NormLimits) -> None:
         self.source, self.target, self.sites, self.limits = source, target, list(sites), limits
@@ -39,7 +41,7 @@ class GrowingRows:
     @property
     def is_kept(self) -> bool:
         """Whether all rows are in memory."""
-        return self._bytes <= KEPT
+        return self._bytes <= KEPT_ROWS
 
     def __iter__(self) -> Iterator[dict[Site, PairedRows]]:
         """All rows so far, documents under the numbers of the bootstrap's units."""

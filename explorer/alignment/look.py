@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from explorer.alignment import maps, nulls
 from explorer.alignment.early_verdict import DOUBT, Outlook, Reach
 from explorer.alignment.first_pass import SiteMoments
 from explorer.alignment.grounds import ROTATION, UNTURNED, Grounds, Recovered
+from explorer.alignment.growing_nulls import NullMoments
 from explorer.alignment.moments import Moments
 from explorer.alignment.orthogonal import orthogonal_factor
 from explorer.alignment.pairing import PairedRows
@@ -37,21 +36,6 @@ class Fit(NamedTuple):
     identity_share: float
 
 
-@dataclass
-class NullMoments:
-    """The source against one fresh initialisation of the target at one site."""
-
-    halves: tuple[Moments, Moments]
-    """Fit rows, batches of even and of odd number."""
-    validation: Moments
-    test: Moments
-
-    @property
-    def splits(self) -> tuple[Moments, Moments, Moments]:
-        """Fit, validation and test."""
-        return self.halves[0] + self.halves[1], self.validation, self.test
-
-
 def fitted(fit: Moments, ridge: Ridge) -> Fit:
     """R with one scale, the affine map, tr(M)/ΣS."""
     r = orthogonal_factor(fit.cross)
@@ -61,34 +45,41 @@ def fitted(fit: Moments, ridge: Ridge) -> Fit:
 class SiteLook:
     """A site after some portions."""
 
-    def __init__(self, moments: SiteMoments, test: Moments, share: float) -> None:
-        """`share`: of the fit text that was read."""
-        self.moments, self.test, self.share, self.fit = moments, test, share, moments.fit
+    def __init__(self, moments: SiteMoments, test: Moments, share: float, documents: int) -> None:
+        """`share`: of the fit text that was read; `documents`: how many what the bootstrap draws are."""
+        self.moments, self.test, self.share, self.fit, self.documents = moments, test, share, moments.fit, documents
         self.ridge = Ridge(self.fit, moments.validation)
         self.now = fitted(self.fit, self.ridge)
-
-    def scores(self, rows: Sequence[PairedRows], documents: int) -> dict[str, metrics.ExplainedVariance]:
-        """EV by rung on the test rows."""
-        d, fit = len(self.fit.sum_source), self.fit
         tried = {
-            "identity": maps.identity(fit),
-            "translation": maps.translation(fit),
-            "identity_scale": maps.identity_scale(fit),
-            ROTATION: maps.with_means(fit, self.now.rotation, self.now.rotation.T),
-            "affine": maps.with_means(fit, self.now.affine, self.now.affine.T),
+            "identity": maps.identity(self.fit),
+            "translation": maps.translation(self.fit),
+            "identity_scale": maps.identity_scale(self.fit),
+            ROTATION: maps.with_means(self.fit, self.now.rotation, self.now.rotation.T),
+            "affine": maps.with_means(self.fit, self.now.affine, self.now.affine.T),
         }
-        own = metrics.ExplainedVariance(documents, d, device=fit.sum_source.device)
-        found = {name: own if name == "identity" else metrics.ExplainedVariance(documents, d, own) for name in tried}
-        for pair in rows:
-            a, b, document = pair.source[pair.keep], pair.target[pair.keep], pair.document[pair.keep]
-            for name, fitted_map in tried.items():
-                found[name].add(a, fitted_map(b), document)
-        return found
+        d = len(self.fit.sum_source)
+        own = metrics.ExplainedVariance(documents, d, device=self.fit.sum_source.device)
+        # All maps score the same rows: one keeps their sums.
+        self.scores = {
+            name: (tried[name], own if name == "identity" else metrics.ExplainedVariance(documents, d, own))
+            for name in tried
+        }
 
-    def grounds(self, scores: dict[str, metrics.ExplainedVariance], untrained: Sequence[NullMoments]) -> Grounds:
+    def add(self, pair: PairedRows) -> None:
+        """Score a batch of test rows."""
+        a, b, document = pair.source[pair.keep], pair.target[pair.keep], pair.document[pair.keep]
+        for tried, score in self.scores.values():
+            score.add(a, tried(b), document)
+
+    @property
+    def sums(self) -> list[Tensor]:
+        """What is summed of the scores."""
+        return [part for _, score in self.scores.values() for part in score.sums]
+
+    def grounds(self, untrained: Sequence[NullMoments]) -> Grounds:
         """The numbers of the verdict; what stitching says is left open."""
-        ladder = {name: score.estimate() for name, score in scores.items()}
-        above, below = scores[ROTATION].draws(), scores["affine"].draws()
+        ladder = {name: score.estimate() for name, (_, score) in self.scores.items()}
+        above, below = self.scores[ROTATION][1].draws(), self.scores["affine"][1].draws()
         rho = metrics.interval(above / below) if below.min() > 0 else None
         wrong = nulls.shuffled_evs(self.moments.shuffled[:WRONG], self.fit, self.ridge, self.test)
         fresh = nulls.untrained_evs([n.splits for n in untrained])
@@ -106,12 +97,12 @@ class SiteLook:
         )
 
     def outlook(
-        self, grounds: Grounds, untrained: Sequence[NullMoments], tests: int, documents: int, share: float, seeds: int
+        self, grounds: Grounds, untrained: Sequence[NullMoments], tests: int, share: float, seeds: int
     ) -> Outlook:
         """What the rest may add; `seeds`: how many fresh initialisations the whole text would be compared with."""
         rest = 1 - self.share
         if rest <= 0 and share >= 1 and len(untrained) == seeds:
-            return Outlook(1.0, documents, tests)
+            return Outlook(1.0, self.documents, tests)
         halves = [fitted(h, Ridge(h, self.moments.validation)) for h in self.moments.halves]
 
         def gain(now: float, before: Sequence[float]) -> float:
@@ -130,7 +121,7 @@ class SiteLook:
             corners = [(above + r) / (below + a) - above / below for r in (0, rotation) for a in (0, affine)]
             gains["rho"] = Reach(min(corners), max(corners))
         gate_affine, gate_rotation = self._gates(grounds, untrained, rest, len(untrained) < seeds)
-        return Outlook(share, documents, tests, gains, gate_affine, gate_rotation)
+        return Outlook(share, self.documents, tests, gains, gate_affine, gate_rotation)
 
     def _gates(
         self, grounds: Grounds, untrained: Sequence[NullMoments], rest: float, more: bool
@@ -164,9 +155,3 @@ class SiteLook:
 
 def _span(gain: float) -> Reach:
     return Reach(min(0.0, gain), max(0.0, gain))
-
-
-def null_zero(d: int, device: torch.device) -> NullMoments:
-    """No rows yet."""
-    zero = [Moments.zero(d, device) for _ in range(4)]
-    return NullMoments((zero[0], zero[1]), zero[2], zero[3])

@@ -184,7 +184,7 @@ class ReadText:
             return f"All {self.of:,} tokens of the text were read{late}."
         portions = "one portion" if self.portions == 1 else f"{self.portions} growing portions"
         rest = (
-            "the rest was read for the dictionary's sake"
+            "the rest was read too, for what needs more than the verdict (dictionaries, R without pairs)"
             if self.whole
             else f"on all of it the EV of R with one scale would be higher by about {max(0.0, self.gain):.3f} "
             f"(--tokens {self.of} reads all)"

@@ -143,13 +143,14 @@ def read_until_settled(
 ) -> Grown | None:
     """What must be read for the verdict, before anything is made that it does not need; None for a fixed text.
 
-    Dictionaries are carried by R and scored on the test text: for them the rest is read as well.
+    Dictionaries are carried by R and scored on the test text, and R without pairs needs rows of other documents: for
+    them the rest is read as well.
     """
     from explorer.alignment import grow
 
-    if options.tokens is not None or ranks.count() > 1:  # several processes read all of it at once
+    if options.tokens is not None:
         return None
-    given, whole = (hashes[0], hashes[1]), options.sae != "none"
+    given, whole = (hashes[0], hashes[1]), (options.sae, options.sae_target, options.pairs) != ("none", "none", "text")
     return grow(models[0], models[1], chunks, study.sites, given, report, options.massive, whole)
 
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.alignment import KEPT_MOMENTS, LEAST_SEEN, LOGITS, SHUFFLES, UNTRAINED_SEEDS
+from explorer.alignment import KEPT_MOMENTS, KEPT_ROWS, LEAST_SEEN, LOGITS, SHUFFLES, UNTRAINED_SEEDS
 from explorer.models import ModelShape, Site, parse_sites, read_shape, shape_of
 from explorer.pipeline.check_form import CheckRequest
 from explorer.pipeline.check_options import CheckOptions
-from explorer.pipeline.plan import FIT, PlannedCheck
+from explorer.pipeline.plan import FIT, TEST, PlannedCheck
 from explorer.pipeline.progress import PlannedPart
 from explorer.sae import POOL, check_recipe
 from explorer.text import CHARACTERS_PER_TOKEN
@@ -86,6 +86,10 @@ def memory_needed(source: ModelShape, target: ModelShape, options: CheckOptions,
     d = source.d_model
     weights = 4.0 * (source.parameters + 2 * target.parameters)
     moments = _moments(sites, d)
+    if options.tokens is None:
+        # Halves of the nulls and sums of the test rows, which are kept as far as they are few.
+        moments += 8.0 * sites * d * d * 3 * (UNTRAINED_SEEDS + 1)
+        moments += min(float(KEPT_ROWS), 8.0 * TEST * options.budget * d * sites)
     seen = min(float(source.vocabulary), FIT * options.budget / LEAST_SEEN)
     means = 4.0 * 2 * sites * seen * d
     logits = 4.0 * 4 * LOGITS

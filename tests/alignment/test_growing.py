@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -72,6 +73,22 @@ def test_a_copy_and_a_twin_need_the_first_portion_only(source: LanguageModel) ->
         assert result.verdict is not None and result.verdict.verdict == verdict
         assert result.read == grown.read and f"{grown.read.tokens:,} of {grown.read.of:,}" in grown.read.sentence
         assert result.rows.fit + result.rows.validation + result.rows.test < 0.3 * int(TEXT.scored.sum())
+
+
+def test_a_settled_site_has_the_nulls_that_settled_it_and_an_open_one_has_all(
+    source: LanguageModel, tokenizer: Any
+) -> None:
+    other = tiny.model("llama", tokenizer, name="B")
+    generator = torch.Generator().manual_seed(0)
+    for p in other.network.model.layers[-1].parameters():
+        p.data += 0.3 * p.data.std() * torch.randn(p.shape, generator=generator)
+    sites = source.sites[1:]
+    grown = grow(source, other, TEXT, sites, ("", ""), silent)
+    result = measure_pair(source, other, TEXT, sites, {}, grown=grown).result
+    nulls = [s.nulls_affine.untrained for s in result.sites]
+    assert len(nulls[0]) < len(nulls[-1]) == 3, "the copy's sites are settled by the first"
+    assert all(math.isfinite(ev) for evs in nulls for ev in evs)
+    assert result.sites[0].verdict is not None and result.sites[0].verdict.verdict == "shared basis"
 
 
 def test_fresh_initialisations_lie_no_further_apart_than_is_allowed_for() -> None:

@@ -19,10 +19,11 @@ from typing import Any
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "alignment")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "alignment"), str(ROOT / "tests" / "benchmarks")]
 
 import constructed
 import doubles
+from rows import Row
 from test_constructed_pairs import PAIRS, TRAINING, TUNING, Bench
 
 from explorer.alignment.control_runs import controls
@@ -36,6 +37,8 @@ from explorer.study.library import open_study
 from explorer.text.tales import stories as tales
 from explorer.text.windows import TextReading, read_windows
 
+SHOWN = ("copy", "permuted", "twin", "sister", "fresh", "its own step 0")
+"""Pairs of the table of benchmarks."""
 DOCUMENTS, LENGTH = 1700, 40
 """Documents, and the tokens that are kept of each."""
 
@@ -63,6 +66,11 @@ class VerdictTime:
     def ratio(self) -> float:
         """Early over whole."""
         return self.early / self.whole
+
+    @property
+    def report_ratio(self) -> float:
+        """Everything of the report on text that grows, over that on all of it."""
+        return (self.early + self.result) / self.whole
 
 
 def bench() -> Bench:
@@ -119,6 +127,23 @@ def _called(result: PairResult) -> tuple[str, ...]:
     """The verdict on the pair, then on each site."""
     assert result.verdict is not None
     return (result.verdict.verdict, *(s.verdict.verdict for s in result.sites if s.verdict is not None))
+
+
+def rows() -> list[Row]:
+    """Lines of the table of benchmarks."""
+    found = {each.pair: each for each in time_to_verdict(SHOWN)}
+    alike = sum(each.same for each in found.values())
+    pairs = (
+        f"a copy, a permuted one, a twin, another seed, a fresh model, step 0; {alike} of {len(found)} called the same"
+    )
+    early = tuple(each.ratio for each in found.values())
+    whole = tuple(each.report_ratio for each in found.values())
+    seconds = found["copy"].early, found["fresh"].early
+    return [
+        Row("time to the verdict on text that grows, over all of the text", 0.25, early, note=pairs),
+        Row("… to all numbers of its report without dictionaries, over the same", 0.5, whole),
+        Row("… to the verdict on a copy and on a fresh model", 10.0, seconds, unit="s"),
+    ]
 
 
 def main(names: Sequence[str]) -> None:
