@@ -46,13 +46,16 @@ def pair(tokenizer: Any, windows: str) -> object:
 
 def grown(tokenizer: Any, windows: str) -> object:
     """A pair on text that grows, of so many windows; limits leave some rows out."""
-    a, b = tiny.model("llama", tokenizer), tiny.model("llama", tokenizer, seed=1, name="B")
+    a, b = tiny.model("llama", tokenizer), tiny.other_end("llama", tokenizer)
     chunks, sites = tiny.chunks(int(windows)), a.sites[1:]
     read = grow(a, b, chunks, sites, ("x", "y"), silent, 2.0)
     found = measure_pair(a, b, chunks, sites, {}, ("x", "y"), massive=2.0, grown=read)
     halves = {site.name: [(half.n, half.cross) for half in m.halves] for site, m in read.moments.items()}
     curves = {site.name: m.curve for site, m in read.moments.items()}
-    return found.result, halves, curves, found.similarity
+    assert found.similarity is not None
+    # The others are of rows that are drawn as they are read.
+    alike = [(site.rows_fit, site.indices["procrustes"], site.indices["cca"]) for site in found.similarity.sites]
+    return found.result, halves, curves, alike
 
 
 def dictionary(tokenizer: Any, windows: str) -> object:

@@ -105,11 +105,11 @@ def test_several_ranks_measure_what_one_measures(
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_ranks_stop_reading_where_one_stops(count: int, reader: Path, tokenizer: Any, tmp_path: Path) -> None:
-    one = alone(tokenizer, "grown", "1000")
+    one = alone(tokenizer, "grown", "500")
     read = one[0].read
     assert read.portions > 1, "sums of several portions are what may go wrong"
     assert one[0].rows.dropped > 0
-    assert_equal(one, found(count, reader, tmp_path, "grown", "1000"), 1e-5)
+    assert_equal(one, found(count, reader, tmp_path, "grown", "500"), 1e-5)
 
 
 @pytest.mark.slow
