@@ -58,7 +58,7 @@ def draw() -> None:
         # Before the frame binds the link's parameters to its widgets; the new page reads them from the link again.
         st.switch_page(shown[0], query_params=st.query_params.to_dict())
     browser_script()
-    with st.container():  # on every page, so that the frame keeps its place
+    with st.container(key="place-of-keys"):  # on every page, so that the frame keeps its place
         if page.url_path == "story":
             listen()  # before anything that takes time
     st.session_state["view"] = None

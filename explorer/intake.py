@@ -171,10 +171,9 @@ def tensor_claims(path: Path, remedy: str) -> dict[str, TensorClaim]:
         for name, raw in entries.items():
             entry = msgspec.json.decode(raw, type=_Entry)
             begin, end = entry.data_offsets
-            if (
-                not begin <= end <= length - 8 - header
-                or (end - begin) * 8 != math.prod(entry.shape) * _BITS[entry.dtype]
-            ):
+            if (whole := 8 + header + end) > length:
+                raise ValueError(f"it is cut short: {length:,} bytes, where its header speaks of at least {whole:,}")
+            if not begin <= end or (end - begin) * 8 != math.prod(entry.shape) * _BITS[entry.dtype]:
                 raise ValueError(f"the tensor '{name[:60]}' of shape {entry.shape} does not lie where the header says")
             found[name] = TensorClaim(entry.dtype, entry.shape)
         return found

@@ -19,7 +19,7 @@ KEPT: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """Of a widget that persists across pages and in the link."""
 CHECK_LINK = "check"
 """Query parameter that names a check by what its study will be called."""
-_NEXT, _SITE_NEXT = "open_study", "open_site"
+_NEXT, _SITE_NEXT, _DEFAULT_SITE = "open_study", "open_site", "default_site"
 SITE_LINKED = "site_linked"
 """Whether the session began with a link that names a site: the address later drops the one that is the default."""
 
@@ -96,6 +96,7 @@ def draw_frame() -> View:
         target = _select("b", "Target B", study.targets(source), 0, 118)
         # Options are plain words: a format_func would put its words, not the options, into the link.
         labels = [site.label for site in study.sites]
+        _follow_default(labels[len(labels) // 2])
         site = _select("site", "Site", labels, len(labels) // 2, 122)
         maps = cache.arms(where, source, target)
         ask("map", maps)
@@ -116,11 +117,19 @@ def open_site_next(label: str) -> None:
     st.session_state[_SITE_NEXT] = label
 
 
+def _follow_default(site: str) -> None:
+    """A site that nobody chose is the default of each study: its name is in no link."""
+    last = st.session_state.get(_DEFAULT_SITE)
+    if last not in (None, site) and st.session_state.get("site") == last:
+        st.session_state["site"] = site
+    st.session_state[_DEFAULT_SITE] = site
+
+
 def _select(key: str, label: str, options: list[str], index: int, width: int) -> str:
     ask(key, options)
     if st.session_state.get(key, options[0]) not in options:
-        # Of another study: what stands in the address would be asked for in vain.
-        del st.session_state[key]
+        # Of another study. Set, not deleted: a browser goes on to show the old one until it is told another.
+        st.session_state[key] = options[index]
     chosen = str(st.selectbox(label, options, index=index, key=key, width=width, **KEPT))
     tell(key, label[0].lower() + label[1:], chosen, options)
     return chosen

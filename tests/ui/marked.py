@@ -13,7 +13,7 @@ import pandas as pd
 
 from explorer.alignment import decode_result
 from explorer.errors import InputError
-from explorer.files import read_json
+from explorer.intake import read_json
 from explorer.steering import DoseResponse, ReadingShares
 from explorer.study import StageMaterial, StudyFile, open_study
 from explorer.study.recordings import Recording

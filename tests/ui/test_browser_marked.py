@@ -43,7 +43,7 @@ def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         patch.setenv("EXPLORER_CACHE", str(tmp_path_factory.mktemp("cache")))
         name, source, target = request.param
         refused = mark_study(SHIPPED / name, studies_folder() / "marked" / "study", source, target)
-        assert all(re.search(r"(kind|verdict|arm|regime|architecture)$", group) for group in refused), refused
+        assert all(re.search(r"(kind|verdict|arm|regime|architecture|family)$", group) for group in refused), refused
         with app() as running:
             yield running
 

@@ -50,7 +50,7 @@ def test_two_published_seeds_are_checked_from_the_page(browser: Browser, address
         fill(page, "check_tokens", "9000")
         fill(page, "check_context", "32")
         page.locator(".st-key-check_sae input").click()
-        page.get_by_role("option", name="file").click()
+        page.get_by_role("option", name="folder or hub id").click()
         settled(page)
         fill(page, "check_sae_path", LAYER)
         page.locator(".st-key-check_record label").first.click()

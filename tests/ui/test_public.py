@@ -87,7 +87,7 @@ def test_listed_models_are_chosen_and_nothing_is_typed(monkeypatch: pytest.Monke
     assert not app.exception and not app.error
     assert app.selectbox(key="check_source").options == ["seed0", "seed1"]
     assert {field.key for field in app.text_input} <= {"check_sites"}
-    assert not app.get("file_uploader") and "file" not in app.selectbox(key="check_sae").options
+    assert not app.get("file_uploader") and app.selectbox(key="check_sae").options == ["train", "none"]
     assert examine(Fields(source, target, "")).source.place == source
 
 

@@ -10,20 +10,22 @@ from explorer.number_text import minus, number
 from explorer.palette import Palette
 from explorer.presentation.plots import base_layout, text_at
 
+UPRIGHT = 6
+"""Models whose names stand beside each other on a phone."""
 TITLES = ("R of the pair", "one rotation each")
 
 
 def matrices(found: OneSpace, site: SpaceSite, palette: Palette, dark: bool) -> go.Figure:
-    """EV of the row's model read from the column's: left by the pair's own R, right through the common space."""
+    """EV of the row's model read from the column's: above by the pair's own R, below through the common space."""
     figure, names, low = go.Figure(), list(found.models), palette.paper if dark else "#FFFFFF"
-    gap = len(names) + 0.8
+    n, gap = len(names), len(names) + 1.1
     for side, (title, table) in enumerate(zip(TITLES, (site.pairwise, site.through_space), strict=True)):
         # The diagonal is 1 by definition: left empty.
         z = [[None if i == j else value for j, value in enumerate(row)] for i, row in enumerate(table)]
         figure.add_heatmap(
             z=z,
-            x=[side * gap + i for i in range(len(names))],
-            y=list(range(len(names))),
+            x=list(range(n)),
+            y=[side * gap + i for i in range(n)],
             zmin=0,
             zmax=1,
             colorscale=[[0, low], [1, palette.rotated]],
@@ -35,13 +37,13 @@ def matrices(found: OneSpace, site: SpaceSite, palette: Palette, dark: bool) -> 
         for i, row in enumerate(z):
             for j, value in enumerate(row):
                 if value is not None:
-                    text_at(figure, number(value), side * gap + j, i, "#FFFFFF" if value > 0.6 and not dark else None)
-        text_at(figure, title, side * gap + (len(names) - 1) / 2, 1.1, yref="paper")
-    base_layout(figure, palette, 330)
-    ticks = [side * gap + i for side in range(2) for i in range(len(names))]
-    figure.update_xaxes(tickvals=ticks, ticktext=names * 2, tickangle=-45, showgrid=False)
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, autorange="reversed", showgrid=False)
-    figure.update_layout(margin={"l": 70, "r": 12, "t": 40, "b": 64})
+                    text_at(figure, number(value), j, side * gap + i, "#FFFFFF" if value > 0.6 and not dark else None)
+        text_at(figure, title, (n - 1) / 2, side * gap - 0.8)
+    base_layout(figure, palette, 120 + 60 * n)
+    ticks = [side * gap + i for side in range(2) for i in range(n)]
+    figure.update_xaxes(tickvals=list(range(n)), ticktext=names, tickangle=0 if n <= UPRIGHT else -45, showgrid=False)
+    figure.update_yaxes(tickvals=ticks, ticktext=names * 2, range=[gap + n - 0.5, -1.2], showgrid=False)
+    figure.update_layout(margin={"l": 70, "r": 12, "t": 12, "b": 40 if n <= UPRIGHT else 64})
     return figure
 
 

@@ -80,7 +80,7 @@ def load_saes(path: str | Path) -> Dictionaries:
         key = str(residual_index(sae.site)) if sae.site else name
         if key in found:
             raise InputError(
-                f"'{path}' holds several dictionaries of one site ({found[key][0]}, {name}): give the folder of one"
+                f"'{path}' holds several dictionaries of one site ({found[key][0]}, {name}): give one of them"
             )
         found[key] = name, sae
     if first is not None and not found:
@@ -129,8 +129,8 @@ def _unreadable(path: Path) -> str:
         return f"there is no dictionary '{path}': give a folder or a .safetensors file"
     if pickles := sorted(p.name for p in path.iterdir() if p.suffix in PICKLES):
         return (
-            f"'{path}' holds a pickle ({pickles[0]}) without its settings (config.json beside ae.pt): "
-            "put them there, or give the file itself where it is the paper's"
+            f"'{path}' holds a pickle ({pickles[0]}) and no settings: give config.json beside ae.pt, the paper's "
+            "sae_*.pt, or the same arrays as safetensors (W_enc, b_enc, W_dec, b_dec)"
         )
     found = ", ".join(sorted(p.name for p in path.iterdir())[:6]) or "nothing"
     return f"'{path}' is no dictionary folder (it holds {found}): expected " + ", or ".join(f.looks for f in FORMATS)

@@ -31,7 +31,7 @@ from explorer.ui.notices import told
 
 # Not in the link: with several bound fields a late answer to one edit takes the next one back.
 _KEPT: dict[str, Any] = {"persist_state": "session"}
-_DICTIONARIES = ("train", "none", "file")
+_DICTIONARIES = {"train": "train", "none": "none", "file": "folder or hub id"}
 _TALES = "held-out Tales"
 
 
@@ -177,8 +177,9 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
 def _draw_dictionaries() -> tuple[str, str]:
     """Where A's dictionaries come from: the choice, and for a file where it lies."""
     sae = st.selectbox(
-        "Dictionaries (SAEs) of A", _DICTIONARIES if policy().names_paths else _DICTIONARIES[:2], key="check_sae",
-        help="train: at the first, middle and last site. none: maps and stitching only. file: own or published.",
+        "Dictionaries (SAEs) of A", list(_DICTIONARIES) if policy().names_paths else ["train", "none"],
+        format_func=_DICTIONARIES.__getitem__, key="check_sae",
+        help="train: at the first, middle and last site. none: maps and stitching only. Else: your own, or published.",
         **_KEPT,
     )  # fmt: skip
     path = ""
