@@ -56,19 +56,22 @@ class Drawn:
 
 
 class RowSample:
-    """A random sample of the rows that stream by, whatever their number; the same stream gives the same sample."""
+    """A random sample of the rows that stream by, whatever their number; the same text gives the same sample, whatever
+    the batches and however many processes read it.
+    """
 
     def __init__(self, rows: int = ROWS) -> None:
         self.rows = rows
-        self._random = torch.Generator().manual_seed(_SEED)
         self._parts: tuple[Tensor, ...] | None = None
 
     def add(self, pair: PairedRows) -> None:
         """See a batch."""
         keep = pair.keep
-        draw = torch.rand(int(keep.sum()), generator=self._random).to(keep.device)
         position = torch.arange(keep.shape[1], device=keep.device).expand_as(keep)[keep]
-        new = (draw, position, pair.document[keep], pair.source[keep], pair.target[keep])
+        document = pair.document[keep]
+        window = _draws(*pair.ids.T)[:, None].expand_as(keep)[keep]
+        draw = _draws(document, window, position)
+        new = (draw, position, document, pair.source[keep], pair.target[keep])
         if self._parts is not None:
             new = tuple(torch.cat(both) for both in zip(self._parts, new, strict=True))  # type: ignore[assignment]
         first = new[0].argsort()[: self.rows]
@@ -92,6 +95,17 @@ class RowSample:
         _, position, document, a, b = self._parts
         order = position.argsort(stable=True)
         return Drawn(a[order].double(), b[order].double(), document[order])
+
+
+def _draws(*names: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """A number for each row that is as good as drawn, and is made of what the row is called (SplitMix64's mixing)."""
+    x = torch.full_like(names[0], _SEED)
+    for name in names:
+        x = (x ^ name) * -7046029254386353131
+        x = (x ^ (x >> 30)) * -4658895280553007687
+        x = (x ^ (x >> 27)) * -7723592293110705685
+        x = x ^ (x >> 31)
+    return x
 
 
 def debiased_cka(x: Float[Tensor, "n d"], y: Float[Tensor, "n e"]) -> float:

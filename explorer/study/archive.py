@@ -102,7 +102,7 @@ def import_study(archive: IO[bytes]) -> OwnStudy:
 def _unfold(archive: IO[bytes], folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as packed:
-            members = [info for info in packed.infolist() if not info.is_dir()]
+            members = [info for info in packed.infolist() if info.filename and not info.is_dir()]
             if len(members) > MAX_FILES:
                 raise InputError(f"the archive holds {len(members):,} files: a study has at most {MAX_FILES:,}")
             seen: set[str] = set()

@@ -98,7 +98,8 @@ def finite(value: Any, where: str = "") -> None:
 def test_every_number_on_disk_is_finite(made: Any) -> None:
     _, _, study = made
     files = [study.folder / "study.json", *study.folder.glob("pairs/*/*.json")]
-    assert len(files) == 1 + 5 * 6  # result, steering, what one reads, the recording and the stage of each pair
+    # result, steering, similarity, what one reads, the recording and the stage of each pair
+    assert len(files) == 1 + 6 * 6
     for path in files:
         finite(json.loads(path.read_text()), path.name)
     for path in study.folder.rglob("*.safetensors"):

@@ -22,7 +22,7 @@ from explorer.pipeline.check_queue import CheckJob, CheckQueue
 from explorer.pipeline.progress import CheckProgress, PlannedPart
 from explorer.progress import Report
 from explorer.study.library import own_names, studies_folder
-from explorer.study.schema import SCHEMA, StudyFile
+from explorer.study.schema import SCHEMA, ModelEntry, StudyFile
 from explorer.study.study import Study
 from explorer.text.documents import TextEntry
 
@@ -32,8 +32,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
 
 
+MODEL = ModelEntry("A", "seed", "A", "models/A", "0" * 64, 0, 1.0)
+
+
 def write_study(folder: Path) -> None:
-    file = StudyFile(SCHEMA, "?", "title", 8, 1, (), (), TextEntry("file", "text.jsonl", 0, 8), (), {}, {})
+    file = StudyFile(SCHEMA, "?", "title", 8, 1, (MODEL,), (), TextEntry("file", "text.jsonl", 1, 8), (), {}, {})
     write_json(folder / "study" / "study.json", file)
 
 

@@ -172,10 +172,10 @@ def test_ten_sessions_on_one_model_write_what_each_writes_alone(twins: Steering)
     samplings = [Sampling(new_tokens=24, seed=s, temperature=0.9) for s in range(10)]
     alone = [tokens(s) for s in range(10)]
     jobs = [LaneJob(lanes(s), twins.site, PROMPT, samplings[s], watched=True, patience=30) for s in range(10)]
-    waiting = max(j.snapshot().ahead for j in jobs)
+    together = sum(j.snapshot().state == JobState.RUNNING for j in jobs)
     assert all(j.wait(60).state == JobState.DONE for j in jobs)
     assert [j._ids for j in jobs] == alone
-    assert waiting > 0 and len({tuple(own["source+v"]) for own in alone}) == 10
+    assert together > 1 and len({tuple(own["source+v"]) for own in alone}) == 10
     assert tiny.hooks(twins.source) == tiny.hooks(twins.target) == 0
 
 
