@@ -52,10 +52,7 @@ def grown(tokenizer: Any, windows: str) -> object:
     found = measure_pair(a, b, chunks, sites, {}, ("x", "y"), massive=2.0, grown=read)
     halves = {site.name: [(half.n, half.cross) for half in m.halves] for site, m in read.moments.items()}
     curves = {site.name: m.curve for site, m in read.moments.items()}
-    assert found.similarity is not None
-    # The others are of rows that are drawn as they are read.
-    alike = [(site.rows_fit, site.indices["procrustes"], site.indices["cca"]) for site in found.similarity.sites]
-    return found.result, halves, curves, alike
+    return found.result, halves, curves, found.similarity
 
 
 def dictionary(tokenizer: Any, windows: str) -> object:
