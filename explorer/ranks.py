@@ -188,6 +188,18 @@ def add_up(parts: Iterable[Part]) -> None:
         setattr(thing, name, type(getattr(thing, name))(total))
 
 
+def leave_to_first(parts: Iterable[Part]) -> None:
+    """Go on with sums that were added up before: the first rank keeps them, those of the others begin at 0 again."""
+    import torch
+
+    for part in parts if _group.rank else ():
+        value = getattr(*part) if isinstance(part, tuple) else part
+        if isinstance(value, torch.Tensor):
+            value.zero_()
+        elif isinstance(part, tuple):
+            setattr(*part, type(value)(0))
+
+
 def agreed(value: T) -> T:
     """Rank 0's value, on every rank. It travels as a pickle: for small things that are not on a GPU."""
     if _group.together == 1:

@@ -23,7 +23,7 @@ def in_coordinates(name: str, matrix: Tensor, ignores: bool = False, noise: floa
     """
     back = torch.linalg.inv(matrix.double()).float()
     scramble = torch.linalg.qr(torch.randn(len(matrix), len(matrix), generator=torch.Generator().manual_seed(5))).Q
-    true_residuals, true_edit = activations.residuals, activations.edit_residual
+    true_residuals, true_start = activations.residuals, activations.start_at
 
     def residuals(model: LanguageModel, ids: Tensor, sites: Sequence[Site]) -> dict[Site, Tensor]:
         found = true_residuals(model, ids, sites)
@@ -32,19 +32,12 @@ def in_coordinates(name: str, matrix: Tensor, ignores: bool = False, noise: floa
         generator = torch.Generator().manual_seed(int(ids.sum()))
         return {s: x @ matrix + noise * torch.randn(x.shape, generator=generator) for s, x in found.items()}
 
-    def edit_residual(model: LanguageModel, site: Site, edit: Any) -> Any:
-        if model.name != name:
-            return true_edit(model, site, edit)
-
-        def inside(hidden: Tensor) -> Tensor | None:
-            changed = edit(hidden @ matrix)
-            if changed is None:
-                return None
-            return changed @ back @ (scramble if ignores else torch.eye(len(back)))
-
-        return true_edit(model, site, inside)
+    def start_at(model: LanguageModel, site: Site, hidden: Tensor) -> Any:
+        if model.name == name:
+            hidden = hidden @ back @ (scramble if ignores else torch.eye(len(back)))
+        return true_start(model, site, hidden)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paired_rows, "residuals", residuals)
-        patch.setattr(stitch, "edit_residual", edit_residual)
+        patch.setattr(stitch, "start_at", start_at)
         yield

@@ -57,6 +57,15 @@ def model(
     return LanguageModel(name, made, tokenizer, find_blocks(made))
 
 
+def other_end(family: str, tokenizer: Any) -> LanguageModel:
+    """A copy of `model(family)`, but for noise on the weights of its last block."""
+    made = model(family, tokenizer, name="B")
+    generator = torch.Generator().manual_seed(0)
+    for p in made.blocks[-1].parameters():
+        p.data += 0.3 * p.data.std() * torch.randn(p.shape, generator=generator)
+    return made
+
+
 def save(family: str, tokenizer: Any, folder: Path, seed: int = 0) -> Path:
     """A model folder, as `load_model` reads it."""
     network(family, seed).save_pretrained(folder)

@@ -37,6 +37,14 @@ from .dictionary_results import (
 from .dictionary_scorer import FeatureFiring as FeatureFiring
 from .first_pass import SHUFFLES as SHUFFLES
 from .geodesic import Dial as Dial, dial as dial
+from .grounds import (
+    ROTATION as ROTATION,
+    recovered as recovered,
+    rotation_nulls as rotation_nulls,
+    rotation_seam as rotation_seam,
+)
+from .growing import Grown as Grown, grow as grow, portion_step as portion_step
+from .growing_rows import KEPT_ROWS as KEPT_ROWS
 from .haar_test import CHEAP as CHEAP, HAAR_DRAWS as HAAR_DRAWS, MORE_DRAWS as MORE_DRAWS, POWERS as POWERS
 from .lens import logit_lens as logit_lens
 from .lens_transfer import carry_lenses as carry_lenses
@@ -68,6 +76,7 @@ from .pair_verdict import (
     which_is_what as which_is_what,
 )
 from .pairing import paired_rows as paired_rows
+from .portions import SPARE as SPARE
 from .probe_transfer import carry_probes as carry_probes
 from .reader_files import (
     as_affine as as_affine,
@@ -80,6 +89,7 @@ from .results import (
     BootstrapUnit as BootstrapUnit,
     FunctionResult as FunctionResult,
     PairResult as PairResult,
+    ReadText as ReadText,
     Rows as Rows,
     SiteResult as SiteResult,
     VerdictName as VerdictName,
@@ -123,14 +133,10 @@ from .verdict import (
     MOSTLY as MOSTLY,
     NEARLY_ALL as NEARLY_ALL,
     NULL_MARGIN as NULL_MARGIN,
-    ROTATION as ROTATION,
     SCALE_TOLD as SCALE_TOLD,
     SHARED_SHARE as SHARED_SHARE,
     SHARED_TRACE as SHARED_TRACE,
     STRETCHED as STRETCHED,
-    recovered as recovered,
-    rotation_nulls as rotation_nulls,
-    rotation_seam as rotation_seam,
 )
 from .warm_start import WarmStart as WarmStart, curve_rows as curve_rows, measure_warm_start as measure_warm_start
 from .warm_start_results import PairWarmStart as PairWarmStart, SiteWarmStart as SiteWarmStart

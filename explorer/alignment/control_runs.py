@@ -52,6 +52,11 @@ def precision_key(model: LanguageModel) -> dict[str, str]:
     return {} if model.dtype == torch.float32 else {"precision": str(model.dtype)}
 
 
+def known_digests(source: LanguageModel, target: LanguageModel, digests: tuple[str, str]) -> tuple[str, str]:
+    """The digests of both models' files; of a model without files ("") that of its weights."""
+    return digests[0] or weights_digest(source), digests[1] or weights_digest(target)
+
+
 def controls(
     source: LanguageModel,
     target: LanguageModel,
@@ -66,7 +71,7 @@ def controls(
 
     `digests` are those of the models' files; a model without files ("") is known by its weights.
     """
-    known = (digests[0] or weights_digest(source), digests[1] or weights_digest(target))
+    known = known_digests(source, target, digests)
     key = {
         "source": known[0],
         "target": known[1],
@@ -115,6 +120,7 @@ def positive_control(
     sites: Sequence[Site],
     report: Report,
     massive: float = MASSIVE,
+    rows_per_dimension: int = LEAST_ROWS_PER_DIMENSION,
 ) -> PositiveControl:
     """Fit R between the source and itself rotated by a known Q, on about 20·d rows; EV must come back as 1.
 
@@ -122,7 +128,7 @@ def positive_control(
     the activations.
     """
     d = source.d_model
-    least = LEAST_ROWS_PER_DIMENSION * d
+    least = rows_per_dimension * d
     fit, test = sample(chunks.split("fit"), least), sample(chunks.split("test"), least // 4)
     exact = source.network.config.model_type in FAMILIES and ranks.slices() == 1
     other = make_twin(source, 0) if exact else source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -47,6 +47,11 @@ class SiteMoments:
     def fit(self) -> Moments:
         """True pairs of the fit split."""
         return self.halves[0] + self.halves[1]
+
+    def add_validation(self, pair: PairedRows) -> None:
+        """Add a batch of validation rows."""
+        self.dropped += pair.dropped
+        self.validation.add(pair.source[pair.keep], pair.target[pair.keep])
 
     def add_fit(self, pair: PairedRows, kept: Sequence[int] = ()) -> None:
         """Add a batch of fit rows, noting the maps whenever the number of rows has doubled.
@@ -95,6 +100,11 @@ class SiteMoments:
         self.curve.append((rows, r, affine))
 
     @property
+    def every_sum(self) -> list[ranks.Part]:
+        """What is summed."""
+        return [*self.sums, *ranks.fields(self.validation, *SUMS)]
+
+    @property
     def sums(self) -> list[ranks.Part]:
         """What is summed, but for the validation split."""
         true = [part for half in self.halves for part in ranks.fields(half, *SUMS)]
@@ -133,21 +143,34 @@ def collect_moments(
     """Pass 1 over validation and fit text. Chunks come in random order, so that a batch holds many documents."""
     fit, validation = number_by_content(shuffle(chunks.split("fit"))), chunks.split("validation")
     found = {site: SiteMoments(source.d_model, fit, shuffles, source.device) for site in sites}
+    add_moments(source, target, fit, validation, found, limits, report)
+    return found
+
+
+def add_moments(
+    source: LanguageModel,
+    target: LanguageModel,
+    fit: Chunks,
+    validation: Chunks,
+    found: Mapping[Site, SiteMoments],
+    limits: NormLimits,
+    report: Report,
+) -> None:
+    """Read validation and fit text, and add it to the moments of some sites, on all ranks."""
+    ranks.leave_to_first(part for moments in found.values() for part in moments.every_sum)
     read = counted(report, "reading validation text", len(validation))
-    for rows in paired_rows(source, target, validation, sites, limits):
+    for rows in paired_rows(source, target, validation, list(found), limits):
         read(BATCH * ranks.count())
         for site, pair in rows.items():
-            found[site].dropped += pair.dropped
-            found[site].validation.add(pair.source[pair.keep], pair.target[pair.keep])
+            found[site].add_validation(pair)
     ranks.add_up(part for moments in found.values() for part in ranks.fields(moments.validation, *SUMS))
     read = counted(report, "reading fit text", len(fit))
-    for rows in paired_rows(source, target, fit, sites, limits):
+    for rows in paired_rows(source, target, fit, list(found), limits):
         read(BATCH * ranks.count())
         kept = ranks.gathered({s: int(pair.keep.sum()) for s, pair in rows.items()} if ranks.count() > 1 else {})
         for site, pair in rows.items():
             found[site].add_fit(pair, [each[site] for each in kept if site in each])
     ranks.add_up(part for moments in found.values() for part in moments.sums)
-    return found
 
 
 def plain_moments(

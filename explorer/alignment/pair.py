@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,21 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from explorer import metrics, ranks
+from explorer.alignment.bootstrap_units import bootstrap_units
 from explorer.alignment.control_runs import Controls, chunks_digest, precision_key
 from explorer.alignment.first_pass import SiteMoments, collect_moments
+from explorer.alignment.growing import Grown
 from explorer.alignment.moment_cache import kept_moments
 from explorer.alignment.nulls import cross_site
 from explorer.alignment.pair_verdict import pair_verdict
-from explorer.alignment.pairing import paired_rows
-from explorer.alignment.results import (
-    BootstrapUnit,
-    FunctionResult,
-    PairResult,
-    PositionLoss,
-    Rows,
-    SiteResult,
-    UnitKind,
-)
+from explorer.alignment.pairing import PairedRows, paired_rows
+from explorer.alignment.results import FunctionResult, PairResult, PositionLoss, Rows, SiteResult
 from explorer.alignment.second_pass import Cloud, FeatureFiring, SiteScorer
 from explorer.alignment.similarity import pair_similarity
 from explorer.alignment.similarity_results import PairSimilarity
@@ -39,8 +33,6 @@ from explorer.progress import Report, counted, silent
 from explorer.sae import SAE
 from explorer.text import Chunks
 
-LEAST_DOCUMENTS, MOST_DOCUMENTS = 10, 400
-BLOCK = 1024
 POSITION_BINS = 16
 
 
@@ -123,26 +115,27 @@ def measure_pair(
     cache: Cache = Cache(None),  # noqa: B008 (frozen)
     massive: float = MASSIVE,
     tell: Callable[[SiteResult], None] = lambda _site: None,
+    grown: Grown | None = None,
 ) -> Pair:
     """Fit and score every map at the given sites. `dictionaries` are the source's, by site name; sites may lack one.
 
     `cache` keeps the first pass by `digests` and text. With `controls` the pair is also stitched and judged; without (a
     live refit), what needs them is None or empty. Rows of more than `massive` × the median norm are left out. `tell`
-    hears each site's result as soon as it is known, in the order of the sites.
+    hears each site's result as soon as it is known, in the order of the sites. `grown` is what was read of the pair
+    already: its text takes the place of `chunks`, and only what is not measured of it yet is.
     """
     began = time.monotonic()
     check_comparable(source, target)
-    limits = NormLimits(factor=massive)
-    key = {"massive": massive, "models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
-    key |= precision_key(source)
-    moments = kept_moments(
-        cache, key, sites, limits, lambda: collect_moments(source, target, chunks, sites, limits, report), source.device
-    )
+    if grown is None:
+        moments, limits = _collected(source, target, chunks, sites, digests, report, cache, massive)
+    else:
+        chunks, limits, moments, controls = grown.chunks, grown.limits, grown.moments, grown.controls
     fitted = _fitted(moments, sites, report)
     test, unit = bootstrap_units(chunks.split("test"))
     own, d = {s: dictionaries.get(s.name) for s in sites}, source.d_model
     scorers = {s: SiteScorer(fitted[s], moments[s], own[s], unit.count, d) for s in sites}
-    _score(source, target, test, scorers, limits, report)
+    rows = paired_rows(source, target, test, list(scorers), limits) if grown is None else iter(grown.rows)
+    _score(rows, len(test), scorers, report)
     stitcher = Stitcher(source, target, chunks.split("fit"), test, unit.count, limits) if controls else None
     results = [_judged(site, scorers[site], stitcher, controls, report, tell) for site in sites]
     result = PairResult(
@@ -154,14 +147,11 @@ def measure_pair(
         function=measure_function(source, target, chunks, report),
         sites=tuple(results),
         rows=_fewest_rows(results, moments),
-        ev_cross_site=cross_site(
-            [fitted[s]["rotated"].matrix for s in sites],
-            [scorers[s].fit for s in sites],
-            [scorers[s].test for s in sites],
-        ),
+        ev_cross_site=_cross_site([scorers[s] for s in sites]),
         control=controls.positive if controls else None,
         verdict=pair_verdict(results, controls.positive) if controls else None,
         unit=unit,
+        read=grown.read if grown else None,
         seconds=time.monotonic() - began,
     )
     return Pair(
@@ -182,6 +172,33 @@ def _similarity(scorers: Mapping[Site, SiteScorer], report: Report) -> PairSimil
     return agreed
 
 
+def _cross_site(scorers: Sequence[SiteScorer]) -> tuple[tuple[float, ...], ...]:
+    rotations = [s.fitted["rotated"].matrix for s in scorers]
+    return cross_site(rotations, [s.fit for s in scorers], [s.test for s in scorers])
+
+
+def _collected(
+    source: LanguageModel,
+    target: LanguageModel,
+    chunks: Chunks,
+    sites: Sequence[Site],
+    digests: tuple[str, str],
+    report: Report,
+    cache: Cache,
+    massive: float,
+) -> tuple[dict[Site, SiteMoments], NormLimits]:
+    """Pass 1, from the cache where it is there, and the norms from which it left rows out."""
+    limits = NormLimits(factor=massive)
+    key = {"massive": massive, "models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
+
+    key |= precision_key(source)
+
+    def make() -> dict[Site, SiteMoments]:
+        return collect_moments(source, target, chunks, sites, limits, report)
+
+    return kept_moments(cache, key, sites, limits, make, source.device), limits
+
+
 def _fitted(moments: Mapping[Site, SiteMoments], sites: Sequence[Site], report: Report) -> dict[Site, SiteMaps]:
     fitted = {}
     for site in sites:
@@ -192,18 +209,13 @@ def _fitted(moments: Mapping[Site, SiteMoments], sites: Sequence[Site], report: 
 
 @torch.inference_mode()
 def _score(
-    source: LanguageModel,
-    target: LanguageModel,
-    test: Chunks,
-    scorers: Mapping[Site, SiteScorer],
-    limits: NormLimits,
-    report: Report,
+    rows: Iterator[dict[Site, PairedRows]], windows: int, scorers: Mapping[Site, SiteScorer], report: Report
 ) -> None:
     """The second pass: every site's scorer sees the rows of the test text."""
-    read = counted(report, "scoring test text", len(test))
-    for rows in paired_rows(source, target, test, list(scorers), limits):
+    read = counted(report, "scoring test text", windows)
+    for batch in rows:
         read(BATCH * ranks.count())
-        for site, pair in rows.items():
+        for site, pair in batch.items():
             scorers[site].add(pair)
     for scorer in scorers.values():
         scorer.add_up()
@@ -238,21 +250,3 @@ def _fewest_rows(results: Sequence[SiteResult], moments: Mapping[Site, SiteMomen
         test=min(r.rows_test for r in results),
         dropped=max(r.dropped for r in results),
     )
-
-
-def bootstrap_units(test: Chunks) -> tuple[Chunks, BootstrapUnit]:
-    """The test text numbered by what the bootstrap draws, and what that is.
-
-    Documents, or the blocks that take their place; blocks of 1,024 tokens where there are fewer than 10; groups of
-    neighbours above 400, which bounds the memory.
-    """
-    _, order = test.document.unique(return_inverse=True)
-    count = int(order.max()) + 1 if len(test) else 0
-    blocks = test.in_blocks or count < LEAST_DOCUMENTS
-    kind: UnitKind = "blocks of 1,024 tokens" if blocks else "documents"
-    if count < LEAST_DOCUMENTS:
-        order = (test.own.sum(1).cumsum(0) - 1) // BLOCK
-    elif count > MOST_DOCUMENTS:
-        order = order * MOST_DOCUMENTS // count
-        kind = "groups of neighbouring blocks of 1,024 tokens" if blocks else "groups of neighbouring documents"
-    return replace(test, document=order), BootstrapUnit(kind, int(order.max()) + 1 if len(test) else 0)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
+from explorer.alignment.grounds import ROTATION, rotation_nulls
 from explorer.alignment.map_registry import rungs
 from explorer.alignment.map_results import GateNulls
 from explorer.alignment.results import PositiveControl, SiteResult, Verdict, VerdictName
-from explorer.alignment.verdict import ROTATION, rotation_nulls
 from explorer.metrics import Estimate
 
 FAVOURABLE: tuple[VerdictName, ...] = (

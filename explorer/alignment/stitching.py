@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from explorer import metrics, ranks
@@ -14,7 +14,7 @@ from explorer.alignment.map_results import Stitch, StitchScores
 from explorer.alignment.maps import ResidualMap
 from explorer.alignment.pairing import PairedRows, paired_rows
 from explorer.alignment.site_maps import SiteMaps
-from explorer.models import BATCH, LanguageModel, NormLimits, Site, edit_residual
+from explorer.models import BATCH, LanguageModel, NormLimits, Site, start_at
 from explorer.progress import Report, counted, silent
 from explorer.text import Chunks
 
@@ -66,7 +66,9 @@ class _Losses:
         # One base for all draws: which of the two is smaller is decided on all documents.
         base = min(("mean", "unigram"), key=lambda arm: float(mean[arm][0]))
         room = mean[base] - mean["own"]
-        recovered = {arm: metrics.interval((mean[base] - mean[arm]) / room) for arm in ("mean", *seams())}
+        recovered = {
+            arm: metrics.interval((mean[base] - mean[arm]) / room) for arm in self.sums if arm not in ("own", "unigram")
+        }
         return StitchScores(
             recovered,
             loss=float(mean["own"][0]),
@@ -98,8 +100,11 @@ class Stitcher:
         self.size = batch_size(source, test)
         self.own: dict[tuple[str, int], Tensor] = {}
 
-    def site(self, site: Site, fitted: SiteMaps, report: Report = silent) -> Stitch:
-        """Both directions at one site."""
+    def site(
+        self, site: Site, fitted: SiteMaps, report: Report = silent, through: Sequence[str] | None = None
+    ) -> Stitch:
+        """Both directions at one site, through every seam or through some."""
+        chosen = {name: m for name, m in seams().items() if through is None or name in through}
         # By side, not by name: a model may be stitched to itself.
         losses = {side: _Losses(self.n_documents) for side in ("A", "B")}
         tokens = 0
@@ -109,19 +114,25 @@ class Stitcher:
             predicted = batch.predicted
             document = batch.document[:, None].expand_as(batch.valid)[:, 1:][predicted]
             tokens += len(document)
-            for side, receiver, sender in (("B", self.target, rows.source), ("A", self.source, rows.target)):
+            for side, receiver, sender, own in (
+                ("B", self.target, rows.source, rows.target),
+                ("A", self.source, rows.target, rows.source),
+            ):
                 found = losses[side]
                 found.n.index_add_(0, document, torch.ones(len(document), dtype=torch.float64))
                 found.add("unigram", -self.unigram[batch.ids[:, 1:][predicted]], document)
                 if (side, number) not in self.own:
-                    self.own[side, number] = self._loss(receiver, site, batch, None, rows.keep)
+                    self.own[side, number] = self._loss(receiver, batch)
                 found.add("own", self.own[side, number], document)
                 mean = fitted["rotated"].mean_target if side == "B" else fitted["rotated"].mean_source
                 passed = {"mean": mean.expand_as(sender)}
-                passed |= {s: carried(fitted[m.name], sender, to_target=side == "B") for s, m in seams().items()}
+                passed |= {s: carried(fitted[m.name], sender, to_target=side == "B") for s, m in chosen.items()}
                 for seam, rebuilt in passed.items():
-                    found.add(seam, self._loss(receiver, site, batch, rebuilt, rows.keep), document)
-        ranks.add_up(part for side in losses.values() for part in side.parts(("unigram", "own", "mean", *seams())))
+                    # What was left out of the fit goes on as the receiver has it; so do padding and left context.
+                    hidden = torch.where(rows.keep[..., None], rebuilt, own)
+                    with start_at(receiver, site, hidden.to(receiver.device)):
+                        found.add(seam, self._loss(receiver, batch), document)
+        ranks.add_up(part for side in losses.values() for part in side.parts(("unigram", "own", "mean", *chosen)))
         tokens = sum(ranks.gathered(tokens))
         return Stitch(losses["B"].scores(), losses["A"].scores(), tokens)
 
@@ -132,18 +143,9 @@ class Stitcher:
             yield batch, rows[site]
 
     @torch.inference_mode()
-    def _loss(
-        self, receiver: LanguageModel, site: Site, batch: Chunks, rows: Tensor | None, keep: Bool[Tensor, "b t"]
-    ) -> Float[Tensor, " m"]:
-        """CE of every predicted token, with `rows` in place of the receiver's own where `keep` says so."""
-
-        def edit(hidden: Tensor) -> Tensor | None:
-            if rows is None:
-                return None
-            return torch.where(keep[..., None], rows.to(hidden), hidden)
-
-        with edit_residual(receiver, site, edit):
-            logits = receiver.logits(batch.ids)[:, :-1, : self.shared]
+    def _loss(self, receiver: LanguageModel, batch: Chunks) -> Float[Tensor, " m"]:
+        """CE of every predicted token."""
+        logits = receiver.logits(batch.ids)[:, :-1, : self.shared]
         here = batch.to(logits.device)
         truth = here.ids[:, 1:][here.predicted]
         return torch.nn.functional.cross_entropy(logits[here.predicted], truth, reduction="none").cpu()

@@ -51,6 +51,11 @@ class TokenMeans:
         self.n += len(source)
         self.target_source += target.T @ source
 
+    def leave_out_rare(self) -> None:
+        """Know no token any more that was seen less often than `LEAST_SEEN`, for fit rows that were not all added."""
+        rare = torch.nonzero(self.count < LEAST_SEEN).squeeze(1)
+        self.slot[torch.isin(self.slot, rare)] = -1
+
     def means(self) -> tuple[Float[Tensor, "v d"], Float[Tensor, "v d"]]:
         """E[x_A | token] and E[x_B | token] of the fit rows."""
         count = self.count.clamp_min(1).float()[:, None]

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from explorer.alignment.dictionary_results import restored
+from explorer.alignment.grounds import ROTATION, UNTURNED, Grounds, Recovered, site_grounds
 from explorer.alignment.map_registry import rungs
-from explorer.alignment.map_results import GateNulls, StitchScores
 from explorer.alignment.results import SiteResult, Verdict, VerdictName
 from explorer.metrics import Estimate
 
@@ -35,43 +34,12 @@ STRETCHED = 0.5
 SCALE_TOLD = 0.05
 """|s − 1| above which the scale is said."""
 
-ROTATION = "orthogonal_scale"
-"""The rung, and the seam, of the rotation that verdicts are about."""
-UNTURNED = ("translation", "identity_scale")
-"""The rungs and seams that turn nothing."""
-
-
-class Recovered(NamedTuple):
-    """CE recovered in the direction where less of it is."""
-
-    estimate: Estimate
-    where: str
-
-
-def rotation_seam(scores: StitchScores) -> str:
-    """The seam of R with one scale; in studies from before it was stitched, that of R."""
-    return ROTATION if ROTATION in scores.seams else "orthogonal"
-
-
-def recovered(site: SiteResult, seam: str = ROTATION) -> Recovered:
-    """CE recovered by what passes a seam, in the worse of the two directions."""
-    assert site.stitch is not None
-    ways = (("source to target", site.stitch.source_to_target), ("target to source", site.stitch.target_to_source))
-    if seam == ROTATION:
-        seam = rotation_seam(site.stitch.source_to_target)
-    return min((Recovered(scores[seam], where) for where, scores in ways), key=lambda r: r.estimate.value)
-
-
-def rotation_nulls(site: SiteResult) -> GateNulls:
-    """The gates of R with one scale; in studies from before it had any, those of R."""
-    return site.nulls_scale or site.nulls
-
 
 def _named(name: str, e: Estimate) -> str:
     return f"{name} {e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
 
 
-def _ev(site: SiteResult, rung: str) -> str:
+def _ev(site: Grounds, rung: str) -> str:
     return _named(f"EV of {rungs()[rung].title}", site.ladder[rung])
 
 
@@ -83,8 +51,8 @@ Reasons = tuple[str, ...]
 """Why a rule holds: the numbers and the thresholds that decided."""
 
 
-def _saturated(site: SiteResult) -> Reasons | None:
-    null = site.nulls_affine.gate
+def _saturated(site: Grounds) -> Reasons | None:
+    null = site.gate_affine
     if not null > SATURATED:
         return None
     return (
@@ -93,15 +61,15 @@ def _saturated(site: SiteResult) -> Reasons | None:
     )
 
 
-def _not_aligned(site: SiteResult) -> Reasons | None:
-    null = site.nulls_affine.gate
-    if not (site.rho_scale is None or site.ladder["affine"].low <= null + NULL_MARGIN):
+def _not_aligned(site: Grounds) -> Reasons | None:
+    null = site.gate_affine
+    if not (site.rho is None or site.ladder["affine"].low <= null + NULL_MARGIN):
         return None
     return (f"{_ev(site, 'affine')}: its lower bound is not above the largest gate null {null:.3f} + {NULL_MARGIN}",)
 
 
-def _geometric(site: SiteResult) -> Reasons | None:
-    ce, rho = recovered(site), _rho(site)
+def _geometric(site: Grounds) -> Reasons | None:
+    ce, rho = site.recovered[ROTATION], _rho(site)
     if not (rho.low >= MOSTLY and ce.estimate.high < CE_HALF):
         return None
     return (
@@ -110,10 +78,10 @@ def _geometric(site: SiteResult) -> Reasons | None:
     )
 
 
-def _shared_basis(site: SiteResult) -> Reasons | None:
-    least, share = SHARED_SHARE * site.ladder[ROTATION].value, site.rotation.identity_share
+def _shared_basis(site: Grounds) -> Reasons | None:
+    least, share = SHARED_SHARE * site.ladder[ROTATION].value, site.identity_share
     for rung in UNTURNED:
-        ce = recovered(site, rung)
+        ce = site.recovered[rung]
         if site.ladder[rung].low >= least and share >= SHARED_TRACE and ce.estimate.value >= CE_LEAST:
             return (
                 f"{_ev(site, rung)}: lower bound ≥ {SHARED_SHARE} × that of R with one scale = {least:.3f}",
@@ -123,8 +91,8 @@ def _shared_basis(site: SiteResult) -> Reasons | None:
     return None
 
 
-def _drifted(site: SiteResult) -> Reasons | None:
-    least, share = DRIFTED_SHARE * site.ladder[ROTATION].value, site.rotation.identity_share
+def _drifted(site: Grounds) -> Reasons | None:
+    least, share = DRIFTED_SHARE * site.ladder[ROTATION].value, site.identity_share
     # Noise shrinks the best scale: beside R with its scale, a translation without one would seem to lack turning.
     rung = max(UNTURNED, key=lambda rung: site.ladder[rung].low)
     if not (site.ladder[rung].low >= least and share >= DRIFTED_TRACE):
@@ -132,21 +100,11 @@ def _drifted(site: SiteResult) -> Reasons | None:
     return (
         f"{_ev(site, rung)}: lower bound ≥ {DRIFTED_SHARE} × that of R with one scale = {least:.3f}",
         f"tr(M)/ΣS {share:.3f} ≥ {DRIFTED_TRACE}",
-        _as_it_is(site),
+        site.as_it_is,
     )
 
 
-def _as_it_is(site: SiteResult) -> str:
-    """How much works without any map: of the dictionary where there is one, else of the rows."""
-    found = None if site.dictionary is None else restored(site.dictionary, "raw")
-    if found is None:
-        return f"as they are, the target's rows explain {site.ladder['identity'].value:.2f} of the source's"
-    return (
-        f"as it is, {found.value:.2f} of the source's dictionary is restored on the target (1: as on the source itself)"
-    )
-
-
-def _rotation(least_rho: float, site: SiteResult) -> Reasons | None:
+def _rotation(least_rho: float, site: Grounds) -> Reasons | None:
     """ρ, the rotation's EV and the CE recovered must all reach their least."""
     asked = _asked(site, least_rho)
     if not all(e.low >= least for _, e, least in asked):
@@ -154,32 +112,32 @@ def _rotation(least_rho: float, site: SiteResult) -> Reasons | None:
     return tuple(f"{text}: lower bound ≥ {least}" for text, _, least in asked)
 
 
-def _affine_only(site: SiteResult) -> Reasons | None:
+def _affine_only(site: Grounds) -> Reasons | None:
     rho = _rho(site)
     if not rho.high < STRETCHED:
         return None
     return f"{_named('ρ', rho)}: upper bound < {STRETCHED}", _ev(site, ROTATION), _ev(site, "affine")
 
 
-def _partly(site: SiteResult) -> Reasons | None:
-    if not site.ladder[ROTATION].low > rotation_nulls(site).gate:
+def _partly(site: Grounds) -> Reasons | None:
+    if not site.ladder[ROTATION].low > site.gate_rotation:
         return None
-    return f"{_ev(site, ROTATION)}: lower bound > largest gate null {rotation_nulls(site).gate:.3f}", *_missed(site)
+    return f"{_ev(site, ROTATION)}: lower bound > largest gate null {site.gate_rotation:.3f}", *_missed(site)
 
 
-def _inconclusive(site: SiteResult) -> Reasons | None:
-    text = f"{_ev(site, ROTATION)}: lower bound not above the largest gate null {rotation_nulls(site).gate:.3f}"
+def _inconclusive(site: Grounds) -> Reasons | None:
+    text = f"{_ev(site, ROTATION)}: lower bound not above the largest gate null {site.gate_rotation:.3f}"
     return text, *_missed(site)
 
 
-def _rho(site: SiteResult) -> Estimate:
-    assert site.rho_scale is not None  # without it the first rule holds
-    return site.rho_scale
+def _rho(site: Grounds) -> Estimate:
+    assert site.rho is not None  # without it the first rule holds
+    return site.rho
 
 
-def _asked(site: SiteResult, least_rho: float) -> tuple[tuple[str, Estimate, float], ...]:
+def _asked(site: Grounds, least_rho: float) -> tuple[tuple[str, Estimate, float], ...]:
     """What a rotation must reach: the number in words, the number, the least lower bound."""
-    rho, rotation, ce = _rho(site), site.ladder[ROTATION], recovered(site)
+    rho, rotation, ce = _rho(site), site.ladder[ROTATION], site.recovered[ROTATION]
     return (
         (_named("ρ", rho), rho, least_rho),
         (_ev(site, ROTATION), rotation, EV_LEAST),
@@ -187,7 +145,7 @@ def _asked(site: SiteResult, least_rho: float) -> tuple[tuple[str, Estimate, flo
     )
 
 
-def _missed(site: SiteResult) -> Reasons:
+def _missed(site: Grounds) -> Reasons:
     return tuple(f"{text}: lower bound < {least}" for text, e, least in _asked(site, MOSTLY) if not e.low >= least)
 
 
@@ -195,7 +153,7 @@ class Rule(NamedTuple):
     """One verdict: when it holds, what it means, and what to do then."""
 
     verdict: VerdictName
-    reasons: Callable[[SiteResult], Reasons | None]
+    reasons: Callable[[Grounds], Reasons | None]
     """Why it holds at a site, the deciding reason first; None where it does not."""
     meaning: str
     """One plain sentence: what it says of the two models, and what it does not."""
@@ -288,9 +246,14 @@ NEXT: dict[VerdictName, str] = {rule.verdict: rule.next for rule in RULES}
 
 def site_verdict(site: SiteResult) -> Verdict:
     """The first rule that holds at a site. Stitching must have been run."""
-    found = ((rule, rule.reasons(site)) for rule in RULES)
+    return verdict_on(site_grounds(site))
+
+
+def verdict_on(grounds: Grounds) -> Verdict:
+    """The first rule that holds on some numbers."""
+    found = ((rule, rule.reasons(grounds)) for rule in RULES)
     rule, reasons = next((rule, reasons) for rule, reasons in found if reasons is not None)
-    scale = site.rotation.scale
+    scale = grounds.scale
     if scale is None or abs(scale - 1) <= SCALE_TOLD:
         return Verdict(rule.verdict, reasons, rule.next)
     told = f"the scale s is {scale:.3f}: f(x) = s (x − μ_B) R + μ_A"

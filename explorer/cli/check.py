@@ -56,13 +56,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="train, none, a folder of dictionaries, or owner/name[/folder][@revision] on the hub (default: train)",
     )
     parser.add_argument("--sae-target", default="none", metavar="SAE", help="the same for the target (default: none)")
-    parser.add_argument("--tokens", type=int, default=65_536, help="tokens of text (default: 65536)")
     parser.add_argument(
-        "--context",
-        type=tokens_or_auto,
-        metavar="N",
-        help="tokens of a window (default: auto, at most 512)",
+        "--tokens", type=int, metavar="N", help="tokens of text (default: until settled, at most 65536)"
     )
+    parser.add_argument(
+        "--context", type=tokens_or_auto, metavar="N", help="tokens of a window (default: auto, at most 512)",
+    )  # fmt: skip
     parser.add_argument(
         "--bos",
         choices=("auto", "yes", "no"),
@@ -87,11 +86,9 @@ def _add_computing(parser: argparse.ArgumentParser) -> None:
     """Where and how it is computed."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument(
-        "--dtype",
-        choices=("float32", "bfloat16"),
-        default="float32",
+        "--dtype", choices=("float32", "bfloat16"), default="float32",
         help="what the models compute in; the report says what bfloat16 changes (default: float32)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--processes",
         type=int,

@@ -15,9 +15,9 @@ def print_report(made: Report, source: str, target: str, folder: Path) -> None:
     from explorer.narrative import similarity_told, substitution_told, unpaired_told, weights_told
 
     print(f"{source} → {target}: {made.verdict}")
-    if made.lineage is not None:
-        print(f"  {made.lineage.sentence}")
-    print("".join(f"  {reason}\n" for reason in made.reasons) + f"  next: {made.next}")
+    related = None if made.lineage is None else made.lineage.sentence
+    reasons = filter(None, (related, *made.reasons, made.reading))
+    print("".join(f"  {reason}\n" for reason in reasons) + f"  next: {made.next}")
     if made.similarity is not None:
         print(f"  at the best site of each: {similarity_told(made.similarity)}")
     for site in made.sites:

@@ -12,6 +12,7 @@ from .check_form import (
 )
 from .check_options import (
     LEAST_CONTEXT as LEAST_CONTEXT,
+    MOST_READ as MOST_READ,
     CheckOptions as CheckOptions,
     Checkpoint as Checkpoint,
 )

@@ -11,7 +11,7 @@ from explorer import MAX_SEED
 from explorer.errors import InputError
 from explorer.models import Begin, ModelShape, check_folder, named_on_hub, parse_sites, read_shape
 from explorer.pipeline.allowed_paths import allowed_path
-from explorer.pipeline.check_options import LEAST_CONTEXT, CheckOptions, Checkpoint
+from explorer.pipeline.check_options import LEAST_CONTEXT, MOST_READ, CheckOptions, Checkpoint
 from explorer.policy import policy
 from explorer.sae.formats import is_hub_dictionary
 from explorer.text import DEFAULT, GZIP, LINES, PARQUET, TEXT
@@ -41,8 +41,8 @@ class Fields:
     """train, none or file: where dictionaries come from."""
     sae_path: str = ""
     """Where they lie, for file."""
-    tokens: int = 65_536
-    """Tokens of text."""
+    tokens: int | None = None
+    """Tokens of text; None for as many as the verdict needs, at most 65,536."""
     context: int | None = None
     """Tokens of a window; None for as many as the models read, at most 512."""
     bos: Begin = "auto"
@@ -111,8 +111,10 @@ def examine(fields: Fields) -> CheckRequest:
         raise InputError("this server shows studies, and checks no pairs: check yours on a machine of your own")
     source = _checkpoint("Source A", fields.source, fields.revision_source)
     target = _checkpoint("Target B", fields.target, fields.revision_target)
-    if not LEAST_TOKENS <= fields.tokens <= rules.most_tokens:
-        raise InputError(f"Tokens: {fields.tokens:,}; give {LEAST_TOKENS:,} to {rules.most_tokens:,}")
+    if fields.tokens is not None and not LEAST_TOKENS <= fields.tokens <= rules.most_tokens:
+        raise InputError(
+            f"Tokens: {fields.tokens:,}; give {LEAST_TOKENS:,} to {rules.most_tokens:,}, or leave it empty"
+        )
     if fields.context is not None and not LEAST_CONTEXT <= fields.context <= rules.most_context:
         raise InputError(
             f"Context: {fields.context}; give {LEAST_CONTEXT} to {rules.most_context} tokens, or leave it empty"
@@ -127,7 +129,7 @@ def examine(fields: Fields) -> CheckRequest:
         insisted=fields.text.strip() == DEFAULT.kind,
         sites=sites,
         sae=_dictionaries(fields.sae, fields.sae_path),
-        tokens=fields.tokens,
+        tokens=rules.most_tokens if fields.tokens is None and rules.most_tokens < MOST_READ else fields.tokens,
         context=fields.context,
         bos=fields.bos,
         seed=fields.seed,

@@ -21,10 +21,10 @@ LEAST_DOCUMENTS = 10
 """Documents of each split that must differ."""
 
 if TYPE_CHECKING:
-    from explorer.alignment import Lineage
+    from explorer.alignment import Grown, Lineage
     from explorer.models import LanguageModel, Site
     from explorer.progress import Report
-    from explorer.study import ModelEntry
+    from explorer.study import ModelEntry, Study
     from explorer.text import Chunks, TextReading, TextSource
 
 
@@ -54,9 +54,9 @@ def text_entry(
     """The study's entry for the text, and its documents as far as the tokens reach."""
     from explorer.text import FEWEST_DOCUMENTS, read_windows
 
-    windows = read_windows(text.documents, tokenizer, reading, options.tokens)
+    windows = read_windows(text.documents, tokenizer, reading, options.budget)
     documents = list(text.documents[: int(windows.document.max()) + 1])
-    if len(documents) < FEWEST_DOCUMENTS and (beyond := int(windows.own.sum()) - options.tokens) > 0:
+    if len(documents) < FEWEST_DOCUMENTS and (beyond := int(windows.own.sum()) - options.budget) > 0:
         # Few documents may be long ones: of the last no more is kept than the tokens that are wanted.
         last = int(windows.own[windows.document == len(documents) - 1].sum())
         documents[-1] = documents[-1][: max(1, round(len(documents[-1]) * (1 - beyond / last)))]
@@ -131,6 +131,27 @@ def check_assessable(models: list[LanguageModel], documents: list[str], chunks: 
     _check_variety(chunks, a.d_model)
     for model in models:
         _check_loss(model, chunks[:1])
+
+
+def read_until_settled(
+    models: list[LanguageModel],
+    hashes: list[str],
+    study: Study,
+    chunks: Chunks,
+    options: CheckOptions,
+    report: Report,
+) -> Grown | None:
+    """What must be read for the verdict, before anything is made that it does not need; None for a fixed text.
+
+    Dictionaries are carried by R and scored on the test text, and R without pairs needs rows of other documents: for
+    them the rest is read as well.
+    """
+    from explorer.alignment import grow
+
+    if options.tokens is not None:
+        return None
+    given, whole = (hashes[0], hashes[1]), (options.sae, options.sae_target, options.pairs) != ("none", "none", "text")
+    return grow(models[0], models[1], chunks, study.sites, given, report, options.massive, whole)
 
 
 def weights_lineage(a: LanguageModel, b: LanguageModel) -> Lineage:

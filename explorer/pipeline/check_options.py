@@ -14,6 +14,8 @@ Precision = Literal["float32", "bfloat16"]
 
 MOST_ASKED = 1_000_000_000
 """Tokens of the largest text: no fit gains from more."""
+MOST_READ = 65_536
+"""Tokens that are read at the most where their number is not given."""
 LEAST_CONTEXT = 16
 """Tokens: with fewer, the rows are hardly those of a text."""
 
@@ -48,8 +50,8 @@ class CheckOptions:
     """train, none, or a path to dictionaries of the source."""
     sae_target: str = "none"
     """The same for the target: only decoder cosines and correspondences of features need them."""
-    tokens: int = 65_536
-    """Tokens of text, all splits together."""
+    tokens: int | None = None
+    """Tokens of text, all splits together. None: as many as the verdict needs, at most `MOST_READ`."""
     context: int | None = None
     """Tokens of a window; EV depends on it. None: what the models read, at most 512."""
     bos: Begin = "auto"
@@ -72,6 +74,11 @@ class CheckOptions:
     """Whether a check begins that this machine has no room for by the estimate."""
 
     @property
+    def budget(self) -> int:
+        """Tokens of text at the most."""
+        return MOST_READ if self.tokens is None else self.tokens
+
+    @property
     def massive(self) -> float:
         """How many times the median norm a row may have."""
         from explorer.models import MASSIVE
@@ -79,7 +86,7 @@ class CheckOptions:
         return float("inf") if self.keep_massive else MASSIVE
 
     def __post_init__(self) -> None:
-        if not 1 <= self.tokens <= MOST_ASKED:
+        if self.tokens is not None and not 1 <= self.tokens <= MOST_ASKED:
             raise InputError(f"--tokens {self.tokens}: give 1 to {MOST_ASKED}")
         if self.context is not None and self.context < LEAST_CONTEXT:
             raise InputError(f"--context {self.context}: give at least {LEAST_CONTEXT} tokens, or auto")

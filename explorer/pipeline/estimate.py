@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.alignment import KEPT_MOMENTS, LEAST_SEEN, LOGITS, SHUFFLES, UNTRAINED_SEEDS
+from explorer.alignment import KEPT_MOMENTS, KEPT_ROWS, LEAST_SEEN, LOGITS, SHUFFLES, UNTRAINED_SEEDS
 from explorer.models import ModelShape, Site, parse_sites, read_shape, shape_of
 from explorer.pipeline.check_form import CheckRequest
 from explorer.pipeline.check_options import CheckOptions
-from explorer.pipeline.plan import FIT, PlannedCheck
+from explorer.pipeline.plan import FIT, TEST, PlannedCheck
 from explorer.pipeline.progress import PlannedPart
 from explorer.sae import POOL, check_recipe
 from explorer.text import CHARACTERS_PER_TOKEN
@@ -86,13 +86,17 @@ def memory_needed(source: ModelShape, target: ModelShape, options: CheckOptions,
     d = source.d_model
     weights = 4.0 * (source.parameters + 2 * target.parameters)
     moments = _moments(sites, d)
-    seen = min(float(source.vocabulary), FIT * options.tokens / LEAST_SEEN)
+    if options.tokens is None:
+        # Halves of the nulls and sums of the test rows, which are kept as far as they are few.
+        moments += 8.0 * sites * d * d * 3 * (UNTRAINED_SEEDS + 1)
+        moments += min(float(KEPT_ROWS), 8.0 * TEST * options.budget * d * sites)
+    seen = min(float(source.vocabulary), FIT * options.budget / LEAST_SEEN)
     means = 4.0 * 2 * sites * seen * d
     logits = 4.0 * 4 * LOGITS
     pool = 4.0 * POOL * d if options.sae == "train" else 0.0
     # Weights, gradients and Adam's two moments; rows in a batch and their codes.
     training = 4.0 * 8 * d * check_recipe(d).width if options.sae == "train" else 0.0
-    return BASE + weights + moments + means + logits + pool + training + TOKEN_BYTES * options.tokens
+    return BASE + weights + moments + means + logits + pool + training + TOKEN_BYTES * options.budget
 
 
 def _moments(sites: int, d: int) -> float:
@@ -103,7 +107,7 @@ def disk_needed(source: ModelShape, target: ModelShape, options: CheckOptions, s
     """Bytes on disk of a check at so many sites: what its cache keeps, and its study twice, there and in --out."""
     d = source.d_model
     # R and the shuffled one in four bytes a number, the affine map both ways in two; R again beside the report.
-    study = 16.0 * sites * d * d + (CHARACTERS_PER_TOKEN * options.tokens if options.text is not None else 0.0)
+    study = 16.0 * sites * d * d + (CHARACTERS_PER_TOKEN * options.budget if options.text is not None else 0.0)
     trained = (options.sae == "train") + (options.sae_target == "train")
     study += trained * min(3, sites) * 4.0 * d * check_recipe(d).width
     if options.copy_models:

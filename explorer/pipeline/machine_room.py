@@ -108,8 +108,8 @@ def _largest(
         return (room.memory is None or memory <= room.memory) and (room.disk is None or disk <= room.disk)
 
     least = int(LEAST_ROWS_PER_DIMENSION * source.d_model / FIT) + 1
-    if least < options.tokens and fits(len(sites), replace(options, tokens=least)):
-        low, high = least, options.tokens
+    if least < options.budget and fits(len(sites), replace(options, tokens=least)):
+        low, high = least, options.budget
         while high - low > max(1, low // 100):
             middle = (low + high) // 2
             low, high = (middle, high) if fits(len(sites), replace(options, tokens=middle)) else (low, middle)
@@ -119,7 +119,7 @@ def _largest(
         step = (len(sites) - 1) / max(1, count - 1)
         kept = sorted({sites[round(i * step)].index for i in range(count)}) if count > 1 else [sites[-1].index // 2]
         return f"at most {count} of its {len(sites)} sites fit (--sites {','.join(map(str, kept))})"
-    without = replace(options, sae="none", sae_target="none", tokens=min(options.tokens, least))
+    without = replace(options, sae="none", sae_target="none", tokens=min(options.budget, least))
     if fits(1, without):
-        return f"at most one site without dictionaries fits (--sites 0 --sae none --tokens {without.tokens})"
+        return f"at most one site without dictionaries fits (--sites 0 --sae none --tokens {without.budget})"
     return "not even one site of this pair fits: give smaller models, or take a larger machine"

@@ -13,12 +13,15 @@ from explorer.alignment import (
     CHEAP,
     DRAWS,
     HAAR_DRAWS,
+    LEAST_ROWS_PER_DIMENSION,
     MORE_DRAWS,
     POWERS,
     SHUFFLES,
+    SPARE,
     TOKENS,
     UNTRAINED_SEEDS,
     arms,
+    portion_step,
     rungs,
     seams,
 )
@@ -38,6 +41,8 @@ DECOMPOSITION = 25.0
 """Operations of a singular value decomposition, in units of d³."""
 FITTED = 12
 """Decompositions of fitting all maps of a site."""
+LOOKED = 20
+"""Decompositions of a look at a site."""
 TESTED = 20
 """Decompositions at a site beside those of its shuffled pairings and Haar draws."""
 DIALLED = 43 * 4096
@@ -77,7 +82,10 @@ class PlannedCheck:
 
     def parts(self) -> tuple[PlannedPart, ...]:
         """Every part, in order."""
-        groups = (self._reading(), self._dictionaries(), self._controls(), self._pair(), self._rest())
+        if self.options.tokens is None:
+            groups = (self._reading(), self._growing(), self._dictionaries(), self._pair(), self._rest())
+        else:
+            groups = (self._reading(), self._dictionaries(), self._controls(), self._pair(), self._rest())
         last = {f"nulls at {site.label}": site.label for site in self.sites}
         return tuple(PlannedPart(step, cost, last.get(step, "")) for group in groups for step, cost in group)
 
@@ -99,7 +107,7 @@ class PlannedCheck:
     @property
     def _tokens(self) -> tuple[float, float, float]:
         """Tokens to fit, to validate and to test on."""
-        count = float(self.options.tokens)
+        count = float(self.options.budget)
         return FIT * count, VALIDATION * count, TEST * count
 
     @property
@@ -129,7 +137,7 @@ class PlannedCheck:
     def _reading(self) -> Iterator[tuple[str, float]]:
         weights = 4.0 * (self.source.parameters + self.target.parameters)
         yield "reading the models", LIBRARIES + weights / MODEL_BYTES
-        yield "reading the text", self.options.tokens / TEXT_TOKENS
+        yield "reading the text", self.options.budget / TEXT_TOKENS
 
     def _dictionaries(self) -> Iterator[tuple[str, float]]:
         d, fit = self.source.d_model, self._tokens[0]
@@ -146,20 +154,37 @@ class PlannedCheck:
                 read, coded = 2.0 * 2.0 * shape.blocks * self._tokens[2] * len(own), self._coded(4.0) * len(own)
                 yield f"catalogue of features of {name}", self._seconds(network=read, dictionary=coded)
 
+    def _growing(self) -> Iterator[tuple[str, float]]:
+        """The portions of a text that grows; those that are not needed leave the plan."""
+        d, budget = self.source.d_model, float(self.options.budget)
+        first = min(budget, SPARE * LEAST_ROWS_PER_DIMENSION * d / FIT)
+        ends = [first]
+        while ends[-1] < budget:
+            ends.append(2 * ends[-1] if 3 * ends[-1] < budget else budget)
+        for number, (begin, end) in enumerate(zip([0.0, *ends], ends, strict=False), 1):
+            tokens, site = end - begin, d**3 * DECOMPOSITION * LOOKED
+            passes = 2 * self._both * tokens
+            rows = (2 * SHUFFLES + 9) * self._square * tokens
+            yield portion_step(number), self._seconds(passes, moments=rows, factors=site * len(self.sites))
+        rows = 7.0 * d
+        yield "positive control", self._seconds(4.0 * self.source.blocks * rows, moments=3 * self._square * rows)
+
     def _controls(self) -> Iterator[tuple[str, float]]:
         d = self.source.d_model
-        null_rows = min(float(self.options.tokens), 140.0 * d)
+        null_rows = min(float(self.options.budget), 140.0 * d)
         null = self._seconds(network=self._both * null_rows, moments=3 * self._square * null_rows)
         for number in range(UNTRAINED_SEEDS):
             yield f"null: untrained target {number + 1} of {UNTRAINED_SEEDS}", null
-        rows = min(float(self.options.tokens), 25.0 * d)
+        rows = min(float(self.options.budget), 25.0 * d)
         turned = self._seconds(4.0 * self.source.blocks * rows, moments=3 * self._square * rows)
         yield "positive control", turned + self._seconds(factors=DECOMPOSITION * d**3 * (len(self.sites) + 1))
 
     def _pair(self) -> Iterator[tuple[str, float]]:
         d, (fit, validation, test) = self.source.d_model, self._tokens
-        yield "reading validation text", self._seconds(self._both * validation, moments=3 * self._square * validation)
-        yield "reading fit text", self._seconds(self._both * fit, moments=(SHUFFLES + 3) * self._square * fit)
+        if self.options.tokens:
+            few = self._seconds(self._both * validation, moments=3 * self._square * validation)
+            yield "reading validation text", few
+            yield "reading fit text", self._seconds(self._both * fit, moments=(SHUFFLES + 3) * self._square * fit)
         for site in self.sites:
             yield f"fitting maps at {site.label}", self._seconds(factors=DECOMPOSITION * d**3 * FITTED)
         read = len(arms()) + 1
@@ -183,7 +208,7 @@ class PlannedCheck:
     def _unpaired(self) -> Iterator[tuple[str, float]]:
         if self.options.pairs == "text":
             return
-        yield "reading text without pairs", self._seconds(2.0 * self._both * min(self.options.tokens, UNPAIRED_ROWS))
+        yield "reading text without pairs", self._seconds(2.0 * self._both * min(self.options.budget, UNPAIRED_ROWS))
         for site in self.sites:
             yield f"R without pairs at {site.label}", UNPAIRED_SECONDS
 

@@ -21,6 +21,7 @@ from explorer.errors import InputError
 from explorer.files import temporary_folder, write_json
 from explorer.intake import read_json
 from explorer.models import Site, parse_sites
+from explorer.pipeline.beyond_paper import measure_beyond
 from explorer.pipeline.check_dictionaries import check_dictionaries, dictionary_entries, with_fetched
 from explorer.pipeline.check_inputs import (
     agree_on_reading,
@@ -28,6 +29,7 @@ from explorer.pipeline.check_inputs import (
     fingerprint,
     lowered_note,
     model_entries,
+    read_until_settled,
     reading_notes,
     text_entry,
     text_words,
@@ -38,7 +40,6 @@ from explorer.pipeline.check_outputs import write_outputs
 from explorer.pipeline.default_text import check_default_fits
 from explorer.pipeline.estimate import planned
 from explorer.pipeline.machine_room import check_folders
-from explorer.pipeline.plan import WEIGHED
 from explorer.pipeline.progress import CheckProgress
 from explorer.progress import silent
 from explorer.report import Circumstances, ModelFacts, Models, Report as PairReport, make_report
@@ -218,7 +219,7 @@ class _Work:
         related = weights_lineage(*models) if ranks.slices() == 1 else None
         check_dictionaries(models, sites, options)
         progress("reading the text", 0.0)
-        text = read_text(options.text, options.tokens, progress)
+        text = read_text(options.text, options.budget, progress)
         reading = agree_on_reading(models, options)
         entry, documents = text_entry(text, models[0].tokenizer, reading, options, out)
         entries = model_entries(given, self.places, self.hashes, options.copy_models, out)
@@ -228,6 +229,7 @@ class _Work:
         check_assessable(models, documents, chunks)
         if options.text is None and not options.insisted:
             check_default_fits(models, chunks, reading)
+        grown = read_until_settled(models, self.hashes, study, chunks, options, progress)
         notes = reading_notes(text)
         if options.dtype != "float32":
             notes.append(lowered_note(models, options, chunks, sites, progress))
@@ -243,8 +245,10 @@ class _Work:
             return Yardstick(None, lambda m: found.loss_source if m.name == "A" else found.loss_target)
 
         loaded = dict(zip(("A", "B"), models, strict=True))
-        measure_study(out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell)
-        notes += self._beyond_the_paper(Study(out, file), models, chunks, progress)
+        measure_study(
+            out, file, losses, lambda _line: None, progress, loaded, True, options.massive, progress.tell, grown
+        )
+        notes += measure_beyond(Study(out, file), models, chunks, options, progress)
         facts = [self._facts(c, h, m) for c, h, m in zip(given, self.hashes, models, strict=True)]
         circumstances = Circumstances(
             Models(facts[0], facts[1]),
@@ -259,23 +263,6 @@ class _Work:
             tuple(notes),
         )
         write_json(self.folder / "circumstances.json", circumstances)
-
-    def _beyond_the_paper(
-        self, study: Study, models: list[LanguageModel], chunks: Chunks, progress: CheckProgress
-    ) -> list[str]:
-        """Measure what the verdict does not rest on; what is to be said of it."""
-        from explorer.pipeline.similarity_files import add_unpaired
-        from explorer.pipeline.substitution_files import add_substitution
-        from explorer.pipeline.weight_space_files import add_weight_space
-
-        source, target = models
-        notes = add_substitution(study, source, target, chunks.split("test"), progress)
-        if self.options.pairs == "none":
-            add_unpaired(study, source, target, chunks, progress)
-        if not ranks.rank() and ranks.slices() == 1:
-            with ranks.alone():
-                add_weight_space(study, source, target, chunks, progress, WEIGHED)
-        return notes
 
     def _file(
         self, models: list[LanguageModel], entries: tuple[ModelEntry, ...], text: TextEntry, sites: list[Site]

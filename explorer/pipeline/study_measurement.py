@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from explorer import metrics, ranks
-from explorer.alignment import Pair, SiteResult, controls, encode_result, measure_pair
+from explorer.alignment import Grown, Pair, SiteResult, controls, encode_result, measure_pair
 from explorer.cache import Cache, user_cache
 from explorer.files import write_bytes, write_json
 from explorer.models import MASSIVE, LanguageModel, Site, residuals
@@ -55,15 +55,17 @@ def measure_study(
     brief: bool = False,
     massive: float = MASSIVE,
     tell: Callable[[SiteResult], None] = lambda _site: None,
+    grown: Grown | None = None,
 ) -> None:
     """Measure everything that `file` lists; finished parts are kept, study.json is written last.
 
     Of several ranks each measures its share of every pair; all else is done, and everything written, by the first.
     `report` hears of the steps within a pair, `tell` of each site's result; `models` are those that are in memory
     already. `brief` steers only where both models know the text, at the middle site and without features, and records
-    no steered text: what a check can afford. Rows of more than `massive` × the median norm are left out.
+    no steered text: what a check can afford. Rows of more than `massive` × the median norm are left out. `grown` is what
+    was read of the one pair already.
     """
-    builder = _Builder(Study(out, file), log, report, brief, massive, tell)
+    builder = _Builder(Study(out, file), log, report, brief, massive, tell, grown)
     builder.models.update(models or {})
     builder.catalogues()
     for pair in file.pairs:
@@ -98,9 +100,10 @@ class _Builder:
         brief: bool = False,
         massive: float = MASSIVE,
         tell: Callable[[SiteResult], None] = lambda _site: None,
+        grown: Grown | None = None,
     ) -> None:
         self.study, self.log, self.report, self.brief, self.massive = study, log, report, brief, massive
-        self.tell = tell
+        self.tell, self.grown = tell, grown
         self.models: dict[str, LanguageModel] = {}
         self.chunks = study.chunks()
         self.test = self.chunks.split("test")
@@ -174,11 +177,24 @@ class _Builder:
         a, b = self.model(source), self.model(target)
         own = {s.name: sae for s, sae in self.dictionaries(source).items()}
         hashes = (self.study.model_entry(source).sha256, self.study.model_entry(target).sha256)
-        shared = controls(a, b, self.chunks, self.study.sites, hashes, self.report, user_cache(), self.massive)
+        shared = None
+        if self.grown is None:
+            shared = controls(a, b, self.chunks, self.study.sites, hashes, self.report, user_cache(), self.massive)
         # A study of many pairs would fill the cache; a check may be stopped and taken up again.
         cache = user_cache() if self.brief else Cache(None)
         return measure_pair(
-            a, b, self.chunks, self.study.sites, own, hashes, self.report, shared, cache, self.massive, self.tell
+            a,
+            b,
+            self.chunks,
+            self.study.sites,
+            own,
+            hashes,
+            self.report,
+            shared,
+            cache,
+            self.massive,
+            self.tell,
+            self.grown,
         )
 
     def responses(self, source: str, target: str, measured: Pair) -> list[DoseResponse]:

@@ -100,6 +100,8 @@ def make_report(
         context=facts.context,
         bos=facts.bos,
         lineage=facts.lineage,
+        read=result.read,
+        reading="" if result.read is None else result.read.sentence,
         notes=facts.notes,
         command=facts.command,
         versions=facts.versions,

@@ -12,6 +12,7 @@ from explorer.alignment import (
     FunctionResult,
     IndexName,
     Lineage,
+    ReadText,
     Rows,
     SubstitutionSummary,
     UnpairedFit,
@@ -264,6 +265,10 @@ class Report:
     weight_space: WeightSpace | None = None
     """The loss on straight lines between the weights of both; null where they cannot be mixed and turned (another
     family or shape, no RMSNorm), and for models of more than 20 million parameters."""
+    read: ReadText | None = None
+    """How much of the text was read; null where the number of tokens was given."""
+    reading: str = ""
+    """Why that was enough, in one sentence; empty where the number of tokens was given."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from explorer.steering.held_out_prompts import held_out_prompts
 from explorer.steering.steered_prompts import SteeredPrompts, SteeredScores
 from explorer.steering.strong_features import StrongFeature, strong_features
 from explorer.steering.token_classes import TokenClasses, typical_tokens
-from explorer.steering.vectors import carry, contrast_vector, median_norm, native_vectors, unit
+from explorer.steering.vectors import ClassMeans, carry, contrast_vector, median_norm, native_vectors, unit
 from explorer.text import Chunks, Corpus, ReadyContrast
 
 RANDOM_DIRECTIONS = 20
@@ -64,10 +64,11 @@ class OwnContrast:
 def own_contrasts(model: LanguageModel, site: Site, corpus: Corpus, report: Report = silent) -> list[OwnContrast]:
     """Every ready contrast of a corpus on one model; `report` hears the share done before each, and may raise."""
     found, plans = [], corpus.contrasts()
+    known: ClassMeans = {}
     for i, plan in enumerate(plans):
         report(f"contrasts in {model.name}", i / len(plans))
         contrast = corpus.contrast(plan.name)
-        found.append(OwnContrast(plan, contrast_vector(model, site, contrast), typical_tokens(contrast, model)))
+        found.append(OwnContrast(plan, contrast_vector(model, site, contrast, known), typical_tokens(contrast, model)))
     return found
 
 

@@ -16,6 +16,9 @@ from explorer.sae import SAE
 from explorer.steering.arms import Arm
 from explorer.text import Chunks, Contrast, TextReading, read_windows
 
+TOGETHER = 16
+"""Windows that are read together: the blocks' inner rows then stay in a CPU's caches."""
+
 
 def unit(v: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
     """v / ‖v‖. Raises InputError for a zero or non-finite vector."""
@@ -53,7 +56,8 @@ def mean_activation(
     """Mean residual row over all tokens of some texts (position 0 left out), or over chosen positions in them."""
     chunks = read_windows(texts, model.tokenizer, TextReading(model.window, model.begin))
     total, n = torch.zeros(model.d_model), 0
-    for batch in chunks.batches(64):
+    # Windows of like length together: as they come, a third of all positions would be padding.
+    for batch in chunks.by_length().batches(TOGETHER):
         counted = batch.scored
         if tokens is not None:
             # Positions are those in the document: a window's begin at its offset.
@@ -72,10 +76,25 @@ def mean_activation(
     return total / n
 
 
-def contrast_vector(model: LanguageModel, site: Site, contrast: Contrast) -> Float[Tensor, " d"]:
-    """Unit difference of means, positive − negative, measured on one model."""
-    positive = mean_activation(model, site, contrast.positive, contrast.positive_tokens)
-    return unit(positive - mean_activation(model, site, contrast.negative, contrast.negative_tokens))
+ClassMeans = dict[tuple[tuple[str, ...], tuple[tuple[int, ...], ...] | None], Tensor]
+"""Means of classes by their texts and tokens: several contrasts may share a class."""
+
+
+def contrast_vector(
+    model: LanguageModel, site: Site, contrast: Contrast, known: ClassMeans | None = None
+) -> Float[Tensor, " d"]:
+    """Unit difference of means, positive − negative, measured on one model; `known` keeps the means at this site."""
+    known = {} if known is None else known
+    means = []
+    for texts, tokens in (
+        (contrast.positive, contrast.positive_tokens),
+        (contrast.negative, contrast.negative_tokens),
+    ):
+        key = tuple(texts), None if tokens is None else tuple(map(tuple, tokens))
+        if key not in known:
+            known[key] = mean_activation(model, site, texts, tokens)
+        means.append(known[key])
+    return unit(means[0] - means[1])
 
 
 def halves_cosine(model: LanguageModel, site: Site, contrast: Contrast) -> float | None:

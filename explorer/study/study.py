@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from explorer.alignment import (
     MAPS,
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from explorer.sae import SAE
     from explorer.steering import DoseResponse, ReadingShares
     from explorer.text import Chunks
+
+T = TypeVar("T")
+BySite = TypeVar("BySite", PairSubstitution, PairWarmStart)
 
 RESPONSES = "steering.json"
 """File of a pair's folder that holds its dose–responses."""
@@ -261,38 +264,34 @@ class Study:
 
     def similarity(self, source: str, target: str) -> PairSimilarity | None:
         """The field's similarity indices of a pair; None where they were not measured."""
-        path = self.pair_path(source, target) / SIMILARITY
-        return read_json(path, PairSimilarity, REMEASURE) if path.is_file() else None
+        return self._of_pair(source, target, SIMILARITY, PairSimilarity)
 
     def carried(self, source: str, target: str) -> CarriedReaders | None:
         """How the source's probes and lenses do on the target; None where they were not measured."""
-        path = self.pair_path(source, target) / CARRIED_READERS
-        return read_json(path, CarriedReaders, REMEASURE) if path.is_file() else None
+        return self._of_pair(source, target, CARRIED_READERS, CarriedReaders)
 
     def weight_space(self, source: str, target: str) -> WeightSpace | None:
         """The loss between the weights of a pair; None where it was not measured."""
-        path = self.pair_path(source, target) / WEIGHT_SPACE
-        return read_json(path, WeightSpace, REMEASURE) if path.is_file() else None
+        return self._of_pair(source, target, WEIGHT_SPACE, WeightSpace)
 
     def substitution(self, source: str, target: str) -> PairSubstitution | None:
         """What happens when the source's features stand in for the target's; None where that was not measured."""
-        path = self.pair_path(source, target) / SUBSTITUTION
-        if not path.is_file():
-            return None
-        found = read_json(path, PairSubstitution, REMEASURE)
-        with told(path, REMEASURE):
-            for site in found.sites:
-                site.check()
-        return found
+        return self._checked(source, target, SUBSTITUTION, PairSubstitution)
 
     def warm_start(self, source: str, target: str) -> PairWarmStart | None:
         """How the pair's rotated dictionaries train on; None where that was not measured."""
-        path = self.pair_path(source, target) / WARM_START
-        if not path.is_file():
-            return None
-        found = read_json(path, PairWarmStart, REMEASURE)
-        with told(path, REMEASURE):
-            for site in found.sites:
+        return self._checked(source, target, WARM_START, PairWarmStart)
+
+    def _of_pair(self, source: str, target: str, name: str, kind: type[T]) -> T | None:
+        """A file of a pair's folder; None where there is none."""
+        path = self.pair_path(source, target) / name
+        return read_json(path, kind, REMEASURE) if path.is_file() else None
+
+    def _checked(self, source: str, target: str, name: str, kind: type[BySite]) -> BySite | None:
+        """The same, whose sites must each be sound."""
+        found = self._of_pair(source, target, name, kind)
+        with told(self.pair_path(source, target) / name, REMEASURE):
+            for site in () if found is None else found.sites:
                 site.check()
         return found
 

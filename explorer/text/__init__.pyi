@@ -45,4 +45,5 @@ from .windows import (
     read_windows as read_windows,
     sample as sample,
     shuffle as shuffle,
+    split_of as split_of,
 )

@@ -11,6 +11,7 @@ import torch
 from explorer.alignment import stitching as stitch
 from explorer.alignment.control_runs import Controls, controls
 from explorer.alignment.fresh_models import fresh_model
+from explorer.alignment.grounds import recovered
 from explorer.alignment.map_results import GateNulls
 from explorer.alignment.orthogonal import haar
 from explorer.alignment.pair import measure_pair
@@ -25,7 +26,7 @@ from explorer.alignment.pair_verdict import (
 )
 from explorer.alignment.results import VERDICTS, PairResult, PositiveControl, SiteResult, Verdict, VerdictName
 from explorer.alignment.twin import make_twin
-from explorer.alignment.verdict import MEANING, NEXT, RULES as TABLE, recovered, site_verdict
+from explorer.alignment.verdict import MEANING, NEXT, RULES as TABLE, site_verdict
 from explorer.cache import Cache
 from explorer.metrics import Estimate
 from explorer.models.language_model import LanguageModel

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(HERE)]
 from rows import Row
 
 MODULES = {
-    "verdict": 180,
+    "verdict": 300,
     "measuring": 180,
     "sae_speed": 120,
     "steering": 120,

@@ -254,6 +254,23 @@ def test_a_second_run_is_at_least_ten_times_faster(place: Path, checked: Path) -
     assert str(again) in second["command"]
 
 
+def test_without_tokens_a_copy_is_settled_before_all_is_read_and_the_report_says_so(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = place / "grown"
+    options = ["--context", 32, "--device", "cpu", "--sae", "none", "--sites", "2"]
+    assert run(place, "a", "a", "--out", out, *options) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["verdict"] == "shared basis"
+    assert report["read"]["tokens"] < 0.4 * report["read"]["of"] and report["read"]["of"] >= 65_536
+    assert report["rows"]["fit"] < 0.3 * report["read"]["of"]
+    written_on = (out / "report.html").read_text(), capsys.readouterr().out
+    assert all(report["reading"] in text for text in written_on)
+    assert f"after {report['read']['tokens']:,} of" in report["reading"]
+    study = open_study(out / "study")
+    assert study.pair("A", "B").read is not None, "pages know it as well"
+
+
 def test_a_model_with_itself_is_a_shared_basis_and_json_is_one_object(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

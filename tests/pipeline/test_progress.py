@@ -15,7 +15,7 @@ from explorer.pipeline.plan import PlannedCheck
 from explorer.pipeline.progress import CheckProgress, PlannedPart
 
 SMALL = ModelShape(128, 4, 851_968, 2048, 1_376_256, 512)
-PLAN = PlannedCheck(SMALL, SMALL, CheckOptions(), all_sites(4), 5e10).parts()
+PLAN = PlannedCheck(SMALL, SMALL, CheckOptions(tokens=65_536), all_sites(4), 5e10).parts()
 """A default check of the shipped seeds on two cores."""
 
 
@@ -142,9 +142,24 @@ def test_a_second_plan_begins_anew() -> None:
 
 
 def test_every_part_of_a_plan_has_a_name_of_its_own_and_costs_something() -> None:
-    both = PlannedCheck(SMALL, SMALL, CheckOptions(sae_target="train"), all_sites(4), 5e10).parts()
+    both = PlannedCheck(SMALL, SMALL, CheckOptions(tokens=65_536, sae_target="train"), all_sites(4), 5e10).parts()
     for parts in (PLAN, both):
         assert len({p.step for p in parts}) == len(parts)
         assert min(p.seconds for p in parts) >= 0 and sum(p.seconds > 0 for p in parts) >= len(parts) - 1
         assert [p.site for p in parts if p.site] == ["input", "after 1", "after 2", "after 3", "end"]
     assert {p.step for p in PLAN} < {p.step for p in both}
+
+
+def test_portions_that_a_verdict_does_not_need_leave_the_plan() -> None:
+    plan = PlannedCheck(SMALL, SMALL, CheckOptions(), all_sites(4), 5e10).parts()
+    portions = [part for part in plan if part.step.startswith("portion")]
+    assert [part.step for part in portions] == [f"portion {i} of the text" for i in range(1, len(portions) + 1)]
+    assert len(portions) >= 2
+    assert "reading fit text" not in {part.step for part in plan}
+    progress = CheckProgress(plan=plan, clock=lambda: 0.0)
+    progress(portions[0].step, 1.0)
+    before = progress.share
+    progress("positive control", 0.0)
+    # What was never begun leaves the plan as well: here all that comes before the first portion.
+    asked = [part for part in plan[plan.index(portions[0]) :] if part not in portions[1:]]
+    assert before < progress.share == pytest.approx(portions[0].seconds / sum(part.seconds for part in asked))

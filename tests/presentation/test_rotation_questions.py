@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from cohorts import PLANTED, cohort_study, planted
 
+from explorer.alignment.grounds import ROTATION, rotation_nulls
 from explorer.alignment.map_registry import rungs, seams, shown
 from explorer.alignment.pair_verdict import deciding_site
 from explorer.alignment.results import PairResult
-from explorer.alignment.verdict import ROTATION, rotation_nulls
 from explorer.number_text import minus
 from explorer.palette import DARK, LIGHT
 from explorer.presentation.check import axis

@@ -15,6 +15,7 @@ from test_sae import random_sae
 from explorer import ranks
 from explorer.alignment.control_runs import controls
 from explorer.alignment.fresh_models import fresh_model
+from explorer.alignment.growing import grow
 from explorer.alignment.pair import measure_pair
 from explorer.cache import Cache
 from explorer.models.hooks import residuals
@@ -41,6 +42,17 @@ def pair(tokenizer: Any, windows: str) -> object:
     firing = {arm: f.r for arm, f in found.firing[a.sites[2].name].items()}
     clouds = {name: cloud.target for name, cloud in found.clouds.items()}
     return found.result, maps, firing, clouds
+
+
+def grown(tokenizer: Any, windows: str) -> object:
+    """A pair on text that grows, of so many windows; limits leave some rows out."""
+    a, b = tiny.model("llama", tokenizer), tiny.other_end("llama", tokenizer)
+    chunks, sites = tiny.chunks(int(windows)), a.sites[1:]
+    read = grow(a, b, chunks, sites, ("x", "y"), silent, 2.0)
+    found = measure_pair(a, b, chunks, sites, {}, ("x", "y"), massive=2.0, grown=read)
+    halves = {site.name: [(half.n, half.cross) for half in m.halves] for site, m in read.moments.items()}
+    curves = {site.name: m.curve for site, m in read.moments.items()}
+    return found.result, halves, curves, found.similarity
 
 
 def dictionary(tokenizer: Any, windows: str) -> object:

@@ -29,18 +29,23 @@ def place(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Path:
     return root
 
 
-def check(place: Path, out: str, *more: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+FEW = ("--tokens", "9000")
+
+
+def check(
+    place: Path, out: str, *more: str, before: tuple[str, ...] = (), target: str = "b", text: tuple[str, ...] = FEW
+) -> subprocess.Popen[str]:
     """A check that has begun, with a cache of its own."""
     pair = [
         "check",
         str(place / "a"),
-        str(place / "b"),
+        str(place / target),
         "--out",
         str(place / out),
         "--text",
         str(place / "tales.jsonl"),
     ]
-    small = ["--tokens", "9000", "--context", "32", "--device", "cpu", "--sae", "none"]
+    small = [*text, "--context", "32", "--device", "cpu", "--sae", "none"]
     return subprocess.Popen(
         [sys.executable, *before, "-m", "explorer", *pair, *small, *more],
         cwd=PROJECT,
@@ -72,6 +77,17 @@ def test_several_processes_write_the_report_of_one(place: Path, said: str) -> No
     assert several.communicate(timeout=280)[0].replace("two", "one") == said
     assert several.returncode == 1
     assert_equal(report(place, "one"), report(place, "two"), 1e-5)
+
+
+@pytest.mark.slow
+def test_several_processes_stop_reading_where_the_verdict_is_settled(place: Path) -> None:
+    grown = check(place, "grown", "--processes", "2", target="a", text=())
+    out, error = grown.communicate(timeout=280)
+    assert grown.returncode == 0, error
+    found = report(place, "grown")
+    assert found["verdict"] == "shared basis"
+    assert found["read"]["tokens"] < found["read"]["of"]
+    assert found["reading"] in out
 
 
 @pytest.mark.slow

@@ -103,6 +103,16 @@ def test_several_ranks_measure_what_one_measures(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_ranks_stop_reading_where_one_stops(count: int, reader: Path, tokenizer: Any, tmp_path: Path) -> None:
+    one = alone(tokenizer, "grown", "500")
+    read = one[0].read
+    assert read.portions > 1, "sums of several portions are what may go wrong"
+    assert one[0].rows.dropped > 0
+    assert_equal(one, found(count, reader, tmp_path, "grown", "500"), 1e-5)
+
+
+@pytest.mark.slow
 def test_the_first_rank_keeps_the_cache_for_all(reader: Path, tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     first = found(2, reader, tmp_path, "pair", "70", CACHE=cache)

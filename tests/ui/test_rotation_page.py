@@ -16,9 +16,9 @@ from cohorts import PLANTED, cohort_study
 from streamlit.testing.v1 import AppTest
 
 from explorer.alignment.dictionary_results import Reading, dial_lines
+from explorer.alignment.grounds import rotation_nulls
 from explorer.alignment.map_registry import arms
 from explorer.alignment.results import SiteResult
-from explorer.alignment.verdict import rotation_nulls
 from explorer.jobs import MEASURERS
 from explorer.narrative.random_words import UNRECORDED
 from explorer.number_text import minus, number as written

@@ -15,7 +15,7 @@ from explorer.pipeline import (
     LEAST_CONTEXT,
     LEAST_TOKENS,
     MAX_LENGTH,
-    CheckOptions,
+    MOST_READ,
     Fields,
     check_request,
     estimate,
@@ -135,8 +135,10 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         sae, path = _draw_dictionaries()
     with two:
         tokens = st.number_input(
-            "Tokens of text", LEAST_TOKENS, policy().most_tokens, CheckOptions.tokens, 4096, key="check_tokens",
-            help="60 % are fitted, which must be at least 20 rows for each dimension.", **_KEPT,
+            "Tokens of text", LEAST_TOKENS, policy().most_tokens, None, 4096, key="check_tokens",
+            placeholder="as many as the verdict needs",
+            help=f"Empty: in portions, until no verdict can change, at most {MOST_READ:,}. Of a number 60 % "
+            "are fitted, which must be at least 20 rows for each dimension.", **_KEPT,
         )  # fmt: skip
         context = st.number_input(
             "Context, tokens of a window", LEAST_CONTEXT, policy().most_context, None, 16, key="check_context",
@@ -163,7 +165,7 @@ def _draw_options(source: str, target: str, text: str) -> Fields:
         sites=str(sites or ""),
         sae=sae,
         sae_path=path,
-        tokens=int(tokens or 0),
+        tokens=int(tokens) if tokens else None,
         context=int(context) if context else None,
         bos=bos,
         seed=int(seed or 0),

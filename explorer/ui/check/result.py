@@ -33,6 +33,8 @@ def draw_verdict(view: View) -> None:
     given = study_outputs.provenance_of(view.study)
     if given.lineage is not None:
         st.html(f"<p class='fact quiet lineage'>{escape(minus(given.lineage.sentence))}.</p>")
+    if result.read is not None:
+        st.html(f"<p class='fact quiet'>{escape(minus(result.read.sentence))}</p>")
     st.html(f"<p class='fact'>{escape(sentences.meaning(result))}</p>")
     st.html(f"<p class='fact'><b>Try next:</b> {escape(result.verdict.next)}</p>")
     _draw_ways(view)
