@@ -100,8 +100,8 @@ def check(
         study = work.study()
         axis = verdict_axis(study, result)
         cosines, alike = decoder_cosines(study, "A", "B"), study.similarity("A", "B")
-        between = study.weight_space("A", "B")
-        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike, between)
+        made = make_report(result, study.responses("A", "B"), facts, cosines, axis, alike)
+        made = replace(made, weight_space=study.weight_space("A", "B"))
         write_outputs(folder, work.study(), made, result)
     progress.end()
     return made

@@ -22,7 +22,6 @@ from explorer.alignment import (
     SiteSimilarity,
     StitchScores,
     UnpairedFit,
-    WeightSpace,
     deciding_site,
     decisive,
     restored,
@@ -67,10 +66,9 @@ def make_report(
     decoder_cosines: Mapping[str, float] = MappingProxyType({}),
     axis: Sequence[Mark] = (),
     similarity: PairSimilarity | None = None,
-    weight_space: WeightSpace | None = None,
 ) -> Report:
     """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries, the marks
-    of the verdict's axis, the field's similarity indices, and the loss between the weights.
+    of the verdict's axis, and the field's similarity indices.
     """
     assert result.verdict is not None
     alike = {} if similarity is None else {s.site: s for s in similarity.sites}
@@ -98,7 +96,6 @@ def make_report(
         meaning=MEANING[result.verdict.verdict],
         decided_by=_decided_by(result, axis),
         similarity=None if similarity is None else similarity.best,
-        weight_space=weight_space,
     )
 
 
