@@ -66,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
         return carry.carry_lens_file(options, study, out)
     if options.site is None:
         raise InputError("--sae needs --site: the site whose rows the dictionary reads")
+    if options.json:
+        raise InputError("--json says how a probe or a lens does: leave it out with --sae, which has no scores")
     site = study.site(options.site)
     rotated = study.site_maps(options.source, options.target, site)["rotated"]
     sae = at_site(_of_site(load_saes(options.sae).saes, site), site, study.file.d_model, options.sae)

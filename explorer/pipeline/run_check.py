@@ -101,8 +101,9 @@ def check(
         study = work.study()
         axis = verdict_axis(study, result)
         cosines, alike = decoder_cosines(study, "A", "B"), study.similarity("A", "B")
-        more = alike, study.weight_space("A", "B"), study.substitution("A", "B")
+        more = alike, study.substitution("A", "B")
         made = make_report(result, study.responses("A", "B"), facts, cosines, axis, *more)
+        made = replace(made, weight_space=study.weight_space("A", "B"))
         write_outputs(folder, work.study(), made, result)
     progress.end()
     return made

@@ -24,7 +24,6 @@ from explorer.alignment import (
     StitchScores,
     SubstitutionSummary,
     UnpairedFit,
-    WeightSpace,
     deciding_site,
     decisive,
     restored,
@@ -69,12 +68,10 @@ def make_report(
     decoder_cosines: Mapping[str, float] = MappingProxyType({}),
     axis: Sequence[Mark] = (),
     similarity: PairSimilarity | None = None,
-    weight_space: WeightSpace | None = None,
     substitution: PairSubstitution | None = None,
 ) -> Report:
     """The report on a measured and judged pair; decoder cosines by site, where both models have dictionaries, the marks
-    of the verdict's axis, the field's similarity indices, the loss between the weights, and what becomes of the target
-    when features stand in.
+    of the verdict's axis, the field's similarity indices, and what becomes of the target when features stand in.
     """
     assert result.verdict is not None
     alike = {} if similarity is None else {s.site: s for s in similarity.sites}
@@ -111,7 +108,6 @@ def make_report(
         meaning=MEANING[result.verdict.verdict],
         decided_by=_decided_by(result, axis),
         similarity=None if similarity is None else similarity.best,
-        weight_space=weight_space,
     )
 
 

@@ -20,6 +20,16 @@ from .feature_tables import (
     read_optional as read_optional,
     shrink_table as shrink_table,
 )
+from .file_names import (
+    CARRIED_READERS as CARRIED_READERS,
+    ONE_SPACE as ONE_SPACE,
+    READING_SHARES as READING_SHARES,
+    RESPONSES as RESPONSES,
+    SIMILARITY as SIMILARITY,
+    SUBSTITUTION as SUBSTITUTION,
+    WARM_START as WARM_START,
+    WEIGHT_SPACE as WEIGHT_SPACE,
+)
 from .library import (
     SHIPPED as SHIPPED,
     OwnStudy as OwnStudy,
@@ -75,14 +85,6 @@ from .stage_material import (
     read_register as read_register,
 )
 from .study import (
-    CARRIED_READERS as CARRIED_READERS,
-    ONE_SPACE as ONE_SPACE,
-    READING_SHARES as READING_SHARES,
-    RESPONSES as RESPONSES,
-    SIMILARITY as SIMILARITY,
-    SUBSTITUTION as SUBSTITUTION,
-    WARM_START as WARM_START,
-    WEIGHT_SPACE as WEIGHT_SPACE,
     Study as Study,
 )
 from .study_vectors import contrast_of as contrast_of, native_vector as native_vector, own_vector as own_vector

@@ -24,6 +24,16 @@ from explorer.intake import Cells, need_shapes, read_arrays, read_bytes, read_js
 from explorer.models import Site, all_sites, parse_site
 from explorer.sae import Architecture
 from explorer.study.feature_tables import CATALOGUE, CORRESPONDENCE, PLACE, REMEASURE, check_lists
+from explorer.study.file_names import (
+    CARRIED_READERS,
+    ONE_SPACE,
+    READING_SHARES,
+    RESPONSES,
+    SIMILARITY,
+    SUBSTITUTION,
+    WARM_START,
+    WEIGHT_SPACE,
+)
 from explorer.study.schema import DictionaryEntry, ModelEntry, StudyFile
 from explorer.text import Corpus, open_corpus
 
@@ -40,23 +50,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 BySite = TypeVar("BySite", PairSubstitution, PairWarmStart)
-
-RESPONSES = "steering.json"
-"""File of a pair's folder that holds its dose–responses."""
-ONE_SPACE = "one_space.json"
-"""File of a study's folder that says how its seeds lie in one space."""
-SIMILARITY = "similarity.json"
-"""File of a pair's folder that holds the field's similarity indices."""
-CARRIED_READERS = "carried.json"
-"""File of a pair's folder that says how the source's probes and lenses do on the target."""
-WEIGHT_SPACE = "weight_space.json"
-"""File of a pair's folder that holds the loss between the weights."""
-SUBSTITUTION = "substitution.json"
-"""File of a pair's folder that holds what happens when the source's features stand in for the target's."""
-WARM_START = "warm_start.json"
-"""File of a pair's folder that says how the rotated dictionaries train on."""
-READING_SHARES = "reading.json"
-"""File of a pair's folder that holds what one reads of its contrasts."""
 
 
 @dataclass(frozen=True)
@@ -289,10 +282,9 @@ class Study:
 
     def _checked(self, source: str, target: str, name: str, kind: type[BySite]) -> BySite | None:
         """The same, whose sites must each be sound."""
-        found = self._of_pair(source, target, name, kind)
-        with told(self.pair_path(source, target) / name, REMEASURE):
-            for site in () if found is None else found.sites:
-                site.check()
+        if (found := self._of_pair(source, target, name, kind)) is not None:
+            with told(self.pair_path(source, target) / name, REMEASURE):
+                [site.check() for site in found.sites]
         return found
 
     def one_space(self) -> OneSpace | None:

@@ -54,7 +54,8 @@ def study(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def transfer(study: Path, out: Path, **options: object) -> list[str]:
     chosen = {"source": "seed0", "target": "twin", "out": out} | options
-    return ["transfer", str(study), *(f"--{name.replace('_', '-')}={value}" for name, value in chosen.items())]
+    said = {f"--{name.replace('_', '-')}": value for name, value in chosen.items()}
+    return ["transfer", str(study), *(name if value is None else f"{name}={value}" for name, value in said.items())]
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -132,6 +133,7 @@ def test_lenses_of_every_layer_and_of_a_file(study: Path, tmp_path: Path, capsys
         ({"lens": "fit", "probe": "fit"}, "argument --probe: not allowed with argument --lens"),
         ({"lens": "fit", "lens_form": "odd"}, "invalid choice: 'odd'"),
         ({"sae": "a"}, "--sae needs --site"),
+        ({"sae": "a", "site": 1, "json": None}, "--json says how a probe or a lens does"),
         ({"site": 1}, "one of the arguments --sae --probe --lens"),
     ],
 )
@@ -139,7 +141,8 @@ def test_what_cannot_be_carried_is_one_line(
     options: dict[str, object], message: str, study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save_file({"weight": torch.randn(3, D), "bias": torch.randn(3)}, tmp_path / "three.safetensors")
-    given = {k: str(v).format(three=tmp_path / "three.safetensors") for k, v in options.items()}
+    three = tmp_path / "three.safetensors"
+    given = {k: v if v is None else str(v).format(three=three) for k, v in options.items()}
     assert message in refused(transfer(study, tmp_path / "out", **given), capsys)
     assert not (tmp_path / "out").exists(), "exit 2 writes nothing"
 
