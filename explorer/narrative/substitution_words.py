@@ -17,8 +17,8 @@ def substitution_told(found: SubstitutionSummary) -> str:
     """How many matches stand in better than their best wrong neighbour, with the harm of each and of nothing."""
     if found.share is None or found.p is None:
         return (
-            f"one feature at a time: this tells nothing here; of {found.tried} matches removing {found.n} costs B "
-            f"{MATTERS} nats"
+            f"one feature at a time: this tells nothing here, for removing one costs B {MATTERS} nats or more with only "
+            f"{found.n} of {found.tried} matches"
         )
     p = f"p < {LEAST_P}" if found.p < LEAST_P else f"p = {number(found.p, 3)}"
     no = "" if found.p <= LEVEL else ", no more than chance would"

@@ -8,20 +8,18 @@ from explorer.number_text import number
 
 def warm_start_told(found: SiteWarmStart) -> str:
     """R alone and trained on, beside training from nothing with the same settings, seed and rows."""
-    most, short = found.rows[-1], found.rows[0]
-    alone = f"R alone explains {number(found.start)}"
+    most = found.rows[-1]
     ceiling = "" if found.ceiling is None else f" (B's own dictionary {number(found.ceiling)})"
     worth = (
-        f"training from nothing needs {found.worth:,} rows for that"
+        f"as much as training from nothing with {found.worth:,} rows"
         if found.worth is not None
-        else f"training from nothing does not reach that with {most:,} rows"
+        else f"more than training from nothing with {most:,} rows"
     )
-    after = f"with {most:,} rows the rotated dictionary reaches {number(found.warm[-1])}, from nothing {number(found.cold[-1])}"
     if found.equal is None:
-        equal = "; it is no better a beginning than nothing"
-    elif found.equal == 0:
-        equal = ""
+        equal = ": it is no better a beginning than nothing"
     else:
         equal = f", which the rotated one has after {found.equal:,}" if found.equal < most else ""
-    first = f"; with {short:,} they are {number(found.warm[0])} and {number(found.cold[0])}" if short < most else ""
-    return f"{alone}{ceiling}; {worth}; {after}{equal}{first}"
+    return (
+        f"R alone explains {number(found.start)}{ceiling}, {worth}; with {most:,} rows the rotated dictionary reaches "
+        f"{number(found.warm[-1])}, one from nothing {number(found.cold[-1])}{equal}"
+    )

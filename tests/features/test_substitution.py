@@ -92,7 +92,7 @@ def test_the_harm_is_that_of_passes_with_one_edit(
             window, place = int(firing.window[t]), int(firing.position[t])
             ids = chunks.ids[window][None]
             change = theirs.get(t, 0.0) * stands * (sae.W_dec[0] @ q) - own.get(t, 0.0) * saes[1].W_dec[0]
-            rows = residuals(target, ids, [SITE])[SITE]
+            rows = residuals(target, ids, [SITE])[SITE].clone()
             rows[0, place] += change
             before = target.logits(ids)[0, place]
             with edit_residual(target, SITE, lambda _, rows=rows: rows):
@@ -146,7 +146,7 @@ def test_what_is_said(found: SiteSubstitution) -> None:
     text = substitution_told(summary)
     assert "by +0.000 nats, with" in text and f"100\u00a0% of {summary.n} matches" in text and "(p < 0.001)" in text
     assert "no more than chance" in substitution_told(replace(summary, p=0.4))
-    assert "tells nothing here; of 12 matches removing 3 costs" in substitution_told(replace(summary, n=3, share=None))
+    assert "with only 3 of 12 matches" in substitution_told(replace(summary, n=3, share=None))
     assert "12 features" in substitution_definition(replace(found, matched=12))
     one = found.of(found.feature[3])
     assert one is not None and one.partner == found.partner[3]
