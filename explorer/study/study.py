@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from explorer.alignment import (
     MAPS,
     CarriedReaders,
+    DecoderStory,
     OneSpace,
     PairResult,
     PairSimilarity,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from explorer.alignment import DecoderStory, SiteMaps
+    from explorer.alignment import SiteMaps
     from explorer.models import LanguageModel
     from explorer.sae import SAE
     from explorer.steering import DoseResponse, ReadingShares
@@ -284,17 +285,16 @@ class Study:
         """The same, whose sites must each be sound."""
         if (found := self._of_pair(source, target, name, kind)) is not None:
             with told(self.pair_path(source, target) / name, REMEASURE):
-                [site.check() for site in found.sites]
+                for site in found.sites:
+                    site.check()
         return found
 
     def one_space(self) -> OneSpace | None:
         """How the seeds lie in one space; None where that was not measured."""
-        path = self.folder / ONE_SPACE
-        return read_json(path, OneSpace, "remove it, and the pages do without it") if path.is_file() else None
+        path, remedy = self.folder / ONE_SPACE, "remove it, and the pages do without it"
+        return read_json(path, OneSpace, remedy) if path.is_file() else None
 
     def decoder_story(self) -> DecoderStory | None:
         """The decoder cosines behind the "98 %"; None where the study has no dictionaries for them."""
-        from explorer.alignment import DecoderStory
-
         path = self.folder / "decoder_match.json"
         return read_json(path, DecoderStory, "remove it and train the study again") if path.is_file() else None

@@ -73,4 +73,4 @@ def test_one_rotation_each_is_enough_where_it_costs_nothing() -> None:
         [0.6, 0.5, None],
     ]
     assert figure.data[1].z[0][1] == pytest.approx(0.4)
-    assert figure.data[1].x[0] > figure.data[0].x[-1], "side by side"
+    assert figure.data[1].y[0] > figure.data[0].y[-1], "one above the other"
