@@ -34,7 +34,7 @@ def substitution_definition(found: SiteSubstitution) -> str:
     losses = ", ".join(number(v, 3) for v in (found.match_loss, found.wrong_loss, found.ablation_loss))
     summary = found.summary
     return (
-        "At a token where B's feature j or A's feature i fires: h ← h − a_j d_j + a_i d_i Rᵀ, a_i read on A's own row of "
+        "At a token where B's feature j or A's feature i fires: h ← h − aⱼ dⱼ + aᵢ dᵢ Rᵀ, aᵢ read on A's own row of "
         "the token. Rise: Σ KL(before‖after) of the next token / tokens at which j fires, that of the loss in the mean "
         f"over the words that B expects; medians. On the words that came, means of all tried: {losses}. Match: each is "
         f"the other's nearest, nearer than 99 % are through a shuffled R; {found.matched:,} features have one. Tried: the "
