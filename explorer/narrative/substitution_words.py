@@ -46,6 +46,6 @@ def substitution_definition(found: SiteSubstitution) -> str:
 def stands_in(found: FeatureSubstitution) -> str:
     """What one feature does in the place of its match."""
     return (
-        f"stands in for its match: {nats(found.match.value)} nats (± {number(found.match.error, 3)}); its best wrong "
+        f"stands in for its match: {nats(found.match.value)} nats (±\u00a0{number(found.match.error, 3)}); its best wrong "
         f"neighbour, {found.wrong_feature}: {nats(found.wrong.value)}; nothing: {nats(found.ablation.value)}"
     )

@@ -32,7 +32,7 @@ def curves(found: SiteWarmStart, palette: Palette) -> go.Figure:
         )
         text_at(
             figure, f"{name} {number(values[-1])}", end, values[-1], palette.arm(arm), xanchor="right",
-            yanchor="top" if below else "bottom", yshift=-10 if below else 8,
+            yanchor="top" if below else "bottom", yshift=-70 if below else 8,
         )  # fmt: skip
     base_layout(figure, palette, 360)
     levels = [("R alone", found.start, "dot"), *([] if found.ceiling is None else [("B's own", found.ceiling, "dash")])]
