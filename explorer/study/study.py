@@ -261,12 +261,20 @@ class Study:
     def carried(self, source: str, target: str) -> CarriedReaders | None:
         """How the source's probes and lenses do on the target; None where they were not measured."""
         path = self.pair_path(source, target) / CARRIED_READERS
-        return read_json(path, CarriedReaders, REMEASURE) if path.is_file() else None
+        found = read_json(path, CarriedReaders, REMEASURE) if path.is_file() else None
+        with told(path, REMEASURE):
+            if found is not None:
+                found.check()
+        return found
 
     def weight_space(self, source: str, target: str) -> WeightSpace | None:
         """The loss between the weights of a pair; None where it was not measured."""
         path = self.pair_path(source, target) / WEIGHT_SPACE
-        return read_json(path, WeightSpace, REMEASURE) if path.is_file() else None
+        found = read_json(path, WeightSpace, REMEASURE) if path.is_file() else None
+        with told(path, REMEASURE):
+            if found is not None:
+                found.check()
+        return found
 
     def one_space(self) -> OneSpace | None:
         """How the seeds lie in one space; None where that was not measured."""
