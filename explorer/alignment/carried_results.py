@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from explorer.metrics import Estimate
 
-HOME, OWN = "home", "own"
-"""Scores that are no map's: of the source's on the source, and of the target's own."""
+HOME, OWN, LOGIT = "home", "own", "logit"
+"""Scores that are no map's: of the source's on the source, of the target's own, and of its logit lens."""
+TOLD = (HOME, OWN, "rotated", "raw", "shuffled")
+"""Scores that every table and sentence has."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,13 @@ class CarriedReaders:
     """By label, then by site."""
     lenses: tuple[LensTransfer, ...]
     """By site: affine lenses, fitted on each model's own rows by least squares."""
+
+    def check(self) -> None:
+        """Raise ValueError where a score that is told, read from a file, is missing."""
+        for found, names in ((self.probes, TOLD), (self.lenses, (*TOLD, LOGIT))):
+            for one in found:
+                if missing := [name for name in names if name not in one.scores]:
+                    raise ValueError(f"what it says of {one.site[:60]} lacks '{missing[0]}'")
 
 
 def share_restored(rotated: float, shuffled: float | None, own: float, least: float = 0.02) -> float | None:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer.alignment.carried_results import HOME, OWN, LensScore, LensTransfer, share_restored
+from explorer.alignment.carried_results import HOME, LOGIT, OWN, LensScore, LensTransfer, share_restored
 from explorer.alignment.lens import Lens, LensMoments, fit_lens, logit_lens
 from explorer.alignment.map_registry import arms
 from explorer.alignment.maps import ResidualMap
@@ -25,7 +25,6 @@ from explorer.text import Chunks, sample
 
 FIT_ROWS = 100
 """Rows for each dimension that lenses are fitted on, and a quarter as many to choose their ridge."""
-LOGIT = "logit"
 
 
 class CarriedLens(NamedTuple):

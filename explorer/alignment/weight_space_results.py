@@ -45,3 +45,10 @@ class WeightSpace:
     spread: float
     """R is the rotation nearest to those of all sites; this is how far these lie from it, ‖R_site − R‖_F / √(2d), on
     average: 0 where all are equal, about 1 where unrelated."""
+
+    def check(self) -> None:
+        """Raise ValueError where the parts, read from a file, do not fit together."""
+        if missing := [name for name in PATHS if name not in self.paths]:
+            raise ValueError(f"it lacks the path '{missing[0]}'")
+        if len(self.shares) % 2 == 0 or any(len(path.losses) != len(self.shares) for path in self.paths.values()):
+            raise ValueError(f"its paths have not its {len(self.shares)} shares, an odd number")

@@ -262,6 +262,7 @@ class Study:
 
     def carried(self, source: str, target: str) -> CarriedReaders | None:
         """How the source's probes and lenses do on the target; None where they were not measured."""
+<<<<<<< HEAD
         return self._of_pair(source, target, CARRIED_READERS, CarriedReaders)
 
     def weight_space(self, source: str, target: str) -> WeightSpace | None:
@@ -287,6 +288,22 @@ class Study:
             with told(self.pair_path(source, target) / name, REMEASURE):
                 for site in found.sites:
                     site.check()
+=======
+        path = self.pair_path(source, target) / CARRIED_READERS
+        found = read_json(path, CarriedReaders, REMEASURE) if path.is_file() else None
+        with told(path, REMEASURE):
+            if found is not None:
+                found.check()
+        return found
+
+    def weight_space(self, source: str, target: str) -> WeightSpace | None:
+        """The loss between the weights of a pair; None where it was not measured."""
+        path = self.pair_path(source, target) / WEIGHT_SPACE
+        found = read_json(path, WeightSpace, REMEASURE) if path.is_file() else None
+        with told(path, REMEASURE):
+            if found is not None:
+                found.check()
+>>>>>>> carry
         return found
 
     def one_space(self) -> OneSpace | None:

@@ -16,6 +16,7 @@ from explorer.alignment.orthogonal import haar
 from explorer.alignment.site_maps import SiteMaps
 from explorer.alignment.twin import twin_rotation
 from explorer.cli import command_line as cli
+from explorer.errors import InputError
 from explorer.files import write_json
 from explorer.models.sites import all_sites
 from explorer.pipeline.carried_files import measure_carried_readers
@@ -160,3 +161,16 @@ def test_a_study_keeps_them(study: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert [lens.site for lens in found.lenses] == [s.name for s in SITES[:-1]]
     measure_carried_readers(opened, lines.append)
     assert len(lines) == 1, "what is there is kept"
+    path = opened.pair_path("seed0", "twin") / "carried.json"
+    path.write_text(path.read_text().replace('"shuffled"', '"shuffeld"'))
+    with pytest.raises(InputError, match=r"carried.json' is damaged: what it says of blocks.0.* lacks 'shuffled'"):
+        opened.carried("seed0", "twin")
+
+
+def test_weights_that_do_not_fit_together_are_damaged() -> None:
+    shipped = open_study("tales").weight_space("seed0", "twin")
+    assert shipped is not None
+    assert abs(shipped.paths["rotated"].barrier) < 1e-3 < shipped.paths["plain"].barrier
+    for broken in (replace(shipped, shares=(0.0, 1.0)), replace(shipped, paths={"plain": shipped.paths["plain"]})):
+        with pytest.raises(ValueError, match=r"2 shares|lacks the path 'permuted'"):
+            broken.check()
