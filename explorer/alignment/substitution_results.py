@@ -169,6 +169,11 @@ class PairSubstitution:
     sites: tuple[SiteSubstitution, ...]
     """Site by site, input first."""
 
+    def check(self) -> None:
+        """Raise InputError for sites whose numbers do not fit together."""
+        for site in self.sites:
+            site.check()
+
     def at(self, site: str) -> SiteSubstitution | None:
         """Those of a site."""
         return next((s for s in self.sites if s.site == site), None)

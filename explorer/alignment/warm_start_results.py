@@ -59,6 +59,11 @@ class PairWarmStart:
     sites: tuple[SiteWarmStart, ...]
     """Site by site, input first."""
 
+    def check(self) -> None:
+        """Raise InputError for sites whose numbers do not fit together."""
+        for site in self.sites:
+            site.check()
+
     def at(self, site: str) -> SiteWarmStart | None:
         """That of a site."""
         return next((s for s in self.sites if s.site == site), None)

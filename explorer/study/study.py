@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from explorer.text import Chunks
 
 T = TypeVar("T")
-BySite = TypeVar("BySite", PairSubstitution, PairWarmStart)
+Checked = TypeVar("Checked", CarriedReaders, PairSubstitution, PairWarmStart, WeightSpace)
 
 
 @dataclass(frozen=True)
@@ -262,48 +262,30 @@ class Study:
 
     def carried(self, source: str, target: str) -> CarriedReaders | None:
         """How the source's probes and lenses do on the target; None where they were not measured."""
-<<<<<<< HEAD
-        return self._of_pair(source, target, CARRIED_READERS, CarriedReaders)
+        return self._sound(source, target, CARRIED_READERS, CarriedReaders)
 
     def weight_space(self, source: str, target: str) -> WeightSpace | None:
         """The loss between the weights of a pair; None where it was not measured."""
-        return self._of_pair(source, target, WEIGHT_SPACE, WeightSpace)
+        return self._sound(source, target, WEIGHT_SPACE, WeightSpace)
 
     def substitution(self, source: str, target: str) -> PairSubstitution | None:
         """What happens when the source's features stand in for the target's; None where that was not measured."""
-        return self._checked(source, target, SUBSTITUTION, PairSubstitution)
+        return self._sound(source, target, SUBSTITUTION, PairSubstitution)
 
     def warm_start(self, source: str, target: str) -> PairWarmStart | None:
         """How the pair's rotated dictionaries train on; None where that was not measured."""
-        return self._checked(source, target, WARM_START, PairWarmStart)
+        return self._sound(source, target, WARM_START, PairWarmStart)
 
     def _of_pair(self, source: str, target: str, name: str, kind: type[T]) -> T | None:
         """A file of a pair's folder; None where there is none."""
         path = self.pair_path(source, target) / name
         return read_json(path, kind, REMEASURE) if path.is_file() else None
 
-    def _checked(self, source: str, target: str, name: str, kind: type[BySite]) -> BySite | None:
-        """The same, whose sites must each be sound."""
+    def _sound(self, source: str, target: str, name: str, kind: type[Checked]) -> Checked | None:
+        """The same, whose numbers fit together."""
         if (found := self._of_pair(source, target, name, kind)) is not None:
             with told(self.pair_path(source, target) / name, REMEASURE):
-                for site in found.sites:
-                    site.check()
-=======
-        path = self.pair_path(source, target) / CARRIED_READERS
-        found = read_json(path, CarriedReaders, REMEASURE) if path.is_file() else None
-        with told(path, REMEASURE):
-            if found is not None:
                 found.check()
-        return found
-
-    def weight_space(self, source: str, target: str) -> WeightSpace | None:
-        """The loss between the weights of a pair; None where it was not measured."""
-        path = self.pair_path(source, target) / WEIGHT_SPACE
-        found = read_json(path, WeightSpace, REMEASURE) if path.is_file() else None
-        with told(path, REMEASURE):
-            if found is not None:
-                found.check()
->>>>>>> carry
         return found
 
     def one_space(self) -> OneSpace | None:
