@@ -60,7 +60,7 @@ class PairWarmStart:
     """Site by site, input first."""
 
     def check(self) -> None:
-        """Raise InputError for sites whose numbers do not fit together."""
+        """Raise ValueError for sites whose numbers do not fit together."""
         for site in self.sites:
             site.check()
 
