@@ -137,8 +137,11 @@ def _size(folder: Path) -> int:
 
 
 def own_studies() -> list[OwnStudy]:
-    """The user's studies, the newest first; a damaged one is listed with what is wrong with it."""
+    """The user's studies, the newest first; a damaged one is listed with what is wrong with it. What a process that is
+    gone has left unfinished is removed.
+    """
     root = studies_folder()
+    sweep(root, _UNFINISHED)
     folders = [f for f in root.iterdir() if NAME.fullmatch(f.name) and f.is_dir()] if root.is_dir() else []
     return sorted((_entry(folder) for folder in folders), key=lambda entry: (-entry.made, entry.name))
 
@@ -161,6 +164,8 @@ def _entry(folder: Path) -> OwnStudy:
     held = _files(folder)
     size, made = sum(length for _, length, _ in held), max((changed for *_, changed in held), default=0) / 1e9
     try:
+        if not (folder / "study" / "study.json").is_file():
+            raise InputError(f"it has no study.json: {DELETE}")
         file = open_study(folder / "study").file
     except InputError as error:
         said = _within(folder, error)
@@ -194,7 +199,7 @@ def _damage(folder: Path, _held: tuple[tuple[str, int, int], ...]) -> str:
             if path.suffix == ".safetensors":
                 tensor_claims(path, DELETE)
             elif path.suffix == ".parquet":
-                read_table(path, {}, DELETE, columns=[])
+                read_table(path, {}, DELETE)
     except InputError as error:
         return _within(folder, error)
     return ""

@@ -323,11 +323,13 @@ never.wait()
 """
 
 
-def test_a_check_whose_app_was_killed_is_offered_to_its_visitor() -> None:
+def test_a_check_whose_app_was_killed_is_offered_to_its_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
     with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
         assert process.stdout is not None and process.stdout.readline() == "asked\n"
         assert lost("ann") == [], "it is under way there"
         process.kill()
+    assert [each.visitor for each in lost("cleo")] == ["ann", "ben"], "on a laptop it is everybody's"
+    monkeypatch.setenv("EXPLORER_PUBLIC", "1")
     (found,) = lost("ann")
     assert found == AskedCheck("ann", "A → B", "ab", FIELDS) and lost("cleo") == []
     forget(found)

@@ -55,6 +55,31 @@ def words(app: AppTest) -> str:
     return unescape(" ".join(h.proto.body for h in app.get("html")))
 
 
+def overwritten(path: Path) -> None:
+    """Damaged in its middle: its head and its end are whole."""
+    data = path.read_bytes()
+    middle = len(data) // 3
+    path.write_bytes(data[:middle] + b"\xff" * 200 + data[middle + 200 :])
+
+
+def test_a_table_that_is_damaged_in_its_middle_is_listed(study: Path) -> None:
+    overwritten(study / f"features/{SOURCE}.parquet")
+    (entry,) = library.own_studies()
+    assert f"{SOURCE}.parquet" in entry.damage
+
+
+def test_what_a_killed_process_left_is_gone_with_the_next_look(study: Path) -> None:
+    left = study.parents[1] / ".unfinished-0123456789ab"
+    left.mkdir()
+    assert [entry.name for entry in library.own_studies()] == [NAME] and not left.exists()
+
+
+def test_a_study_without_its_file_says_so(study: Path) -> None:
+    (study / "study.json").unlink()
+    (entry,) = library.own_studies()
+    assert entry.damage.startswith("it has no study.json")
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "study.json": (not_utf8, ("rotation", "story", "features", "steering", "claims")),
     f"{PAIR}/result.json": (halved, ("rotation", "story", "claims")),

@@ -37,7 +37,7 @@ def controls(view: View) -> Request:
             lanes, sites, positions = _where(view)
             sampling = _sampling()
     _own_and_suggested(view, chips, dose)
-    vectors = weigh(chips, view.study)
+    vectors = weigh(chips, view)
     text = (prompt or "")[:MAX_PROMPT]
     return Request(view.where, view.source, view.target, sites, vectors, dose, text, lanes, sampling, positions)
 

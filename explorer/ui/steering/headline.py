@@ -105,7 +105,7 @@ def title_of(view: View, request: Request) -> str:
     if len(request.vectors) > 1:
         return "the sum of vectors"
     titles = {f"contrast:{p.name}": p.title for p in view.study.corpus.contrasts()}
-    name, own = str(request.vectors[0].name), {"lists": "my own prompts", "file": "the uploaded vector"}
+    name, own = str(request.vectors[0].name), {"lists": "own prompts", "file": "uploaded"}
     return titles.get(name) or own.get(name) or name.replace(":", " ")
 
 

@@ -11,17 +11,19 @@ from explorer.errors import InputError
 from explorer.models import Site
 from explorer.steering import SUFFIXES, read_vector
 
-_KEPT = "steer_files"
+_KEPT, _READ = "steer_files", "steer_file_read"
 
 
-def uploaded(width: int) -> str:
-    """Digest of the uploaded file. Raises InputError where there is none."""
+def uploaded(width: int, site: Site) -> str:
+    """Digest of the uploaded file. Raises InputError where there is none, or none of a site in it."""
     file = st.file_uploader("A vector", type=[s.removeprefix(".") for s in SUFFIXES], key="steer_file", width=330)
     if file is None:
         raise InputError(f"no vector is loaded: choose a file ({', '.join(SUFFIXES)}) with {width} numbers")
     data = file.getvalue()
     digest = hashlib.sha256(data).hexdigest()[:16]
-    st.session_state[_KEPT] = {digest: (data, file.name)}
+    if st.session_state.get(_READ) != (digest, width, site):
+        read_vector(data, file.name, width, site)
+    st.session_state[_KEPT], st.session_state[_READ] = {digest: (data, file.name)}, (digest, width, site)
     return digest
 
 

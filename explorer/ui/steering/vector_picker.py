@@ -69,13 +69,13 @@ def pick_vectors(view: View) -> tuple[str, ...]:
     return tuple(str(p) for p in picked) or (first,)
 
 
-def weigh(chips: tuple[str, ...], study: Study) -> tuple[Weighted, ...]:
+def weigh(chips: tuple[str, ...], view: View) -> tuple[Weighted, ...]:
     """A row with a weight for each of several chips, and fields for what some chips need. Raises InputError."""
     if len(chips) == 1 and chips[0] not in (LISTS, FILE):
-        found: tuple[Weighted, ...] = (Weighted(_named(chips[0], study)),)
+        found: tuple[Weighted, ...] = (Weighted(_named(chips[0], view)),)
     else:
         with st.container(horizontal=True, vertical_alignment="bottom", key="steer_weights"):
-            found = tuple(Weighted(_named(c, study), _weight(c, study) if len(chips) > 1 else 1.0) for c in chips)
+            found = tuple(Weighted(_named(c, view), _weight(c, view.study) if len(chips) > 1 else 1.0) for c in chips)
     link = ",".join(map(str, found))
     if st.query_params.get(_PARAMETER) != link:
         st.query_params[_PARAMETER] = link
@@ -89,16 +89,16 @@ def example_prompt(study: Study, chips: tuple[str, ...]) -> str:
     return plans.get(chips[0]) or next(iter(plans.values()), PLAIN_PROMPT)
 
 
-def _named(chip: str, study: Study) -> VectorSpec:
+def _named(chip: str, view: View) -> VectorSpec:
     if chip == LISTS:
         return VectorSpec(lists=_own_lists())
     if chip == FILE:
         if not policy().imports:
             raise InputError("files are not taken here: choose a ready contrast, a feature, or your own prompts")
-        return VectorSpec(file=uploaded(study.file.d_model))
+        return VectorSpec(file=uploaded(view.study.file.d_model, view.site))
     name = parse_vector(chip)
     if name.contrast is not None:
-        study.corpus.check_contrast(name.contrast)
+        view.study.corpus.check_contrast(name.contrast)
     return name
 
 
