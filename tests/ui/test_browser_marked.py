@@ -36,7 +36,7 @@ NAMES = (
 """The parameters that pages read as words."""
 
 
-@pytest.fixture(scope="module", params=[("dyck3", "B0", "B1"), ("tales", "seed0", "seed1")], ids=["dyck3", "tales"])
+@pytest.fixture(scope="module", params=[("tales", "seed0", "seed1")], ids=["tales"])
 def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with one marked study."""
     with pytest.MonkeyPatch.context() as patch:
