@@ -15,9 +15,6 @@ from explorer.models import begin_token
 from explorer.study import CARRIED_READERS, Study, open_study, shipped_studies
 from explorer.text import LabelledTokens, TextReading, corpus_labels, read_labelled
 
-LABELS: dict[str, tuple[str, ...]] = {"tales": ("genre", "part"), "dyck3": ("depth",)}
-"""Labels of a corpus on which probes are carried: of whole documents, and of single tokens."""
-
 
 def labelled_tokens(study: Study, given: str) -> LabelledTokens:
     """Labelled text of a study: a jsonl file, or a label of its own corpus. Raises InputError."""
@@ -47,7 +44,7 @@ def measure_carried(study: Study, source: str, target: str, labels: Sequence[Lab
 
 def measure_carried_readers(study: Study, log: Callable[[str], None]) -> None:
     """Write the file of every pair that has none, where the corpus has labels."""
-    asked = LABELS.get(study.file.text.kind, ())
+    asked = study.corpus.probe_labels
     missing = [p for p in study.file.pairs if not (study.pair_path(p.source, p.target) / CARRIED_READERS).exists()]
     labels = [labelled_tokens(study, label) for label in asked] if missing else []
     for pair in missing if labels else ():

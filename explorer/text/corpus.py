@@ -54,6 +54,8 @@ class Corpus(ABC):
     """What study.json calls it."""
     has_labels: ClassVar[bool] = False
     """Whether its tokens carry latent labels: then features can be checked."""
+    probe_labels: ClassVar[tuple[str, ...]] = ()
+    """Labels on which probes are carried: of whole documents, and of single tokens."""
     prompt_tokens: ClassVar[int] = 16
     """Tokens of a prompt on which steering is judged."""
     example: ClassVar[str] = (

@@ -100,7 +100,11 @@ def steer(pages: Sequence[Page], each: Callable[[], None] = lambda: None) -> lis
     for page in pages:
         page.evaluate(_WATCH)
     for page in pages:
-        page.evaluate("document.querySelector('.st-key-generate button').click(); window.began = performance.now()")
+        # Between two redraws the button is gone for a moment.
+        page.wait_for_function(
+            "(() => { const button = document.querySelector('.st-key-generate button'); button?.click(); "
+            "window.began = performance.now(); return Boolean(button); })()"
+        )
     end, open_ = time.monotonic() + PATIENCE, set(range(len(pages)))
     while open_ and time.monotonic() < end:
         for i in sorted(open_):

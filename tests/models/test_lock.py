@@ -21,7 +21,12 @@ from explorer.steering.decoding import Batch
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = 60.0
 SITE = Site(1, 3)
-RUN_THE_NETWORK = ("explorer/models/language_model.py", "explorer/models/hooks.py")
+RUN_THE_NETWORK = (
+    "explorer/models/language_model.py",
+    "explorer/models/hooks.py",
+    "explorer/models/branches.py",  # within `start_at`, which holds the lock
+    "explorer/alignment/weight_space.py",  # reads weights of modules, and runs none
+)
 READ = ("config", "parameters", "named_parameters")
 """What other modules may read of a model's network."""
 

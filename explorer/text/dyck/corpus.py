@@ -20,6 +20,7 @@ class Dyck3(Corpus):
 
     kind: ClassVar[str] = "dyck3"
     has_labels: ClassVar[bool] = True
+    probe_labels: ClassVar[tuple[str, ...]] = ("depth",)
     # Brackets nest: a prompt needs room for depth.
     prompt_tokens: ClassVar[int] = 32
     example: ClassVar[str] = "([]{()})[{}](({[]}))}([{}])"

@@ -45,6 +45,7 @@ class Tales(Corpus):
     title: ClassVar[str] = "held-out Tales, this project's own stories"
     """What a check says that it was made on."""
     has_labels: ClassVar[bool] = True
+    probe_labels: ClassVar[tuple[str, ...]] = ("genre", "part")
 
     def documents(self, count: int | None = None) -> list[TextDocument]:
         """The documents, or the first `count`."""
