@@ -253,6 +253,8 @@ def test_fresh_texts_are_counted_live_and_more_of_them_add_up(page: AppTest) -> 
     page.query_params["vector"] = "contrast:recipe"
     page.run()
     for texts, last in ((TEXTS, 3 * TEXTS - 1), (2 * TEXTS, 4 * TEXTS - 1)):
+        # The numbers may be there a moment before their work has ended.
+        until(lambda: "count" in [button.key for button in page.run().button], 120, every=0.1)
         page.button(key="count").click().run()
         until(lambda last=last: page.exception or f"to {last}. Wilson" in html(page.run()), 120, every=0.1)
         assert not page.exception
