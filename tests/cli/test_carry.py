@@ -151,7 +151,7 @@ def test_what_cannot_be_carried_is_one_line(
 def test_a_study_keeps_them(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = open_study(study)
     assert opened.carried("seed0", "twin") is None
-    monkeypatch.setattr("explorer.pipeline.carried_files.LABELS", {"tales": ("slot=people",)})
+    monkeypatch.setattr(type(opened.corpus), "probe_labels", ("slot=people",))
     lines: list[str] = []
     measure_carried_readers(opened, lines.append)
     assert lines == ["probes and lenses of seed0 → twin"]
