@@ -190,7 +190,6 @@ def _collected(
     """Pass 1, from the cache where it is there, and the norms from which it left rows out."""
     limits = NormLimits(factor=massive)
     key = {"massive": massive, "models": digests, "text": chunks_digest(chunks), "sites": [s.name for s in sites]}
-
     key |= precision_key(source)
 
     def make() -> dict[Site, SiteMoments]:

@@ -13,8 +13,9 @@ import plotly.graph_objects as go
 
 from explorer.alignment import ROTATION, FitCurve, PairResult, SiteResult, Spectrum, seams, shown
 from explorer.number_text import number
-from explorer.palette import DASHES, Palette
+from explorer.palette import Palette
 from explorer.presentation.plots import base_layout, legend_line, text_at, whiskers
+from explorer.presentation.rotation.row_curves import add_row_curve
 
 
 def spectrum(found: Spectrum, palette: Palette) -> go.Figure:
@@ -57,21 +58,7 @@ def fit_curve(curve: FitCurve, d: int, palette: Palette) -> go.Figure:
     """EV on test against the number of fit rows, for R and the affine map; the least for a verdict is marked."""
     figure = go.Figure()
     for name, values, arm in (("affine", curve.affine, "affine"), ("rotation R", curve.orthogonal, "rotated")):
-        figure.add_trace(
-            go.Scatter(
-                x=list(curve.rows),
-                y=list(values),
-                mode="lines+markers",
-                line={"color": palette.arm(arm), "dash": DASHES[arm], "width": 3},
-                marker={"size": 8},
-                hovertemplate=f"{name}, %{{x:,}} rows: %{{y:.3f}}<extra></extra>",
-            )
-        )
-        end = math.log10(curve.rows[-1])
-        text_at(
-            figure, f"{name} {number(values[-1])}", end, values[-1], palette.arm(arm), xanchor="right", yanchor="bottom",
-            yshift=8,
-        )  # fmt: skip
+        add_row_curve(figure, name, curve.rows, values, arm, palette)
     figure.add_vline(x=20 * d, line={"color": palette.ink, "width": 1, "dash": "dot"})
     base_layout(figure, palette, 360)
     text_at(figure, "20·d: the least for a verdict", math.log10(20 * d), 1.06, yref="paper")

@@ -9,31 +9,19 @@ import plotly.graph_objects as go
 from explorer.alignment import SiteWarmStart
 from explorer.narrative import warm_start_told
 from explorer.number_text import minus, number, sentence_case
-from explorer.palette import DASHES, Palette
+from explorer.palette import Palette
 from explorer.presentation.plots import base_layout, text_at
+from explorer.presentation.rotation.row_curves import add_row_curve
 
 
 def curves(found: SiteWarmStart, palette: Palette) -> go.Figure:
     """EV on B's test rows against training rows, from the rotated dictionary and from nothing; R alone and B's own."""
-    figure, end = go.Figure(), math.log10(found.rows[-1])
+    figure = go.Figure()
     for name, values, arm, below in (
         ("rotated, trained on", found.warm, "rotated", False),
         ("from nothing", found.cold, "raw", True),
     ):
-        figure.add_trace(
-            go.Scatter(
-                x=list(found.rows),
-                y=list(values),
-                mode="lines+markers",
-                line={"color": palette.arm(arm), "dash": DASHES[arm], "width": 3},
-                marker={"size": 8},
-                hovertemplate=f"{name}, %{{x:,}} rows: %{{y:.3f}}<extra></extra>",
-            )
-        )
-        text_at(
-            figure, f"{name} {number(values[-1])}", end, values[-1], palette.arm(arm), xanchor="right",
-            yanchor="top" if below else "bottom", yshift=-70 if below else 8,
-        )  # fmt: skip
+        add_row_curve(figure, name, found.rows, values, arm, palette, below)
     base_layout(figure, palette, 360)
     levels = [("R alone", found.start, "dot"), *([] if found.ceiling is None else [("B's own", found.ceiling, "dash")])]
     for name, value, dash in levels:
