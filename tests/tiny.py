@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM
 from transformers.models.auto import CONFIG_MAPPING
 
 from explorer.models.language_model import LanguageModel, find_blocks
+from explorer.study.schema import ModelEntry
 from explorer.text.tales import stories as tales
 from explorer.text.windows import Chunks
 
@@ -111,3 +112,12 @@ def hooks(made: LanguageModel) -> int:
     return sum(
         len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in made.network.modules()
     )
+
+
+def seeds_and_twin(tokenizer: Any, folder: Path) -> tuple[ModelEntry, ...]:
+    """Two models that are written to a study's folder, and the first one's twin, as the study lists them."""
+    models = []
+    for i in range(2):
+        save("llama", tokenizer, folder / "models" / f"seed{i}", seed=i + 1)
+        models.append(ModelEntry(f"seed{i}", "seed", f"seed {i}", f"models/seed{i}", "0" * 64, i, 5.0))
+    return (*models, ModelEntry("twin", "twin", "seed0 rotated", "models/seed0", "0" * 64, 0, 5.0))

@@ -22,7 +22,7 @@ from explorer.models.sites import all_sites
 from explorer.pipeline.carried_files import measure_carried_readers
 from explorer.study.library import open_study
 from explorer.study.pair_tensors import save_tensors
-from explorer.study.schema import SCHEMA, ModelEntry, PairEntry, StudyFile
+from explorer.study.schema import SCHEMA, PairEntry, StudyFile
 from explorer.text.documents import TextEntry
 
 D, LAYERS = tiny.SHAPE["hidden_size"], tiny.SHAPE["num_hidden_layers"]
@@ -33,11 +33,7 @@ SITES = all_sites(LAYERS)
 def study(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """seed0 → twin through its Q, and seed0 → seed1, measured at one site only."""
     folder = tmp_path_factory.mktemp("studies") / "mine"
-    models = []
-    for i in range(2):
-        tiny.save("llama", tokenizer, folder / "models" / f"seed{i}", seed=i + 1)
-        models.append(ModelEntry(f"seed{i}", "seed", f"seed {i}", f"models/seed{i}", "0" * 64, i, 5.0))
-    models.append(ModelEntry("twin", "twin", "seed0 rotated", "models/seed0", "0" * 64, 0, 5.0))
+    models = tiny.seeds_and_twin(tokenizer, folder)
 
     def maps(r: torch.Tensor) -> SiteMaps:
         made = site_maps(r)
@@ -48,7 +44,7 @@ def study(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_tensors(folder / "pairs" / "seed0-seed1", {SITES[1].name: maps(haar(D, 3))}, {})
     text = TextEntry("tales", "held-out", 60, 48, 0.9)
     pairs = (PairEntry("seed0", "twin"),)
-    file = StudyFile(SCHEMA, "mine", "A tiny study", D, LAYERS, tuple(models), (), text, pairs, {}, {})
+    file = StudyFile(SCHEMA, "mine", "A tiny study", D, LAYERS, models, (), text, pairs, {}, {})
     write_json(folder / "study.json", file)
     return folder
 

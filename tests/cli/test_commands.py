@@ -21,7 +21,7 @@ from explorer.models.sites import all_sites
 from explorer.sae.formats.saelens import save_sae
 from explorer.steering.arms import ARMS
 from explorer.study.pair_tensors import save_tensors
-from explorer.study.schema import SCHEMA, DictionaryEntry, ModelEntry, PairEntry, StudyFile
+from explorer.study.schema import SCHEMA, DictionaryEntry, PairEntry, StudyFile
 from explorer.text.documents import TextEntry
 
 D, LAYERS = tiny.SHAPE["hidden_size"], tiny.SHAPE["num_hidden_layers"]
@@ -32,11 +32,7 @@ SITE = all_sites(LAYERS)[1]
 def study(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """seed0 → twin as it is, seed0 → seed1 with a made-up R and means, and a dictionary of seed0."""
     folder = tmp_path_factory.mktemp("studies") / "mine"
-    models = []
-    for i in range(2):
-        tiny.save("llama", tokenizer, folder / "models" / f"seed{i}", seed=i + 1)
-        models.append(ModelEntry(f"seed{i}", "seed", f"seed {i}", f"models/seed{i}", "0" * 64, i, 5.0))
-    models.append(ModelEntry("twin", "twin", "seed0 rotated", "models/seed0", "0" * 64, 0, 5.0))
+    models = tiny.seeds_and_twin(tokenizer, folder)
     twin = {site.name: site_maps(twin_rotation(D, 0).T) for site in all_sites(LAYERS)}
     save_tensors(folder / "pairs" / "seed0-twin", twin, {})
     moved = site_maps(haar(D, 3))
@@ -47,7 +43,7 @@ def study(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     dictionary = DictionaryEntry("seed0", SITE.name, "dictionaries/a", 0.9, 16.0, 1.0)
     text = TextEntry("tales", "held-out", 40, 48, 0.9)
     pairs = (PairEntry("seed0", "twin"), PairEntry("seed0", "seed1"))
-    file = StudyFile(SCHEMA, "mine", "A tiny study", D, LAYERS, tuple(models), (dictionary,), text, pairs, {}, {})
+    file = StudyFile(SCHEMA, "mine", "A tiny study", D, LAYERS, models, (dictionary,), text, pairs, {}, {})
     write_json(folder / "study.json", file)
     return folder
 
