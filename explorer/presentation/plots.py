@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas  # noqa: F401
 import plotly.graph_objects as go
 
@@ -46,6 +47,31 @@ def base_layout(figure: go.Figure, palette: Palette, height: int) -> go.Figure:
     figure.update_xaxes(**axes, showgrid=False)
     figure.update_yaxes(**axes)
     return figure
+
+
+def settle(figure: go.Figure) -> None:
+    """Let a figure be drawn once: call it when the figure is whole.
+
+    Streamlit gives Plotly each figure twice, the second time as a copy. Plotly then draws only what is new, if the data
+    have a revision and are lists: NumPy's arrays travel as typed ones, of which each copy counts as new. Frames may
+    keep them.
+    """
+    if figure.layout.datarevision is not None:
+        return
+    for trace in figure.data:
+        _unpack(trace, trace.to_plotly_json())
+    figure.update_layout(datarevision=1)
+
+
+def _unpack(part: Any, values: dict[str, Any]) -> None:
+    """What holds arrays holds lists; single precision with as many digits as it has."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _unpack(part[key], value)
+        elif isinstance(value, np.ndarray):
+            single = value.dtype.kind == "f" and value.dtype.itemsize < 8
+            part[key] = None  # an equal list would leave the array where it is
+            part[key] = (np.round(value.astype(float), 5) if single else value).tolist()
 
 
 def text_at(

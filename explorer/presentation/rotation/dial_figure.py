@@ -59,8 +59,8 @@ def dial(
         for i, t in enumerate(curve.t)
     ]
     reach = 1.3 * float(max(np.quantile(np.abs(a), 0.985), np.quantile(np.abs(b), 0.985)))
-    figure.update_xaxes(row=1, col=1, visible=False, range=[-reach, reach])
-    figure.update_yaxes(row=1, col=1, visible=False, range=[-reach, reach], scaleanchor="x", scaleratio=1)
+    figure.update_xaxes(row=1, col=1, visible=False, range=[-reach, reach], constrain="domain")
+    figure.update_yaxes(row=1, col=1, visible=False, range=[-reach, reach], scaleanchor="x", constrain="domain")
     _curve_labels(figure, _drawn(curve, lines, palette), lines, palette)
     marks = ((palette.source, f"○ {names[0]}"), (palette.raw, f"◆ {names[1]}, as it is"), (palette.rotated, "◆ turned"))
     text = "   ".join(f"<span style='color:{colour}'>{words}</span>" for colour, words in marks)

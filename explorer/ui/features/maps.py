@@ -15,13 +15,14 @@ from explorer.presentation.features import (
     maps as figures_twin_maps,
 )
 from explorer.ui import cache
+from explorer.ui.charts import prepare
 from explorer.ui.features import cache as feature_cache
 from explorer.ui.features.filters import BOXED
 from explorer.ui.features.layout_job import Layouts, layout, watch
 from explorer.ui.features.map_layer import map_layer
 from explorer.ui.features.table import choose, select_group
 from explorer.ui.frame import choice
-from explorer.ui.share import data_button, keep
+from explorer.ui.share import data_button
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def draw_maps(table: pd.DataFrame, shown: pd.DataFrame, chosen: int | None, view
     solid = np.sort(shown.index.to_numpy(np.int32)).tobytes()
     figure = _figure(*where, by, solid, view.palette, table, a, b, regions)
     alt = f"Map of {len(a)} directions of {view.source} and {len(b)} of {view.target}; the list below says the same."
-    keep("figure", alt, figure)
+    prepare(figure, alt)
     with st.container(key="figure-map", gap=None):
         with st.container(key=_KEY):
             st.plotly_chart(

@@ -9,8 +9,9 @@ import streamlit as st
 from explorer.presentation import CONFIG
 from explorer.presentation.steering import arm_names, strip
 from explorer.steering import DoseResponse, Request
+from explorer.ui.charts import prepare
 from explorer.ui.frame import View
-from explorer.ui.share import data_button, keep
+from explorer.ui.share import data_button
 from explorer.ui.steering.control_panel import set_place
 from explorer.ui.steering.headline import title_of
 from explorer.ui.steering.opening import suggestion
@@ -36,7 +37,7 @@ def draw_strip(view: View, request: Request, responses: list[DoseResponse]) -> N
         own, labels, arm, view.palette, (view.site.name, request.dose), (found.site, found.dose)
     )
     alt = f"Effect of {title_of(view, request)} by site and dose; a cross marks a loss over 10 per cent."
-    keep("figure", alt, figure)
+    prepare(figure, alt)
 
     def clicked() -> None:
         points: Any = st.session_state[_KEY]["selection"]["points"]
