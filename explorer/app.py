@@ -43,7 +43,6 @@ def draw() -> None:
         tour_button,
         wrong,
     )
-    from explorer.ui.check import draw_way_out
     from explorer.ui.story import listen
 
     shown = [st.Page(entry.script, title=entry.title, url_path=entry.name) for entry in PAGES.values()]
@@ -76,6 +75,8 @@ def draw() -> None:
             # The page from which a damaged study is deleted must open whatever study is chosen.
             page.run()
         else:
+            from explorer.ui.check import draw_way_out
+
             draw_way_out()
 
 

@@ -42,7 +42,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 ROOT_MODULES = (
     *("explorer", "explorer.app", "explorer.__main__", "explorer.errors", "explorer.files", "explorer.cache"),
     "explorer.intake",
-    *("explorer.progress", "explorer.metrics", "explorer.number_text", "explorer.palette"),
+    *("explorer.progress", "explorer.estimates", "explorer.metrics", "explorer.number_text", "explorer.palette"),
     *("explorer.jobs", "explorer.job_progress"),
     *("explorer.ranks", "explorer.policy", "explorer.unfinished"),
 )

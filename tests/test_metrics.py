@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from scipy.stats import entropy
 from sklearn.metrics import f1_score, r2_score
 
-from explorer import metrics
+from explorer import estimates, metrics
 from explorer.alignment.orthogonal import haar
 
 
@@ -46,10 +46,10 @@ def test_streaming_equals_plain(batch: int, documents: int, seed: int) -> None:
 
 
 def test_restored_is_nothing_at_shuffled_pairs_and_all_at_home() -> None:
-    assert metrics.restored(-0.4, -0.4, 0.9) == 0 and metrics.restored(0.9, -0.4, 0.9) == 1
-    assert metrics.restored(0.25, -0.4, 0.9) == pytest.approx(0.5) and metrics.restored(-1.05, -0.4, 0.9) < -0.49
-    assert np.isnan(metrics.restored(0.5, 0.9, 0.9)) and np.isnan(metrics.restored(0.5, 0.95, 0.9))
-    several = metrics.restored(np.array([0.0, 0.5]), np.array([0.0, 0.5]), np.array([1.0, 0.5]))
+    assert estimates.restored(-0.4, -0.4, 0.9) == 0 and estimates.restored(0.9, -0.4, 0.9) == 1
+    assert estimates.restored(0.25, -0.4, 0.9) == pytest.approx(0.5) and estimates.restored(-1.05, -0.4, 0.9) < -0.49
+    assert np.isnan(estimates.restored(0.5, 0.9, 0.9)) and np.isnan(estimates.restored(0.5, 0.95, 0.9))
+    several = estimates.restored(np.array([0.0, 0.5]), np.array([0.0, 0.5]), np.array([1.0, 0.5]))
     assert several[0] == 0 and np.isnan(several[1])
 
 

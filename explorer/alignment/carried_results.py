@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 
 HOME, OWN, LOGIT = "home", "own", "logit"
 """Scores that are no map's: of the source's on the source, of the target's own, and of its logit lens."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import nan
 from typing import Literal, NamedTuple, get_args
 
-from explorer import metrics
-from explorer.metrics import Estimate
+from explorer import estimates
+from explorer.estimates import Estimate
 
 Reading = Literal["faithful", "paper"]
 """What the dictionary's output is held against: what the source itself had there, or the row that it was given."""
@@ -28,8 +28,8 @@ class DictionaryScore:
     l0: float
     """Mean number of active features."""
     restored_paper: Estimate | None = None
-    """`metrics.restored` of `paper`, on the bootstrap's own draws; None where a draw has no room between shuffled pairs
-    and the ceiling, and in results from before it was measured."""
+    """`estimates.restored` of `paper`, on the bootstrap's own draws; None where a draw has no room between shuffled
+    pairs and the ceiling, and in results from before it was measured."""
     restored_faithful: Estimate | None = None
     """The same of `faithful`."""
 
@@ -39,7 +39,7 @@ Scores = Mapping[str, DictionaryScore]
 
 
 def restored(scores: Scores, arm: str, reading: Reading = "faithful") -> Estimate | None:
-    """How much of the dictionary comes back under a map (see `metrics.restored`); bounds are NaN where none are stored.
+    """How much of the dictionary comes back under a map (`estimates.restored`); bounds are NaN where none are stored.
 
     None where the ceiling is not above shuffled pairs: then there is nothing to restore.
     """
@@ -47,7 +47,7 @@ def restored(scores: Scores, arm: str, reading: Reading = "faithful") -> Estimat
     if stored is not None:
         return stored
     ev, shuffled, ceiling = (getattr(scores[a], reading).value for a in (arm, "shuffled", "ceiling"))
-    value = float(metrics.restored(ev, shuffled, ceiling))
+    value = float(estimates.restored(ev, shuffled, ceiling))
     return None if value != value else Estimate(value, nan, nan)
 
 
@@ -108,5 +108,7 @@ def dial_lines(curve: DialCurve, scores: Scores, reading: Reading = "faithful", 
     zero = getattr(scores["shuffled"], reading).value
     if scale == "EV" or not curve.ceiling > zero:
         return DialLines(true, shuffled, curve.ceiling, reading, "EV")
-    true, shuffled = (tuple(float(metrics.restored(v, zero, curve.ceiling)) for v in line) for line in (true, shuffled))
+    true, shuffled = (
+        tuple(float(estimates.restored(v, zero, curve.ceiling)) for v in line) for line in (true, shuffled)
+    )
     return DialLines(true, shuffled, 1.0, reading, "restored")

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from explorer import metrics, ranks
+from explorer import estimates, metrics, ranks
 from explorer.alignment.dictionary_results import READINGS, DialCurve, DictionaryScore, Reading
 from explorer.alignment.geodesic import dial
 from explorer.alignment.map_registry import MAPS, arms
@@ -101,8 +101,8 @@ class DictionaryScorer:
 
         def score(arm: str) -> DictionaryScore:
             return DictionaryScore(
-                paper=metrics.interval(draws[arm, "paper"]),
-                faithful=metrics.interval(draws[arm, "faithful"]),
+                paper=estimates.interval(draws[arm, "paper"]),
+                faithful=estimates.interval(draws[arm, "faithful"]),
                 l0=self.tallies[arm].active / max(1, self.tallies[arm].rows),
                 restored_paper=_restored(draws, arm, "paper"),
                 restored_faithful=_restored(draws, arm, "faithful"),
@@ -158,9 +158,9 @@ def _base(turned: str) -> str:
 
 def _restored(
     draws: Mapping[tuple[str, Reading], Float[np.ndarray, " n"]], arm: str, reading: Reading
-) -> metrics.Estimate | None:
-    found = metrics.restored(*(draws[a, reading] for a in (arm, "shuffled", "ceiling")))
-    return None if np.isnan(found).any() else metrics.interval(found)
+) -> estimates.Estimate | None:
+    found = estimates.restored(*(draws[a, reading] for a in (arm, "shuffled", "ceiling")))
+    return None if np.isnan(found).any() else estimates.interval(found)
 
 
 def _moved(values: list[float], ends: tuple[float, float]) -> tuple[float, ...]:

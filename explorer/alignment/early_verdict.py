@@ -17,7 +17,7 @@ from typing import NamedTuple
 from explorer.alignment.grounds import ROTATION, Grounds, Recovered
 from explorer.alignment.results import VerdictName
 from explorer.alignment.verdict import verdict_on
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 
 RISK = 0.02
 """Chance that a pair is called other than the whole text would call it, over all looks, sites and numbers together."""

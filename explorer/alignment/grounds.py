@@ -9,7 +9,7 @@ from typing import NamedTuple
 from explorer.alignment.dictionary_results import restored
 from explorer.alignment.map_results import GateNulls, Stitch, StitchScores
 from explorer.alignment.results import SiteResult
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 
 ROTATION = "orthogonal_scale"
 """The rung, and the seam, of the rotation that verdicts are about."""

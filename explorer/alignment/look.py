@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer import metrics
+from explorer import estimates, metrics
 from explorer.alignment import maps, nulls
 from explorer.alignment.early_verdict import DOUBT, Outlook, Reach
 from explorer.alignment.first_pass import SiteMoments
@@ -80,11 +80,11 @@ class SiteLook:
         """The numbers of the verdict; what stitching says is left open."""
         ladder = {name: score.estimate() for name, (_, score) in self.scores.items()}
         above, below = self.scores[ROTATION][1].draws(), self.scores["affine"][1].draws()
-        rho = metrics.interval(above / below) if below.min() > 0 else None
+        rho = estimates.interval(above / below) if below.min() > 0 else None
         wrong = nulls.shuffled_evs(self.moments.shuffled[:WRONG], self.fit, self.ridge, self.test)
         fresh = nulls.untrained_evs([n.splits for n in untrained])
         self.wrong, self.fresh = wrong, fresh
-        none = Recovered(metrics.Estimate(0.0, 0.0, 0.0), "")
+        none = Recovered(estimates.Estimate(0.0, 0.0, 0.0), "")
         return Grounds(
             ladder,
             rho,

@@ -2,18 +2,19 @@
 
 Everything that names a map takes it from here: what is fitted (`SiteMaps`), the rungs of the ladder and of the report's
 `ev`, the arms of the switch and of the dictionary's scores, the seams of stitching, files and figures. A new rung is
-one function, which fits it, and one entry.
+one function, which fits it, and one entry. Pages read names and titles and fit nothing: only fits load torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
-from explorer.alignment import maps
-from explorer.alignment.maps import ResidualMap
-from explorer.alignment.moments import CrossMoments, Moments
-from explorer.alignment.orthogonal import NULL_SEED, orthogonal_factor
+if TYPE_CHECKING:
+    from explorer.alignment.maps import ResidualMap
+    from explorer.alignment.moments import CrossMoments, Moments
 
 
 @dataclass(frozen=True)
@@ -71,68 +72,120 @@ class MapEntry:
         return self.rung or self.name
 
 
-def _shuffled(m: FitMoments, special: bool) -> ResidualMap:
+def _raw(m: FitMoments) -> ResidualMap:
+    from explorer.alignment.maps import identity
+
+    return identity(m.fit)
+
+
+def _translated(m: FitMoments) -> ResidualMap:
+    from explorer.alignment.maps import translation
+
+    return translation(m.fit)
+
+
+def _rescaled(m: FitMoments) -> ResidualMap:
+    from explorer.alignment.maps import identity_scale
+
+    return identity_scale(m.fit)
+
+
+def _permuted(m: FitMoments) -> ResidualMap:
+    from explorer.alignment.maps import signed_permutation
+
+    return signed_permutation(m.fit)
+
+
+def _rotated(m: FitMoments, special: bool = False) -> ResidualMap:
+    from explorer.alignment.maps import orthogonal
+
+    return orthogonal(m.fit, special)
+
+
+def _scaled(m: FitMoments) -> ResidualMap:
+    from explorer.alignment.maps import orthogonal_scale
+
+    return orthogonal_scale(m.fit)
+
+
+def _affine(m: FitMoments) -> ResidualMap:
+    from explorer.alignment.maps import affine
+
+    return affine(m.fit, m.validation)
+
+
+def _shuffled(m: FitMoments, special: bool = False) -> ResidualMap:
+    from explorer.alignment.maps import with_means
+    from explorer.alignment.orthogonal import orthogonal_factor
+
     # A wrong pairing decides R only; the means stay those of the true rows.
     r = orthogonal_factor(m.wrong.cross, special)
-    return maps.with_means(m.fit, r, r.T)
+    return with_means(m.fit, r, r.T)
+
+
+def _random(m: FitMoments) -> ResidualMap:
+    from explorer.alignment.maps import random_rotation
+    from explorer.alignment.orthogonal import NULL_SEED
+
+    return random_rotation(m.fit, NULL_SEED)
 
 
 _TABLE = (
     MapEntry(
-        "raw", lambda m: maps.identity(m.fit), "as it is", "f(x) = x: the target's rows as they are.", "raw",
+        "raw", _raw, "as it is", "f(x) = x: the target's rows as they are.", "raw",
         rung="identity", is_arm=True, is_orthogonal=True, is_drawn=True, short="raw", read="Read as it is",
     ),
     MapEntry(
-        "translated", lambda m: maps.translation(m.fit), "translation",
+        "translated", _translated, "translation",
         "f(x) = x − μ_B + μ_A: moves the mean, turns nothing.", "translated",
         rung="translation", is_arm=True, is_orthogonal=True, is_stitched=True, is_drawn=True, short="mean moved",
         read="With only its mean moved",
     ),
     MapEntry(
-        "rescaled", lambda m: maps.identity_scale(m.fit), "translation with one scale",
+        "rescaled", _rescaled, "translation with one scale",
         "f(x) = s (x − μ_B) + μ_A: moves the mean, stretches all directions alike, turns nothing.", "translated",
         rung="identity_scale", is_stitched=True, is_shown=False,
     ),
     MapEntry(
-        "permutation", lambda m: maps.signed_permutation(m.fit), "signed permutation",
+        "permutation", _permuted, "signed permutation",
         "f(x) = (x − μ_B) P + μ_A: dimensions onto dimensions, with signs.", "translated",
         rung="permutation", is_orthogonal=True,
     ),
     MapEntry(
-        "rotated", lambda m: maps.orthogonal(m.fit), "rotation R",
+        "rotated", _rotated, "rotation R",
         "f(x) = (x − μ_B) R + μ_A with R orthogonal, of either determinant.", "rotated",
         rung="orthogonal", is_arm=True, is_orthogonal=True, is_stitched=True, tensor="R", short="through R",
         read="Read through R",
     ),
     MapEntry(
-        "special", lambda m: maps.orthogonal(m.fit, special=True), "R of determinant +1",
+        "special", partial(_rotated, special=True), "R of determinant +1",
         "The best R of determinant +1, to which the dial turns.", "rotated",
         is_orthogonal=True, like="rotated",
     ),
     MapEntry(
-        "orthogonal_scale", lambda m: maps.orthogonal_scale(m.fit), "R with one scale",
+        "orthogonal_scale", _scaled, "R with one scale",
         "f(x) = s (x − μ_B) R + μ_A: turns, and stretches all directions alike.", "rotated",
         rung="orthogonal_scale", is_stitched=True,
     ),
     MapEntry(
-        "affine", lambda m: maps.affine(m.fit, m.validation), "affine",
+        "affine", _affine, "affine",
         "f(x) = (x − μ_B) W + μ_A with W from ridge regression: may stretch as well as turn.", "affine",
         rung="affine", is_arm=True, is_stitched=True, tensor="affine", short="through affine",
         read="Read through the affine map",
     ),
     MapEntry(
-        "shuffled", lambda m: _shuffled(m, special=False), "shuffled R",
+        "shuffled", _shuffled, "shuffled R",
         "An R fitted to pairs that do not belong together.", "null",
         is_arm=True, is_orthogonal=True, is_control=True, is_stitched=True, tensor="shuffled",
         short="through shuffled R", read="Read through a rotation fitted to shuffled pairs",
     ),
     MapEntry(
-        "shuffled_special", lambda m: _shuffled(m, special=True), "shuffled R of determinant +1",
+        "shuffled_special", partial(_shuffled, special=True), "shuffled R of determinant +1",
         "The same of determinant +1, for the grey curve of the dial.", "null",
         is_orthogonal=True, is_control=True, like="shuffled",
     ),
     MapEntry(
-        "random", lambda m: maps.random_rotation(m.fit, NULL_SEED), "random R",
+        "random", _random, "random R",
         "A Haar-random rotation with the true means.", "null",
         is_arm=True, is_orthogonal=True, is_control=True, is_drawn=True, short="through random R",
         read="Read through a random rotation",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 
 
 @dataclass(frozen=True)

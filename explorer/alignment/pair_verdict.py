@@ -11,7 +11,7 @@ from explorer.alignment.grounds import ROTATION, rotation_nulls
 from explorer.alignment.map_registry import rungs
 from explorer.alignment.map_results import GateNulls
 from explorer.alignment.results import PositiveControl, SiteResult, Verdict, VerdictName
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 
 FAVOURABLE: tuple[VerdictName, ...] = (
     "shared basis",

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from explorer.alignment.dictionary_results import DialCurve, DictionaryScore
 from explorer.alignment.map_results import FitCurve, GateNulls, Ladder, Nulls, Stitch, TokenFacts
 from explorer.alignment.rotation_results import RotationFacts
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 
 VerdictName = Literal[
     "not assessable",

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer import metrics, ranks
+from explorer import estimates, metrics, ranks
 from explorer.alignment import maps, nulls
 from explorer.alignment.control_runs import Controls
 from explorer.alignment.dictionary_scorer import DIAL_ROWS, DIAL_STEPS, DictionaryScorer, FeatureFiring
@@ -112,10 +112,10 @@ class SiteScorer:
         mean = maps.linear_ev(torch.zeros_like(self.fit.cross), self.fit, self.test)
         return Ladder(found, shuffled=shuffled, random=random, mean=mean)
 
-    def ratio(self, upper: str) -> metrics.Estimate | None:
+    def ratio(self, upper: str) -> estimates.Estimate | None:
         """EV of one rung over the affine's, on the same bootstrap draws; None where the affine map explains nothing."""
         above, below = self.rungs[upper][1].draws(), self.rungs["affine"][1].draws()
-        return metrics.interval(above / below) if below.min() > 0 else None
+        return estimates.interval(above / below) if below.min() > 0 else None
 
     def result(self, site: Site, controls: Controls | None = None, stitch: Stitch | None = None) -> SiteResult:
         """Everything measured here; without `controls` the nulls of untrained targets are missing."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from explorer import metrics, ranks
+from explorer import estimates, metrics, ranks
 from explorer.alignment.map_registry import seams
 from explorer.alignment.map_results import Stitch, StitchScores
 from explorer.alignment.maps import ResidualMap
@@ -67,7 +67,9 @@ class _Losses:
         base = min(("mean", "unigram"), key=lambda arm: float(mean[arm][0]))
         room = mean[base] - mean["own"]
         recovered = {
-            arm: metrics.interval((mean[base] - mean[arm]) / room) for arm in self.sums if arm not in ("own", "unigram")
+            arm: estimates.interval((mean[base] - mean[arm]) / room)
+            for arm in self.sums
+            if arm not in ("own", "unigram")
         }
         return StitchScores(
             recovered,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from explorer.alignment.grounds import ROTATION, UNTURNED, Grounds, Recovered, site_grounds
 from explorer.alignment.map_registry import rungs
 from explorer.alignment.results import SiteResult, Verdict, VerdictName
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 
 SATURATED = 0.5
 """EV of an affine map's gate null above which a site cannot be judged: half of the positive control's, which is 1."""

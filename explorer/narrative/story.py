@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explorer.alignment import PairResult, SiteResult, haar
+from explorer.alignment import PairResult, SiteResult
 from explorer.errors import InputError
 from explorer.study import (
     NOT_A_SEED,
@@ -118,10 +119,15 @@ class Story:
     """Decoder cosines of dictionaries with equal and other starts, where the study has them."""
     shared: bool
     """Whether the sister has the source's input and output weights, frozen while the rest was trained."""
-    random: NDArray[np.float64]
-    """A random rotation, d × d, to compare the sister's R with."""
     draws: RotationDraws | None
     """R of every pair of the study against Haar draws, where its cohorts say how its models were trained."""
+
+    @cached_property
+    def random(self) -> NDArray[np.float64]:
+        """A random rotation, d × d, to compare the sister's R with."""
+        from explorer.alignment import haar
+
+        return np.asarray(haar(self.study.file.d_model, RANDOM_SEED).numpy())
 
     @property
     def learned_first(self) -> bool:
@@ -159,7 +165,6 @@ def open_story(study: Study, source: str, target: str, site_index: int) -> Story
         shares=tuple(study.reading_shares(source, sister)),
         decoders=study.decoder_story(),
         shared=share_weights(study, source, sister),
-        random=haar(study.file.d_model, RANDOM_SEED).numpy(),
         draws=rotation_draws(study),
     )
 

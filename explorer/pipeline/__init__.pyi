@@ -19,11 +19,11 @@ from .check_options import (
 from .check_outputs import sweep_outputs as sweep_outputs
 from .check_process import check_in_process as check_in_process
 from .check_queue import CHECKS as CHECKS, CheckJob as CheckJob, Work as Work
-from .check_steering import knows as knows
 from .default_text import offers_corpus as offers_corpus
 from .estimate import CheckEstimate as CheckEstimate, needed as needed, planned_fit as planned_fit
 from .feature_files import lay_out as lay_out, write_layout as write_layout, write_layouts as write_layouts
 from .further_rotations import measure_further_rotations as measure_further_rotations
+from .known_text import knows as knows
 from .machine_room import check_request as check_request, machine_memory as machine_memory
 from .one_space_files import check_one_space as check_one_space, measure_study_space as measure_study_space
 from .progress import CheckProgress as CheckProgress

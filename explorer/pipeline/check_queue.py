@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.errors import InputError
-from explorer.jobs import CORES, Job, Queue
+from explorer.jobs import EVERY_CORE, Job, Queue
 from explorer.pipeline.asked_checks import AskedCheck, keep
 from explorer.pipeline.check_form import Fields
 from explorer.pipeline.progress import CheckProgress, PlannedPart
@@ -97,7 +97,7 @@ class CheckQueue:
                 return made
 
             over = keep(AskedCheck(visitor, title, name, fields)) if fields is not None else lambda: None
-            job = Job(fill, self._queue, cores=CORES, failure=FAILURE, after=over)
+            job = Job(fill, self._queue, cores=EVERY_CORE, failure=FAILURE, after=over)
             check = CheckJob(visitor, title, name, job, progress)
             ended = [c for c in self._checks if not c.job.busy]
             forgotten = {id(c) for c in ended[: max(0, len(ended) - KEPT)]}

@@ -8,29 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from explorer.alignment import PairResult, SiteMaps
+from explorer.alignment import SiteMaps
 from explorer.models import LanguageModel, Site
 from explorer.progress import Report
 from explorer.steering import DoseResponse, OwnContrast, Steered, answer, contrast_question
 from explorer.text import Chunks, Corpus
-
-KNOWN = 1 / 3
-"""Share of the unigram model's loss that both models' losses must stay below: who only writes English does not."""
-
-
-def knows(loss: float, unigram: float) -> bool:
-    """Whether a model of this loss has learned the text, by the unigram model's loss on it."""
-    return loss <= KNOWN * unigram
-
-
-def knows_text(result: PairResult) -> bool:
-    """Whether both models have learned the text well enough for its contrasts to mean anything to them.
-
-    Always, where no unigram loss was measured.
-    """
-    unigram = [s.stitch.source_to_target.unigram for s in result.sites if s.stitch is not None]
-    f = result.function
-    return not unigram or knows(max(f.loss_source, f.loss_target), unigram[0])
 
 
 def contrast_responses(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from explorer.errors import InputError
 from explorer.number_text import number
-from explorer.pipeline.check_steering import knows
+from explorer.pipeline.known_text import knows
 from explorer.text import DEFAULT, PILE, read_windows
 
 if TYPE_CHECKING:

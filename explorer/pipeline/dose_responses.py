@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from explorer.files import encode_line, write_bytes, write_json
 from explorer.models import LanguageModel
-from explorer.pipeline.check_steering import knows_text
+from explorer.pipeline.known_text import knows_text
 from explorer.steering import Measurer, ReadingMeasurer
 from explorer.study import READING_SHARES, RESPONSES, Study, open_study, shipped_studies
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from explorer.files import write_json
-from explorer.pipeline.check_steering import knows_text
+from explorer.pipeline.known_text import knows_text
 from explorer.progress import Report, part
 from explorer.steering import NEW_TOKENS, RECORDED, TEMPERATURE
 from explorer.study import READING_SHARES, RecordedRun, Study, WrittenToken

@@ -16,9 +16,10 @@ from explorer.alignment import Grown, Pair, SiteResult, controls, encode_result,
 from explorer.cache import Cache, user_cache
 from explorer.files import write_bytes, write_json
 from explorer.models import MASSIVE, LanguageModel, Site, residuals
-from explorer.pipeline.check_steering import contrast_responses, knows_text
+from explorer.pipeline.check_steering import contrast_responses
 from explorer.pipeline.dose_responses import CHUNKS as RESPONSE_CHUNKS, measure_responses
 from explorer.pipeline.feature_files import write_catalogue, write_pair
+from explorer.pipeline.known_text import knows_text
 from explorer.pipeline.recording import record_study
 from explorer.pipeline.similarity_files import write_similarity
 from explorer.progress import Report, silent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from explorer import metrics
+from explorer import estimates
 from explorer.alignment import ROTATION, PairResult, Reading, SiteResult, other_length, restored
 from explorer.narrative import READ_AS, came_back, evs, on_rows
 from explorer.number_text import interval, minus, number
@@ -39,7 +39,7 @@ def rotation(result: PairResult, site: SiteResult, arm: str) -> str:
     raw, rotated, chosen = (restored(d, name) for name in ("raw", "rotated", arm))
     ratio = other_length(site)
     if ratio is not None:
-        constant = metrics.restored(0.0, d["shuffled"].faithful.value, d["ceiling"].faithful.value)
+        constant = estimates.restored(0.0, d["shuffled"].faithful.value, d["ceiling"].faithful.value)
         return (
             f"{b}'s rows {at} are {_ev(ratio)} times as long as {a}'s, and R keeps lengths: {a}'s dictionary cannot be "
             f"read through it, and <i>restored</i> says nothing (a constant would reach {_ev(float(constant))})."

@@ -28,7 +28,7 @@ from explorer.alignment import (
     decisive,
     restored,
 )
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.report.schema import (
     RESTORED,
     SCHEMA,

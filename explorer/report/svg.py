@@ -18,7 +18,7 @@ from explorer.alignment import (
     seams,
     shown,
 )
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.number_text import number
 from explorer.report.schema import RESTORED, AxisMark
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from explorer.errors import InputError
+from explorer.sae.architecture import KINDS, Architecture
 
-Architecture = Literal["topk", "standard", "jumprelu"]
-ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
-KINDS: dict[Architecture, str] = {"topk": "TopK", "standard": "ReLU", "jumprelu": "JumpReLU"}
-"""How each is called."""
 GROUPS_OF = 8
 
 

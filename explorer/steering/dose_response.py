@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Bool, Float
 
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.steering.arms import Arm
 
 Array = np.ndarray

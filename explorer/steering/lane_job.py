@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import torch
 
-from explorer.jobs import CORES, WRITERS, Job, JobState, Queue
+from explorer.jobs import EVERY_CORE, WRITERS, Job, JobState, Queue
 from explorer.models import Site
 from explorer.steering.decoding import MAX_NEW_TOKENS, Positions, Sampling
 from explorer.steering.generation import Lane, LaneToken, LikelyToken, stream
@@ -97,7 +97,7 @@ class LaneJob:
             lambda job: self._write(job, new_tokens),
             self._queue,
             self._patience,
-            1 if small else CORES,
+            1 if small else EVERY_CORE,
             "the generation failed ({error}): try again, or choose another vector or prompt",
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from explorer.metrics import wilson
+from explorer.estimates import wilson
 from explorer.steering.arms import Arm
 
 NEW_TOKENS = 60

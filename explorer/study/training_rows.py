@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from explorer import metrics
+from explorer import estimates
 from explorer.intake import read_json
 
 FILE = "training.json"
@@ -42,7 +42,7 @@ class TrainingRow:
     steering_rotated: float
     """Mean signed effect of the source's vectors through R."""
     restored: float | None = None
-    """Faithful: how much of the source's dictionary comes back through R (see `metrics.restored`); None in tables from
+    """Faithful: how much of the source's dictionary comes back through R (`estimates.restored`); None in tables from
     before it was measured."""
     dictionary: str | None = None
     """Which dictionary of the source that is."""
@@ -57,7 +57,7 @@ class TrainingRow:
     @property
     def restored_paper(self) -> float:
         """Paper-style: how much of the dictionary comes back through R; NaN where there is nothing to restore."""
-        return float(metrics.restored(self.sae_rotated, self.sae_shuffled, self.sae_ceiling))
+        return float(estimates.restored(self.sae_rotated, self.sae_shuffled, self.sae_ceiling))
 
     @property
     def steering_share(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from explorer.alignment import EV_LEAST, NULL_MARGIN, Decisive, PairResult, SiteResult, deciding_site, decisive
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.study.schema import ModelKind
 from explorer.study.study import Study
 

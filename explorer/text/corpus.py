@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from explorer.text.contrast import Contrast, ReadyContrast, find_contrast
-from explorer.text.token_groups import TokenGroup
 
 if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
+
+    from explorer.text.token_groups import TokenGroup
 
 HELD_OUT = "held-out"
 """The split of a generated corpus that no model is trained on: studies are measured on it."""

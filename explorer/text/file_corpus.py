@@ -13,7 +13,6 @@ from explorer.files import write_bytes
 from explorer.intake import decode_json, read_bytes
 from explorer.models import check_characters
 from explorer.text.corpus import Corpus, TextDocument
-from explorer.text.windows import split_of
 
 FEWEST_DOCUMENTS = 53
 """With fewer, one of the splits would hold fewer than 10: blocks then take the documents' place."""
@@ -52,6 +51,8 @@ class FileCorpus(Corpus):
 
     def prompts(self, held_out: bool = True) -> list[str]:
         """Documents of the test split; otherwise of the validation split."""
+        from explorer.text.windows import split_of
+
         split = "test" if held_out else "validation"
         return [d.text for i, d in enumerate(self.documents()) if split_of(i) == split][:_PROMPTS]
 

@@ -6,17 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-from jaxtyping import Bool
-from torch import Tensor
-
-from explorer.text.labels import label_tokens
-from explorer.text.windows import Chunks
-
 if TYPE_CHECKING:
+    from jaxtyping import Bool
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from explorer.text.corpus import TextDocument
+    from explorer.text.windows import Chunks
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,10 @@ def group_tokens(
     tokenizer: PreTrainedTokenizerBase,
 ) -> Bool[Tensor, "n t g"]:
     """Which scored token of some chunks belongs to which group; `documents` are those that the chunks were cut from."""
+    import torch
+
+    from explorer.text.labels import label_tokens
+
     labelled = label_tokens(documents, chunks, tokenizer)
     index = {name: i for i, name in enumerate(labelled.names)}
     found = torch.zeros(*chunks.ids.shape, len(groups), dtype=torch.bool)

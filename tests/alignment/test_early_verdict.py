@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from explorer import metrics
+from explorer import estimates, metrics
 from explorer.alignment.early_verdict import NUMBERS, Outlook, Reach, settled, stitch_decides
 from explorer.alignment.grounds import ROTATION, UNTURNED, Grounds, Recovered
 from explorer.alignment.verdict import verdict_on
@@ -82,14 +82,14 @@ class Pair:
             value -= (1 - value) * self.truth.excess / fitted / max(1e-9, self.truth.missed[name])
         each = value + self.stitched[name] * (1 - value)
         weights = metrics.bootstrap_weights(count, seed=1).numpy()
-        return Recovered(metrics.interval((weights @ each[:count]) / count), "")
+        return Recovered(estimates.interval((weights @ each[:count]) / count), "")
 
     def grounds(self, share: float) -> Grounds:
         """The numbers after a share of the text."""
         draws = {name: self.evs(name, share, share) for name in self.truth.missed}
-        rho = metrics.interval(draws[ROTATION] / draws["affine"]) if draws["affine"].min() > 0 else None
+        rho = estimates.interval(draws[ROTATION] / draws["affine"]) if draws["affine"].min() > 0 else None
         return Grounds(
-            {name: metrics.interval(d) for name, d in draws.items()},
+            {name: estimates.interval(d) for name, d in draws.items()},
             rho,
             self.truth.gate,
             self.truth.gate,
@@ -146,12 +146,12 @@ def test_the_early_verdict_is_that_of_the_whole_text() -> None:
     assert np.mean(np.array(shares) < 1) > 0.4, "a rule that always reads on would never differ"
 
 
-def flat(value: float) -> metrics.Estimate:
-    return metrics.Estimate(value, value - 0.01, value + 0.01)
+def flat(value: float) -> estimates.Estimate:
+    return estimates.Estimate(value, value - 0.01, value + 0.01)
 
 
 def grounds(rotation: float = 0.6, affine: float = 0.8, ce: float = 0.7) -> Grounds:
-    none = metrics.Estimate(-1.0, -1.0, -1.0)
+    none = estimates.Estimate(-1.0, -1.0, -1.0)
     return Grounds(
         {ROTATION: flat(rotation), "affine": flat(affine), "translation": none, "identity_scale": none},
         flat(rotation / affine),

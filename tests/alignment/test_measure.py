@@ -20,7 +20,7 @@ from explorer.alignment.map_registry import arms
 from explorer.alignment.orthogonal import NULL_SEED, haar
 from explorer.alignment.pair import Pair, measure_pair
 from explorer.alignment.result_json import decode_result, encode_result
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.models.hooks import residuals
 from explorer.models.language_model import LanguageModel
 from explorer.models.massive import BATCH

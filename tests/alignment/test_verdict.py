@@ -28,7 +28,7 @@ from explorer.alignment.results import VERDICTS, PairResult, PositiveControl, Si
 from explorer.alignment.twin import make_twin
 from explorer.alignment.verdict import MEANING, NEXT, RULES as TABLE, site_verdict
 from explorer.cache import Cache
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.models.language_model import LanguageModel
 from explorer.study.library import open_study
 from explorer.study.study import Study

@@ -14,7 +14,7 @@ from cohorts import cohort_study
 from explorer.alignment.dictionary_results import DictionaryScore
 from explorer.alignment.map_results import GateNulls
 from explorer.alignment.orthogonal import haar
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.narrative import random_words, scenes
 from explorer.narrative.scenes import MOST_WORDS, SCENES, Scene, scenes_of
 from explorer.narrative.story import Chapter, Story, open_story

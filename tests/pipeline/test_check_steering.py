@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from explorer.jobs import Cancelled
-from explorer.pipeline.check_steering import contrast_responses, knows_text
+from explorer.pipeline.check_steering import contrast_responses
+from explorer.pipeline.known_text import knows_text
 from explorer.progress import Report, silent
 from explorer.report.make import _steering
 from explorer.steering.dose_measure import OwnContrast, own_contrasts

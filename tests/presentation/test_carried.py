@@ -14,7 +14,7 @@ from explorer.alignment.carried_results import (
     share_restored,
 )
 from explorer.alignment.weight_space_results import PathName, WeightPath, WeightSpace
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.narrative.carried_words import lens_told, weights_told
 from explorer.palette import DARK
 from explorer.presentation.rotation import carried, weights

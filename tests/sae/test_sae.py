@@ -13,9 +13,10 @@ from explorer import metrics
 from explorer.alignment.maps import ResidualMap
 from explorer.alignment.orthogonal import haar
 from explorer.errors import InputError
+from explorer.sae.architecture import Architecture
 from explorer.sae.formats.registry import load_sae
 from explorer.sae.formats.saelens import save_sae
-from explorer.sae.sae import SAE, Architecture, top_k
+from explorer.sae.sae import SAE, top_k
 from explorer.sae.trainer import SAERecipe, SAETrainer, train_sae
 
 ARCHITECTURES: list[tuple[Architecture, int | None]] = [("topk", 5), ("standard", None), ("jumprelu", None)]

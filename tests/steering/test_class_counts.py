@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from test_dose import response
 from test_reading_shares import PROMPT
 
-from explorer.metrics import wilson
+from explorer.estimates import wilson
 from explorer.models.sites import Site
 from explorer.steering.class_counts import BATCH, added, count_texts
 from explorer.steering.continuations import continuations

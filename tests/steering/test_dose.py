@@ -211,7 +211,7 @@ def test_native_vectors_are_the_targets_rows_weighted_by_the_features(llama: Lan
 def test_dyck_prompts_carry_the_truth_of_their_heads() -> None:
     from explorer.text.dyck import language as dyck
     from explorer.text.dyck.corpus import Dyck3
-    from explorer.text.dyck.heads import COPY, DEPTH, VALIDITY
+    from explorer.text.dyck.label_ids import COPY, DEPTH, VALIDITY
     from explorer.text.windows import Chunks
 
     rows = torch.from_numpy(np.stack([dyck.encode("•([])()]("), dyck.encode("•(((([[]]")]))

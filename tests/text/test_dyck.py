@@ -15,7 +15,8 @@ from explorer.errors import InputError
 from explorer.models.language_model import LanguageModel, find_blocks
 from explorer.text.dyck import contrasts as dyck_contrasts, language as dyck
 from explorer.text.dyck.corpus import Dyck3
-from explorer.text.dyck.heads import COPY, DEPTH, LABEL_TOKENS, N_TEXT, VALIDITY, VOCABULARY, head_accuracy
+from explorer.text.dyck.heads import head_accuracy
+from explorer.text.dyck.label_ids import COPY, DEPTH, LABEL_TOKENS, N_TEXT, VALIDITY, VOCABULARY
 from explorer.training.dyck import study as dyck_study
 from explorer.training.dyck.objective import head_losses, objective, save_tokenizer, tokens_of, training_rows
 from explorer.training.llamas import ModelRecipe

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from explorer.alignment import SiteResult, decisive
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.number_text import interval, number
 from explorer.palette import Palette
 from explorer.presentation.plots import base_layout, text_at, whiskers

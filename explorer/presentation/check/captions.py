@@ -32,13 +32,15 @@ from explorer.alignment import (
     rotation_nulls,
     which_is_what,
 )
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.number_text import bounds, duration, interval, minus, number, sentence_case, size
-from explorer.pipeline import CheckEstimate, Checkpoint, short_name
+from explorer.pipeline import Checkpoint, short_name
 from explorer.study import OwnStudy, StudyFile
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from explorer.pipeline import CheckEstimate
 
 INTRODUCTION = (
     "Give two checkpoints of one shape and one tokenizer. You get a verdict on how far one is the other rotated, the "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from explorer.alignment import MAPS, PairResult, Reading, Scale, SiteResult, arms, restored, told
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.number_text import bounds, number
 from explorer.palette import HATCH, Palette
 from explorer.presentation.plots import base_layout, legend_line, text_at, whiskers

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from explorer.alignment import MAPS, ROTATION, PairResult, colour_of, restored, rotation_nulls
-from explorer.metrics import Estimate
+from explorer.estimates import Estimate
 from explorer.number_text import interval, number
 from explorer.palette import DASHES, Palette
 from explorer.presentation.plots import base_layout, text_at, whiskers

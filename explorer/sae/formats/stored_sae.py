@@ -14,7 +14,8 @@ from torch import Tensor
 from explorer.errors import InputError
 from explorer.intake import MOST_WORDS, read_settings, read_tensors, told
 from explorer.models import converted_file, residual_index
-from explorer.sae.sae import ARCHITECTURES, SAE
+from explorer.sae.architecture import ARCHITECTURES
+from explorer.sae.sae import SAE
 
 REMEDY = "export the dictionary again"
 K = Annotated[int, msgspec.Meta(ge=1, le=MOST_WORDS)]

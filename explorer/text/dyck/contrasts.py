@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int
 
 from explorer.text.contrast import Contrast, ReadyContrast, find_contrast
 from explorer.text.dyck import language as dyck
-from explorer.text.dyck.heads import COPY, DEPTH, VALIDITY
+from explorer.text.dyck.label_ids import COPY, DEPTH, VALIDITY
 
 DOCUMENTS = 256
 """Documents from which a vector is made; as many others are held out for scoring."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-from jaxtyping import Int
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from explorer.text.contrast import Contrast, ReadyContrast
 from explorer.text.corpus import Corpus, LabelHead, TextDocument
-from explorer.text.dyck import contrasts as dyck_contrasts, heads as dyck_heads, language as dyck
+from explorer.text.dyck import contrasts as dyck_contrasts, language as dyck
 from explorer.text.token_groups import TokenGroup
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -53,4 +54,6 @@ class Dyck3(Corpus):
     @classmethod
     def label_heads(cls, ids: Int[Tensor, "n t"]) -> list[LabelHead]:
         """What the three heads should say of every bracket."""
-        return dyck_heads.label_heads(ids)
+        from explorer.text.dyck.heads import label_heads
+
+        return label_heads(ids)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.jobs import CORES, LAYOUTS, Job, JobState
+from explorer.jobs import EVERY_CORE, LAYOUTS, Job, JobState
 from explorer.study import LAYOUT, SHIPPED, read_optional
 from explorer.ui import cache
 from explorer.ui.clicks import poll
@@ -61,7 +61,7 @@ def layout(view: View) -> pd.DataFrame | Layouts:
 def _begun(where: str, source: str, target: str, _view: View, _path: Path) -> Layouts:
     """One for everybody who looks at a pair; it goes on when nobody does."""
     inputs, done = _inputs(_view), dict[int, "pd.DataFrame"]()
-    return Layouts(done, Job(lambda job: _work(job, done, *inputs, _path), LAYOUTS, cores=CORES, failure=_FAILURE))
+    return Layouts(done, Job(lambda job: _work(job, done, *inputs, _path), LAYOUTS, cores=EVERY_CORE, failure=_FAILURE))
 
 
 def _inputs(view: View) -> tuple[Mapping[str, SiteMaps], Mapping[Site, SAE], Mapping[Site, SAE], pd.DataFrame]:

@@ -8,7 +8,6 @@ from html import escape
 import streamlit as st
 
 from explorer.jobs import MEASURERS, PATIENCE, Job, JobState
-from explorer.pipeline import CheckProgress, planned_fit
 from explorer.presentation import captions as sentences
 from explorer.ui import cache
 from explorer.ui.clicks import consume, note, poll
@@ -62,6 +61,7 @@ def _draw(view: View) -> bool:
 def _measure(view: View) -> Job[str]:
     """Prepare here, where caches are; what the thread does knows nothing of Streamlit."""
     from explorer.alignment import measure_pair
+    from explorer.pipeline import CheckProgress, planned_fit
 
     with st.spinner(f"Loading {view.source} and {view.target} …"):
         source, target = (cache.model(view.where, name) for name in (view.source, view.target))
