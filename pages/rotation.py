@@ -16,10 +16,14 @@ verdict(sentences.rotation(result, here, view.arm))
 draw_opening(view, "opening")
 st.html(f"<p class='fact quiet'>{rotation_sentences.called(result, here)}</p>")
 draw_questions(view)
-with st.expander("Why this verdict"):
-    draw_reasons(view)
-with st.expander("The numbers of every site, both readings"):
-    st.dataframe(
+# What is folded is made when it is opened: a figure that nobody sees would delay those that are seen.
+reasons = st.expander("Why this verdict", key="reasons", on_change="rerun")
+if reasons.open:
+    with reasons:
+        draw_reasons(view)
+numbers = st.expander("The numbers of every site, both readings", key="numbers", on_change="rerun")
+if numbers.open:
+    numbers.dataframe(
         dictionary_bars.score_table(result), hide_index=True, key="table", column_config=dictionary_bars.COLUMNS
     )
 what_is_this(sentences.ROTATION_HELP)
