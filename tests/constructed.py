@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -44,25 +45,28 @@ def network(state: dict[str, Tensor], folder: Path) -> Any:
 
 
 def trained(
-    state: dict[str, Tensor],
+    states: Sequence[dict[str, Tensor]],
     texts: list[str],
     tokenizer: PreTrainedTokenizerBase,
     schedule: Schedule,
-    seed: int,
+    seeds: tuple[int, ...],
     folder: Path,
-) -> dict[str, Tensor]:
-    """Weights after training on the first tokens of the texts that are long enough; `seed` decides the batches."""
+) -> list[dict[str, Tensor]]:
+    """Weights after training on the first tokens of the texts that are long enough; a seed decides the batches."""
     encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
     rows = np.array([ids[: RECIPE.context] for ids in encoded if len(ids) >= RECIPE.context], dtype=np.uint16)
-    llamas = Llamas(RECIPE, len(tokenizer), (seed,))
-    llamas.load(0, state)
+    llamas = Llamas(RECIPE, len(tokenizer), seeds)
+    for number, state in enumerate(states):
+        llamas.load(number, state)
 
     def batches(step: int) -> np.ndarray:
-        return rows[np.random.default_rng([seed, step]).integers(len(rows), size=(1, schedule.rows))]
+        return np.stack(
+            [rows[np.random.default_rng([seed, step]).integers(len(rows), size=schedule.rows)] for seed in seeds]
+        )
 
     training = Training("adamw", schedule, batches, recall_objective)
     train_seeds(llamas, training, folder / "state.safetensors", lambda _p: None)
-    return llamas.state(0)
+    return [llamas.state(number) for number in range(len(seeds))]
 
 
 def copy_of(model: LanguageModel, name: str = "B") -> LanguageModel:

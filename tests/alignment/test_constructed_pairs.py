@@ -33,8 +33,10 @@ from explorer.training.schedule import Schedule
 
 pytestmark = pytest.mark.slow
 
-TRAINING = Schedule(steps=500, rows=32, learning_rate=5e-3, warmup=30)
-TUNING = Schedule(steps=150, rows=16, learning_rate=3e-3, warmup=10)
+TRAINING = Schedule(steps=500, rows=12, learning_rate=5e-3, warmup=30)
+TUNING = Schedule(steps=100, rows=16, learning_rate=3e-3, warmup=10)
+TOLD = 800
+"""Documents on which the table's models are trained."""
 
 
 @dataclass
@@ -66,25 +68,26 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     torch.set_num_threads(1)
-    told = [d.text for d in tales.documents("train", 1500)]
+    told = [d.text for d in tales.documents("train", TOLD)]
     letters = [d.text for d in tales.documents("train", 300, genre="letter")]
 
     def make(state: dict[str, Tensor], name: str) -> LanguageModel:
         return constructed.named(constructed.network(state, tmp_path_factory.mktemp(name) / "model"), tokenizer, name)
 
-    def train(state: dict[str, Tensor], texts: list[str], schedule: Schedule, seed: int) -> dict[str, Tensor]:
-        return constructed.trained(state, texts, tokenizer, schedule, seed, tmp_path_factory.mktemp(f"seed{seed}"))
+    def train(begun: list[dict[str, Tensor]], texts: list[str], schedule: Schedule, *seeds: int) -> Any:
+        folder = tmp_path_factory.mktemp("seeds")
+        return constructed.trained(begun, texts, tokenizer, schedule, seeds, folder)
 
-    begun, other = (constructed.start(len(tokenizer), seed) for seed in (0, 1))
-    told_apart = train(begun, told, TRAINING, 0)
-    source, sister = make(told_apart, "A"), make(train(other, told, TRAINING, 1), "sister")
-    tuned = make(train(told_apart, letters, TUNING, 5), "tuned")
-    held_out = [d.text for d in tales.documents("held-out", 200)]
+    begun = [constructed.start(len(tokenizer), seed) for seed in (0, 1)]
+    first, second = train(begun, told, TRAINING, 0, 1)
+    source, sister = make(first, "A"), make(second, "sister")
+    tuned = make(train([first], letters, TUNING, 5)[0], "tuned")
+    held_out = [d.text for d in tales.documents("held-out", 140)]
     short = [tokenizer.decode(ids[:40]) for ids in tokenizer(held_out, add_special_tokens=False)["input_ids"]]
     chunks = read_windows(short, tokenizer, TextReading(constructed.RECIPE.context))
     sites = [source.sites[i] for i in (1, 2, 4)]
     shared = controls(source, sister, chunks, sites, ("", ""), silent, Cache(None))
-    step0 = make(begun, "step0")
+    step0 = make(begun[0], "step0")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stitch, "TOKENS", 1500)
         yield Bench(source, step0, sister, tuned, chunks, sites, shared)

@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "alignment"
 import constructed
 import doubles
 from rows import Row
-from test_constructed_pairs import PAIRS, TRAINING, TUNING, Bench
+from test_constructed_pairs import PAIRS, TOLD, TRAINING, TUNING, Bench
 
 from explorer.alignment.control_runs import controls
 from explorer.alignment.growing import grow
@@ -76,7 +76,7 @@ class VerdictTime:
 def bench(tuned_too: bool) -> Bench:
     """The table's models, trained here (the tuned one where it is wanted), and text for a whole check."""
     tokenizer: Any = open_study("tales").load_model("seed0").tokenizer
-    told = [d.text for d in tales.documents("train", 1500)]
+    told = [d.text for d in tales.documents("train", TOLD)]
     letters = [d.text for d in tales.documents("train", 300, genre="letter")]
 
     def folder() -> Path:
@@ -85,19 +85,19 @@ def bench(tuned_too: bool) -> Bench:
     def make(state: dict[str, torch.Tensor], name: str) -> Any:
         return constructed.named(constructed.network(state, folder() / "model"), tokenizer, name)
 
-    def train(state: dict[str, torch.Tensor], texts: list[str], schedule: Any, seed: int) -> dict[str, torch.Tensor]:
-        return constructed.trained(state, texts, tokenizer, schedule, seed, folder())
+    def train(begun: list[dict[str, torch.Tensor]], texts: list[str], schedule: Any, *seeds: int) -> Any:
+        return constructed.trained(begun, texts, tokenizer, schedule, seeds, folder())
 
-    begun, other = (constructed.start(len(tokenizer), seed) for seed in (0, 1))
-    trained = train(begun, told, TRAINING, 0)
-    source, sister = make(trained, "A"), make(train(other, told, TRAINING, 1), "sister")
-    tuned = make(train(trained, letters, TUNING, 5), "tuned") if tuned_too else source
+    begun = [constructed.start(len(tokenizer), seed) for seed in (0, 1)]
+    first, second = train(begun, told, TRAINING, 0, 1)
+    source, sister = make(first, "A"), make(second, "sister")
+    tuned = make(train([first], letters, TUNING, 5)[0], "tuned") if tuned_too else source
     held_out = tokenizer([d.text for d in tales.documents("held-out", DOCUMENTS)], add_special_tokens=False)
     short = [tokenizer.decode(ids[:LENGTH]) for ids in held_out["input_ids"]]
     chunks = read_windows(short, tokenizer, TextReading(constructed.RECIPE.context), MOST_READ)
     sites = [source.sites[i] for i in (1, 2, 4)]
     none: Any = None  # each way makes its own controls, which are part of its time
-    return Bench(source, make(begun, "step0"), sister, tuned, chunks, sites, none)
+    return Bench(source, make(begun[0], "step0"), sister, tuned, chunks, sites, none)
 
 
 def time_to_verdict(names: Sequence[str] = ()) -> Iterator[VerdictTime]:

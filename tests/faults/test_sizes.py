@@ -12,8 +12,9 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,33 +26,69 @@ PROJECT = Path(__file__).parent.parent.parent
 ROOM, SECONDS = 1 << 30, 60
 """Bytes that may be taken beyond the libraries, and seconds of processor time."""
 
-CHILD = """
-import os, resource, sys
+SERVER = """
+import json, os, resource, sys, traceback
 import torch, transformers, pandas, pyarrow.parquet, safetensors.torch  # the libraries count for nothing
 from pathlib import Path
+from transformers.models.llama import modeling_llama
 from explorer.errors import InputError
+from explorer.models import load_model, read_shape
+from explorer.sae.formats import load_sae
+from explorer.steering import load_vector
+from explorer.study import open_study
 torch.set_num_threads(1)
-pages = int(Path("/proc/self/statm").read_text().split()[0])
-{warm}
-resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + {room},) * 2)
-resource.setrlimit(resource.RLIMIT_CPU, (int(sum(os.times()[:2])) + {seconds},) * 2)
-path = Path(sys.argv[1])
-try:
-    {read}
-    print("read")
-except InputError as error:
-    print("refused:", error)
+
+def bounded(read, path):
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + {room},) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sum(os.times()[:2])) + {seconds},) * 2)
+    try:
+        exec(read, {{"path": path}})
+        print("read")
+    except InputError as error:
+        print("refused:", error)
+
+for line in sys.stdin:
+    read, path, said = json.loads(line)
+    if (child := os.fork()) == 0:
+        with open(said, "w") as sys.stdout:
+            try:
+                bounded(read, Path(path))
+            except BaseException:
+                traceback.print_exc(file=sys.stdout)
+                sys.stdout.flush()
+                os._exit(1)
+        os._exit(0)
+    print(os.waitpid(child, 0)[1], flush=True)
 """
 
+Outcome = Callable[[str, Path], str]
 
-def outcome(read: str, path: Path, warm: str = "") -> str:
-    """What a bounded process says when it reads a file."""
-    program = CHILD.format(read=read, room=ROOM, seconds=SECONDS, warm=warm)
-    ran = subprocess.run(
-        [sys.executable, "-c", program, str(path)], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr[-600:]
-    return ran.stdout
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    """What a bounded process says when it reads a file. Each file has its own, a fork of one that has the libraries."""
+    said = tmp_path_factory.mktemp("said") / "said"
+    program = SERVER.format(room=ROOM, seconds=SECONDS)
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=PROJECT, text=True, bufsize=1, **pipes) as server:
+        assert server.stdin is not None and server.stdout is not None
+        ask, answers = server.stdin, server.stdout
+
+        def outcome(read: str, path: Path) -> str:
+            ask.write(json.dumps([read, str(path), str(said)]) + "\n")
+            assert answers.readline() == "0\n", said.read_text()[-600:]
+            return said.read_text()
+
+        yield outcome
+        server.kill()
+
+
+@pytest.mark.slow
+def test_the_bound_is_one(outcome: Outcome, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="MemoryError"):
+        outcome(f"bytearray({2 * ROOM})", tmp_path)
+    assert outcome(f"bytearray({ROOM // 2})", tmp_path) == "read\n", "each file has all of it"
 
 
 VECTOR = (
@@ -88,7 +125,7 @@ def facts(path: Path) -> Path:
 def bomb(path: Path) -> Path:
     """A dictionary of 10 MB that unfolds to 8 GB."""
     path.mkdir()
-    with zipfile.ZipFile(path / "params.npz", "w", zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(path / "params.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
         for name in ("W_enc", "W_dec"):
             with packed.open(f"{name}.npy", "w", force_zip64=True) as file:
                 header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1024, 262144), }".ljust(117) + "\n"
@@ -104,7 +141,7 @@ def bomb(path: Path) -> Path:
     [("v.npy", npy, VECTOR), ("v.gguf", one_offset, VECTOR), ("f.gguf", facts, VECTOR), ("layer_1", bomb, DICTIONARY)],
 )
 def test_small_files_that_say_they_are_large(
-    name: str, make: Callable[[Path], Path], read: str, tmp_path: Path
+    name: str, make: Callable[[Path], Path], read: str, tmp_path: Path, outcome: Outcome
 ) -> None:
     said = outcome(read, make(tmp_path / name))
     assert said.startswith("refused:"), said
@@ -123,7 +160,7 @@ CLAIMS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", CLAIMS)
-def test_a_config_is_held_against_its_weights(kind: str, tmp_path: Path) -> None:
+def test_a_config_is_held_against_its_weights(kind: str, tmp_path: Path, outcome: Outcome) -> None:
     changes, message = CLAIMS[kind]
     folder = tmp_path / "model"
     shutil.copytree(SHIPPED / "tales" / "models" / "seed0", folder)
@@ -138,7 +175,9 @@ def test_a_config_is_held_against_its_weights(kind: str, tmp_path: Path) -> None
     ("name", "changes"),
     [("n_layers", {"n_layers": 10**9}), ("d_model", {"d_model": 10**9}), ("sites", {"sites": [10**9]})],
 )
-def test_a_study_of_a_billion_layers_is_refused(name: str, changes: dict[str, object], tmp_path: Path) -> None:
+def test_a_study_of_a_billion_layers_is_refused(
+    name: str, changes: dict[str, object], tmp_path: Path, outcome: Outcome
+) -> None:
     path = small_study(tmp_path) / "study.json"
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **changes}))
     said = outcome(STUDY, path.parent)

@@ -19,9 +19,9 @@ from explorer.files import write_json
 from explorer.jobs import Cancelled
 from explorer.models.hub import digest
 from explorer.models.logit_lens import PROMOTED
-from explorer.pipeline import recorded_run, recording as story_record
+from explorer.pipeline import recorded_run, recording as story_record, stage_answer
 from explorer.sae.trainer import SAERecipe
-from explorer.steering import dose_measure, strong_features as dose_features
+from explorer.steering import dose_measure, held_out_prompts, strong_features as dose_features
 from explorer.study.library import open_study
 from explorer.study.recordings import RECORDING, read_recording
 from explorer.study.study import Study
@@ -68,6 +68,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(contrasts, "PLANS", tuple(p for p in contrasts.PLANS if p.name in ("recipe", "sea")))
         patch.setattr(tales_study, "ENTROPY_DOCUMENTS", 6)
         patch.setattr(recorded_run, "SEEDS", range(1))
+        patch.setattr(recorded_run, "NEW_TOKENS", 16)
+        patch.setattr(stage_answer, "MOST_STEPS", 16)
+        patch.setattr(held_out_prompts, "PROMPTS", 8)
         patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
         patch.setattr(dose_features, "FEATURES", 1)
         make_models(workshop, stop_after=20)

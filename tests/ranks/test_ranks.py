@@ -1,5 +1,6 @@
 """Several processes measure what one measures: tiny models, gloo, ranks with unequal shares of the text."""
 
+import json
 import os
 import pickle
 import socket
@@ -18,33 +19,36 @@ import torch
 WORK = Path(__file__).with_name("rank_work.py")
 
 
-def started(count: int, tokenizer: Path, out: Path, *work: str, **environment: str) -> list[tuple[int, str]]:
-    """Exit code and stderr of each of so many ranks."""
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        port = str(found.getsockname()[1])
-    tests = WORK.parent.parent
-    places = os.pathsep.join(map(str, (tests.parent, tests, tests / "sae")))
-    settings = {**os.environ, **environment, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
-    settings |= {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(count)}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(WORK), work[0], str(tokenizer), str(out), *work[1:]],
-            env={**settings, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    told = [process.communicate(timeout=240)[1] for process in running]
-    return [(process.returncode, said) for process, said in zip(running, told, strict=True)]
+class Reader:
+    """Where the tokenizer of every rank lies, and who starts them."""
+
+    def __init__(self, tokenizer: Path, server: "subprocess.Popen[str]") -> None:
+        self.tokenizer, self.server = tokenizer, server
+
+    def started(self, count: int, out: Path, *work: str, **environment: str) -> list[tuple[int, str]]:
+        """Exit code and stderr of each of so many ranks."""
+        with socket.socket() as found:
+            found.bind(("localhost", 0))
+            port = str(found.getsockname()[1])
+        shared = {**environment, "MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": str(count)}
+        does = [work[0], str(self.tokenizer), str(out), *work[1:]]
+        group = [({**shared, "RANK": str(i), "LOCAL_RANK": str(i)}, does) for i in range(count)]
+        assert self.server.stdin is not None and self.server.stdout is not None
+        self.server.stdin.write(json.dumps(group) + "\n")
+        return [(code, said) for code, said in json.loads(self.server.stdout.readline())]
 
 
 @pytest.fixture(scope="module")
-def reader(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reader(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     folder = tmp_path_factory.mktemp("tokenizer")
     tokenizer.save_pretrained(folder)
-    return folder
+    tests = WORK.parent.parent
+    places = os.pathsep.join(map(str, (tests.parent, tests, tests / "sae")))
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+    settings = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-W", "ignore", str(WORK)], env=settings, **pipes) as server:
+        yield Reader(folder, server)
+        server.kill()
 
 
 def numbers(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -85,9 +89,9 @@ def alone(tokenizer: Any, work: str, *arguments: str) -> Any:
     return getattr(rank_work, work)(tokenizer, *arguments)
 
 
-def found(count: int, reader: Path, folder: Path, *work: str, **environment: str) -> Any:
+def found(count: int, reader: Reader, folder: Path, *work: str, **environment: str) -> Any:
     out = folder / f"{count}.pickle"
-    ended = started(count, reader, out, *work, **environment)
+    ended = reader.started(count, out, *work, **environment)
     assert ended == [(0, "")] * count
     return pickle.loads(out.read_bytes())
 
@@ -95,7 +99,7 @@ def found(count: int, reader: Path, folder: Path, *work: str, **environment: str
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "windows"), [(2, "130"), (3, "70")], ids=["many batches", "a rank without any"])
 def test_several_ranks_measure_what_one_measures(
-    count: int, windows: str, reader: Path, tokenizer: Any, tmp_path: Path
+    count: int, windows: str, reader: Reader, tokenizer: Any, tmp_path: Path
 ) -> None:
     one = alone(tokenizer, "pair", windows)
     assert one[0].rows.dropped > 0
@@ -103,17 +107,16 @@ def test_several_ranks_measure_what_one_measures(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [2, 3])
-def test_several_ranks_stop_reading_where_one_stops(count: int, reader: Path, tokenizer: Any, tmp_path: Path) -> None:
+def test_several_ranks_stop_reading_where_one_stops(reader: Reader, tokenizer: Any, tmp_path: Path) -> None:
     one = alone(tokenizer, "grown", "500")
     read = one[0].read
     assert read.portions > 1, "sums of several portions are what may go wrong"
     assert one[0].rows.dropped > 0
-    assert_equal(one, found(count, reader, tmp_path, "grown", "500"), 1e-5)
+    assert_equal(one, found(3, reader, tmp_path, "grown", "500"), 1e-5)
 
 
 @pytest.mark.slow
-def test_the_first_rank_keeps_the_cache_for_all(reader: Path, tmp_path: Path) -> None:
+def test_the_first_rank_keeps_the_cache_for_all(reader: Reader, tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     first = found(2, reader, tmp_path, "pair", "70", CACHE=cache)
     kept = {p: p.stat().st_mtime_ns for p in Path(cache).rglob("*") if p.is_file()}
@@ -124,12 +127,12 @@ def test_the_first_rank_keeps_the_cache_for_all(reader: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_gradients_are_those_of_all_ranks(reader: Path, tokenizer: Any, tmp_path: Path) -> None:
+def test_gradients_are_those_of_all_ranks(reader: Reader, tokenizer: Any, tmp_path: Path) -> None:
     assert_equal(alone(tokenizer, "gradients"), found(3, reader, tmp_path, "gradients"), 1e-5)
 
 
 @pytest.mark.slow
-def test_ranks_train_the_dictionary_that_one_trains(reader: Path, tokenizer: Any, tmp_path: Path) -> None:
+def test_ranks_train_the_dictionary_that_one_trains(reader: Reader, tokenizer: Any, tmp_path: Path) -> None:
     one = alone(tokenizer, "dictionary", "130")
     assert_equal(one, found(2, reader, tmp_path, "dictionary", "130"), 1e-3)
 
@@ -137,16 +140,16 @@ def test_ranks_train_the_dictionary_that_one_trains(reader: Path, tokenizer: Any
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["llama", "gpt_neox"])
 def test_a_model_split_between_two_ranks_computes_the_same(
-    family: str, reader: Path, tokenizer: Any, tmp_path: Path
+    family: str, reader: Reader, tokenizer: Any, tmp_path: Path
 ) -> None:
     folder = str(tiny.save(family, tokenizer, tmp_path / "model"))
     assert_equal(alone(tokenizer, "split", folder), found(2, reader, tmp_path, "split", folder), 1e-5)
 
 
 @pytest.mark.slow
-def test_a_model_that_cannot_be_split_is_refused_in_one_line(reader: Path, tokenizer: Any, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_split_is_refused_in_one_line(reader: Reader, tokenizer: Any, tmp_path: Path) -> None:
     folder = str(tiny.save("gpt2", tokenizer, tmp_path / "model"))
-    ended = started(2, reader, tmp_path / "out", "split", folder)
+    ended = reader.started(2, tmp_path / "out", "split", folder)
     assert [code for code, _ in ended] == [2, 2]
     said = "".join(said for _, said in ended)
     assert said.count("\n") == 1
@@ -154,16 +157,16 @@ def test_a_model_that_cannot_be_split_is_refused_in_one_line(reader: Path, token
 
 
 @pytest.mark.slow
-def test_one_rank_that_fails_speaks_for_all(reader: Path, tmp_path: Path) -> None:
-    ended = started(3, reader, tmp_path / "out", "dies", "failed")
+def test_one_rank_that_fails_speaks_for_all(reader: Reader, tmp_path: Path) -> None:
+    ended = reader.started(3, tmp_path / "out", "dies", "failed")
     assert [code for code, _ in ended] == [2, 2, 2]
     assert "".join(said for _, said in ended) == "error: only this rank fails\n"
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
-def test_a_rank_that_is_killed_ends_the_others_with_one_line(reader: Path, tmp_path: Path) -> None:
-    ended = started(3, reader, tmp_path / "out", "dies", "killed")
+def test_a_rank_that_is_killed_ends_the_others_with_one_line(reader: Reader, tmp_path: Path) -> None:
+    ended = reader.started(3, tmp_path / "out", "dies", "killed")
     assert [code for code, _ in ended] == [2, 2, -9]
     said = "".join(said for _, said in ended)
     assert said.count("\n") == 1

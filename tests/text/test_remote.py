@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,6 +81,9 @@ def told(files: dict[str, bytes], home: Path) -> list[str]:
     server = TextHub(files)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     code = f"""
+import time
+sleep = time.sleep
+time.sleep = lambda seconds: sleep(seconds / 100)  # between two tries
 from explorer.errors import InputError
 from explorer.text.sources import read_text
 for name in {list(files)}:
@@ -186,7 +190,10 @@ def test_a_data_set_is_read_by_its_name(pile: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["whole.jsonl", "whole.parquet"])
-def test_a_connection_cut_in_the_middle_is_taken_up_again(name: str, files: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_connection_cut_in_the_middle_is_taken_up_again(
+    name: str, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds, sleep=time.sleep: sleep(seconds / 100))
     folder = tmp_path / "words"
     folder.mkdir()
     (folder / name).write_bytes(files[name])
@@ -194,7 +201,9 @@ def test_a_connection_cut_in_the_middle_is_taken_up_again(name: str, files: dict
     cut = Repository({"main": folder}, breaks=[5_000, 200_000, 70_000])
     told = list[str]()
     with serving({"datasets/us/words": cut}, tmp_path / "home"):
-        found = read_text(f"hf://datasets/us/words/{name}", 3_000_000, lambda step, _share: told.append(step))
+        found = read_text(
+            f"hf://datasets/us/words/{name}", 3_000_000, lambda step, _share: told.append(step), time.sleep
+        )
     assert cut.breaks == [], "every cut came"
     assert found.documents == whole.documents
     assert found.retries == len(told) == 3, "counted, though the hub's library asked again by itself"

@@ -54,6 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setattr(dyck_contrasts, "DOCUMENTS", 64)
         patch.setattr(dyck_study, "pairs", lambda _cohorts: PAIRS)
         patch.setattr(recorded_run, "SEEDS", range(1))
+        patch.setattr(recorded_run, "NEW_TOKENS", 16)
         patch.setattr(dose_measure, "RANDOM_DIRECTIONS", 4)
         make_models(workshop, stop_after=50)
         assert not workshop.model_folder("A0").exists(), "interrupted half-way"
