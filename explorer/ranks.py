@@ -9,8 +9,9 @@ program that nobody started so is the only rank, and nothing here does anything.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
@@ -29,6 +30,8 @@ one is gone.
 """
 LARGE = 2**20
 """Entries from which a tensor travels alone."""
+ASKING = 5.0
+"""Seconds that the rank with the store waits at the most for the others to ask who failed first."""
 QUIET = "EXPLORER_QUIET_RANKS"
 """Set in the environment where whoever started the ranks says itself that one of them is gone."""
 LOST_CODE = 3
@@ -115,9 +118,22 @@ def joined(cuda: bool, split: bool = False) -> Iterator[None]:
 
 
 def _first_to_fail() -> bool:
+    """Whether this rank fails first.
+
+    The rank that holds the store lets go of the others, which fail in their turn, and waits until all have asked.
+    """
+    from torch import distributed
+
     assert _group.store is not None
     try:
-        return int(_group.store.add("failed", 1)) == 1
+        found = int(_group.store.add("failed", 1))
+        if _group.number == 0:
+            with suppress(Exception):
+                distributed.destroy_process_group()
+        until = time.monotonic() + ASKING
+        while _group.number == 0 and time.monotonic() < until and _group.store.add("failed", 0) < _group.together:
+            time.sleep(0.02)
+        return found == 1
     except Exception:  # the store is gone with whoever held it
         return _group.number == 1
 

@@ -157,8 +157,9 @@ def test_a_model_that_cannot_be_split_is_refused_in_one_line(reader: Reader, tok
 
 
 @pytest.mark.slow
-def test_one_rank_that_fails_speaks_for_all(reader: Reader, tmp_path: Path) -> None:
-    ended = reader.started(3, tmp_path / "out", "dies", "failed")
+@pytest.mark.parametrize("which", ["0", "1", "2"])
+def test_one_rank_that_fails_speaks_for_all(which: str, reader: Reader, tmp_path: Path) -> None:
+    ended = reader.started(3, tmp_path / "out", "dies", "failed", which)
     assert [code for code, _ in ended] == [2, 2, 2]
     assert "".join(said for _, said in ended) == "error: only this rank fails\n"
     assert not (tmp_path / "out").exists()
