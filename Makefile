@@ -102,7 +102,7 @@ test:
 	$(LINT)
 	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PYTEST) $(ARGS)
 
-# The table of README: on an idle machine, at most 12 minutes. make bench ARGS='steering sae_speed' measures some lines.
+# The table of README: on an idle machine, about 15 minutes. make bench ARGS='steering sae_speed' measures some lines.
 bench:
 	@bash -c "$$SETUP" setup test requirements.txt tests/requirements.txt
 	@export CHROMIUM="$$(bash tests/browser.sh)"; exec $(PY) tests/benchmarks/bench.py $(ARGS)

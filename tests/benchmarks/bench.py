@@ -26,6 +26,7 @@ from rows import Row
 
 MODULES = {
     "verdict": 300,
+    "steps": 300,
     "measuring": 180,
     "sae_speed": 120,
     "steering": 120,
