@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
-from functools import cache
 from typing import Any, Generic, TypeVar
 
+from explorer.cores import PAGE_CORES, use_cores
 from explorer.errors import InputError, in_words, is_foreseen
 from explorer.job_progress import JobState, Progress
 from explorer.policy import policy
@@ -31,27 +31,6 @@ SLICE = 0.1
 """Seconds of work after which a job lets the next of those that have begun go on."""
 SHARING = 12
 """Streamed texts that grow at the same time: more wait until one has ended."""
-EVERY_CORE = 0
-"""As many cores as torch uses unless it is told otherwise."""
-PAGE_CORES = 2
-"""How many a page's own run uses. With small matrices, more wait for each other longer than they work."""
-
-
-def use_cores(count: int) -> None:
-    """Let torch compute on so many cores in this thread, and in threads that start later and set no number.
-
-    Never on more than there are. Torch is loaded here: a page that only shows results does without it.
-    """
-    import torch
-
-    torch.set_num_threads(min(count or _every_core(), _every_core()))
-
-
-@cache
-def _every_core() -> int:
-    import torch
-
-    return torch.get_num_threads()
 
 
 class Cancelled(BaseException):

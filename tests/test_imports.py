@@ -43,7 +43,7 @@ ROOT_MODULES = (
     *("explorer", "explorer.app", "explorer.__main__", "explorer.errors", "explorer.files", "explorer.cache"),
     "explorer.intake",
     *("explorer.progress", "explorer.estimates", "explorer.metrics", "explorer.number_text", "explorer.palette"),
-    *("explorer.jobs", "explorer.job_progress"),
+    *("explorer.cores", "explorer.jobs", "explorer.job_progress"),
     *("explorer.ranks", "explorer.policy", "explorer.unfinished"),
 )
 """The modules beside the rooms. They import no room; the app imports `ui` and the command line's entry `cli`."""

@@ -7,8 +7,9 @@ import pytest
 import torch
 from background import LONG, Clock, Steps, until
 
+from explorer.cores import EVERY_CORE
 from explorer.errors import InputError
-from explorer.jobs import EVERY_CORE, FORGET, LATE, SLICE, Cancelled, Job, JobState, Queue
+from explorer.jobs import FORGET, LATE, SLICE, Cancelled, Job, JobState, Queue
 
 
 def ended(job: Job[Any]) -> Any:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from explorer.cores import EVERY_CORE
 from explorer.errors import InputError
-from explorer.jobs import EVERY_CORE, Job, Queue
+from explorer.jobs import Job, Queue
 from explorer.pipeline.asked_checks import AskedCheck, keep
 from explorer.pipeline.check_form import Fields
 from explorer.pipeline.progress import CheckProgress, PlannedPart

@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 import torch
 
-from explorer.jobs import EVERY_CORE, WRITERS, Job, JobState, Queue
+from explorer.cores import EVERY_CORE
+from explorer.jobs import WRITERS, Job, JobState, Queue
 from explorer.models import Site
 from explorer.steering.decoding import MAX_NEW_TOKENS, Positions, Sampling
 from explorer.steering.generation import Lane, LaneToken, LikelyToken, stream

@@ -22,7 +22,7 @@ from explorer.alignment import (
     PairWarmStart,
     WeightSpace,
 )
-from explorer.jobs import PAGE_CORES, use_cores
+from explorer.cores import PAGE_CORES, use_cores
 from explorer.study import (
     RecordedRun,
     RotationDraws,

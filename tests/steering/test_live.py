@@ -99,7 +99,7 @@ def test_a_job_streams_and_ends_with_what_generate_writes(twins: Steering) -> No
     lengths = set()
     while running.running:
         lengths.add(running.snapshot().tokens)
-    end = running.wait(20)
+    end = running.wait(120)
     assert end.state == JobState.DONE and not running.alive and not end.message
     assert dict(end.texts) == generate(lanes, twins.site, PROMPT, sampling)
     assert len(lengths) > 2
@@ -125,7 +125,7 @@ def test_stop_writes_at_most_the_token_that_is_being_made(monkeypatch: pytest.Mo
 
     def slow(*_: Any) -> Any:
         for i in range(400):
-            assert go_on.acquire(timeout=20)
+            assert go_on.acquire(timeout=120)
             made.append(i)
             yield [LaneToken("source", 1, "x" * i, False)]
 
@@ -185,14 +185,14 @@ def test_continue_writes_what_a_longer_run_would_have(twins: Steering, positions
 
     def written(new_tokens: int) -> LaneJob:
         made = LaneJob(lanes, twins.site, PROMPT, Sampling(0.9, 2, new_tokens), positions=positions, watched=True)
-        made.wait(30)
+        made.wait(120)
         return made
 
     long, short = written(40), written(20)
     assert short.snapshot().can_continue and short.snapshot().texts != long.snapshot().texts
     short.more()
     assert short.running
-    end = short.wait(30)
+    end = short.wait(120)
     assert end.state == JobState.DONE and dict(end.texts) == dict(long.snapshot().texts)
     assert end.tokens == long.snapshot().tokens
     for key, pieces in long.snapshot().pieces.items():
@@ -207,11 +207,11 @@ def test_a_stopped_job_goes_on_and_says_when_it_cannot(twins: Steering) -> None:
     running.stop()
     shown = running.snapshot()
     running.more()
-    end = running.wait(30)
+    end = running.wait(120)
     assert all(end.texts[key].startswith(text) for key, text in shown.texts.items())
     assert end.tokens > shown.tokens
     failed = LaneJob(build_lanes(twins, ARMS, 0.6), twins.site, "", Sampling())
-    failed.wait(10)
+    failed.wait(120)
     assert not failed.snapshot().can_continue
     failed.more()
     assert failed.snapshot().state == JobState.FAILED
@@ -227,7 +227,7 @@ def test_work_that_nobody_looks_at_pauses_and_goes_on(twins: Steering) -> None:
     until(lambda: running._job.state == JobState.WAITING)
     paused = running._now.tokens
     other = LaneJob(lanes, twins.site, PROMPT, Sampling(new_tokens=5), queue=queue)
-    assert other.wait(20).state == JobState.DONE, "a paused job keeps no place in the queue"
+    assert other.wait(120).state == JobState.DONE, "a paused job keeps no place in the queue"
     assert running._now.tokens == paused < 400 * len(lanes), "it worked unseen"
     until(lambda: running.snapshot().tokens > paused)
     running.stop()
@@ -259,7 +259,7 @@ def test_several_sites_and_weights_add_up(twins: Steering) -> None:
     ],
 )
 def test_bad_input_ends_a_job_with_its_reason(twins: Steering, prompt: str, sampling: Sampling, message: str) -> None:
-    end = LaneJob(build_lanes(twins, ARMS, 0.4), twins.site, prompt, sampling).wait(10)
+    end = LaneJob(build_lanes(twins, ARMS, 0.4), twins.site, prompt, sampling).wait(120)
     assert end.state == JobState.FAILED and message in end.message and not any(end.texts.values())
 
 
@@ -268,7 +268,7 @@ def test_an_unforeseen_error_ends_a_job_calmly(twins: Steering, monkeypatch: pyt
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(lane_job, "stream", broken)
-    end = LaneJob(build_lanes(twins, (), 0.4), twins.site, PROMPT, Sampling()).wait(10)
+    end = LaneJob(build_lanes(twins, (), 0.4), twins.site, PROMPT, Sampling()).wait(120)
     assert end.state == JobState.FAILED
     assert "RuntimeError" in end.message and "secret" not in end.message
 
@@ -277,7 +277,7 @@ def test_effects_are_those_of_the_steered_model_on_the_unsteered_text(twins: Ste
     typical = live.feature_tokens(twins.source, twins.vector)
     assert not set(typical.positive.tolist()) & set(typical.negative.tolist())
     lanes, sampling = build_lanes(twins, ARMS, 0.8), Sampling(temperature=0, new_tokens=30)
-    effects = LaneJob(lanes, twins.site, PROMPT, sampling, typical).wait(20).effects
+    effects = LaneJob(lanes, twins.site, PROMPT, sampling, typical).wait(120).effects
     assert set(effects) == {"source+v", *ARMS} - {"none"}
     assert effects["source+v"].m > 0.5
     # What the vector raises by the direct path it also raises in all, and the twin's rotated lane is A's own.

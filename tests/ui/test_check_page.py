@@ -305,7 +305,7 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
     app = filled(open_page(), models)
     before = own_names()
     app.button(key="check_start").click().run()
-    assert not app.error and entered.wait(20)
+    assert not app.error and entered.wait(120)
     app.switch_page("../pages/rotation.py").run()
     app.switch_page("../pages/check.py").run()
     assert "Checking A → B" in html(app) and "reading fit text · 40% done" in html(app)
@@ -327,7 +327,7 @@ def test_a_check_runs_is_found_again_and_cancelled(models: tuple[Path, Path], mo
     assert "Waiting: A → B" in html(other) and "1 check is before yours; it should begin in about" in html(other)
     other.button(key="check_cancel").click().run()
     app.button(key="check_cancel").click().run()
-    assert left.wait(20)
+    assert left.wait(120)
     assert "was cancelled" in html(app) and app.text_input(key="check_source").value == str(models[0])
     assert own_names() == before
 
@@ -347,7 +347,7 @@ def test_the_link_to_a_check_shows_it_to_others_and_then_its_result(
     monkeypatch.setattr("explorer.ui.check.job.check", copied)
     app = filled(open_page(), models)
     app.button(key="check_start").click().run()
-    assert entered.wait(20)
+    assert entered.wait(120)
     name = str(app.query_params["check"])
     assert name == "a-b-2", "no other study has it"
     monkeypatch.setattr("explorer.ui.check.job.visitor", lambda: "somebody else")
@@ -397,7 +397,7 @@ def test_a_check_that_was_lost_with_its_app_is_offered_again(
     assert "Your check of A → B had not ended when the app was stopped" in html(app)
     assert "asks for the check" not in html(app) and app.button(key="check_start"), "the form is there, too"
     app.button(key="check_again").click().run()
-    assert not app.exception and entered.wait(20) and "Checking A → B" in html(app)
+    assert not app.exception and entered.wait(120) and "Checking A → B" in html(app)
     assert lost("ann") == [], "what is under way is not lost"
     app.button(key="check_cancel").click().run()
     until(lambda: CHECKS.empty)
@@ -430,7 +430,7 @@ def test_example_texts_are_left_out_and_asked_for_again(checked: OwnStudy, monke
     until(lambda: "Recording for Story: example text 12 of 36, about" in html(app.run()))
     assert "What decided it" in " ".join(m.value for m in app.markdown), "the result is there all the while"
     app.button(key="record_cancel").click().run()
-    assert left.wait(20) and app.run().button(key="record_start")
+    assert left.wait(120) and app.run().button(key="record_start")
     app.button(key="record_start").click().run()
     assert app.button(key="record_cancel")
     done.set()

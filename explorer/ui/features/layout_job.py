@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from explorer.jobs import EVERY_CORE, LAYOUTS, Job, JobState
+from explorer.cores import EVERY_CORE
+from explorer.jobs import LAYOUTS, Job, JobState
 from explorer.study import LAYOUT, SHIPPED, read_optional
 from explorer.ui import cache
 from explorer.ui.clicks import poll
