@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
-ROTATION = "import explorer.ui.rotation.questions, explorer.ui.rotation.reasons, explorer.presentation.rotation.captions"
+ROTATION = (
+    "import explorer.ui.rotation.questions, explorer.ui.rotation.reasons, explorer.presentation.rotation.captions"
+)
 
 
 @pytest.mark.parametrize("imports", [ROTATION, "from explorer.study import open_study; open_study('tales').sites"])

@@ -27,11 +27,12 @@ from rows import Row
 MODULES = {
     "verdict": 300,
     "steps": 300,
-    "measuring": 180,
+    "measuring": 420,
     "sae_speed": 120,
     "steering": 120,
     "decompositions": 60,
-    "processes": 120,
+    "processes": 420,
+    "startup": 120,
     "clicks": 600,
 }
 """Modules in the order of the table, each with the seconds that it may take."""

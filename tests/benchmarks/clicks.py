@@ -1,4 +1,4 @@
-"""How soon the page answers, in Chromium: the first figure after the start, warm clicks, five people at once, memory.
+"""How soon the page answers, in Chromium: warm clicks, five people at once, memory.
 
 Run `.venv/bin/python -m tests.benchmarks.clicks [CLICKS]` on an idle machine (CHROMIUM names the browser); `rows` gives
 the same as a table. A click is answered when the page changes for the last time before it rests for 0.7 s; times are
@@ -11,7 +11,6 @@ import itertools
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -110,12 +109,8 @@ def rows(clicks: int = 50) -> list[Row]:
     found = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        browser.new_context().new_page().goto("about:blank")
-        began = time.monotonic()
         with app() as address:
             page = open_page(browser, f"{address}/rotation?b=seed1")
-            first = time.monotonic() - began
-            found.append(Row("first figure after the start of the app", 3.0, (first,), unit="s"))
             found += [_row(f"{name} click on Rotation", 0.3, measure([page], name, clicks)) for name in VALUES]
             people = [page, *(open_page(browser, f"{address}/rotation?b=seed1") for _ in range(PEOPLE - 1))]
             times = measure(people, "site", max(2, clicks // PEOPLE))
