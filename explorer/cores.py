@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 EVERY_CORE = 0
 """As many cores as torch uses unless it is told otherwise."""
 PAGE_CORES = 2
 """How many a page's own run uses. With small matrices, more wait for each other longer than they work."""
+_SETTING = Lock()
+"""How many there are is asked before the first thread sets a number."""
 
 
 def use_cores(count: int) -> None:
@@ -17,7 +20,8 @@ def use_cores(count: int) -> None:
     """
     import torch
 
-    torch.set_num_threads(min(count or _every_core(), _every_core()))
+    with _SETTING:
+        torch.set_num_threads(min(count or _every_core(), _every_core()))
 
 
 @cache

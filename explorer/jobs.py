@@ -258,8 +258,8 @@ class Job(Generic[T]):
         raise Cancelled
 
     def _run(self) -> None:
-        use_cores(self._cores)
         try:
+            use_cores(self._cores)
             with self._queue._changed:
                 self._await_turn()
             result = self._work(self)

@@ -18,9 +18,8 @@ st.html(f"<p class='fact quiet'>{rotation_sentences.called(result, here)}</p>")
 draw_questions(view)
 # What is folded is made when it is opened: a figure that nobody sees would delay those that are seen.
 reasons = st.expander("Why this verdict", key="reasons", on_change="rerun")
-if reasons.open:
-    with reasons:
-        draw_reasons(view)
+with reasons:
+    draw_reasons(view, folded=not reasons.open)
 numbers = st.expander("The numbers of every site, both readings", key="numbers", on_change="rerun")
 if numbers.open:
     numbers.dataframe(

@@ -7,6 +7,7 @@ and fails.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ CONFIG = {
     "modeBarButtonsToRemove": ["lasso2d", "select2d"],
 }
 """Export from the browser as SVG: works without a network and without Chrome on the server."""
+_SETTLING = Lock()
 
 
 def base_layout(figure: go.Figure, palette: Palette, height: int) -> go.Figure:
@@ -56,22 +58,23 @@ def settle(figure: go.Figure) -> None:
     have a revision and are lists: NumPy's arrays travel as typed ones, of which each copy counts as new. Frames may
     keep them.
     """
-    if figure.layout.datarevision is not None:
-        return
-    for trace in figure.data:
-        _unpack(trace, trace.to_plotly_json())
-    figure.update_layout(datarevision=1)
+    with _SETTLING:  # one figure may be shown to several people at once
+        if figure.layout.datarevision is not None:
+            return
+        for trace in figure.data:
+            _unpack(trace, trace.to_plotly_json())
+        figure.update_layout(datarevision=1)
 
 
 def _unpack(part: Any, values: dict[str, Any]) -> None:
-    """What holds arrays holds lists; single precision with as many digits as it has."""
+    """What holds arrays holds lists; single precision with six digits, as many as it surely has."""
     for key, value in values.items():
         if isinstance(value, dict):
             _unpack(part[key], value)
         elif isinstance(value, np.ndarray):
             single = value.dtype.kind == "f" and value.dtype.itemsize < 8
             part[key] = None  # an equal list would leave the array where it is
-            part[key] = (np.round(value.astype(float), 5) if single else value).tolist()
+            part[key] = (np.char.mod("%.6g", value).astype(float) if single else value).tolist()
 
 
 def text_at(

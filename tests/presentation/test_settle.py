@@ -1,6 +1,8 @@
 """What is settled shows the same, as lists and of one revision."""
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import plotly.graph_objects as go
@@ -32,6 +34,25 @@ def test_what_is_no_number_stays_a_gap_and_words_stay_words() -> None:
 
 
 def test_single_precision_keeps_its_digits() -> None:
-    figure = go.Figure(go.Scattergl(x=np.array([1 / 3, 100.12345], np.float32)))
+    figure = go.Figure(go.Scattergl(x=np.array([1 / 3, 100.12345, 2e-9], np.float32)))
     settle(figure)
-    assert json.loads(plotly.io.to_json(figure))["data"][0]["x"] == pytest.approx([1 / 3, 100.12345], abs=1e-5)
+    assert json.loads(plotly.io.to_json(figure))["data"][0]["x"] == pytest.approx([1 / 3, 100.12345, 2e-9], rel=1e-5)
+
+
+def test_several_people_settle_one_figure_at_once() -> None:
+    def shown(figure: go.Figure) -> str:
+        settle(figure)
+        return str(plotly.io.to_json(figure))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as people:
+            for _ in range(10):
+                numbers = np.arange(400.0)
+                figure = go.Figure([go.Scatter(x=numbers, y=numbers) for _ in range(6)])
+                said = set(people.map(shown, [figure] * 4))
+                assert len(said) == 1
+                assert all(trace["x"] == numbers.tolist() for trace in json.loads(said.pop())["data"])
+    finally:
+        sys.setswitchinterval(before)
