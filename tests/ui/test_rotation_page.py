@@ -276,3 +276,12 @@ def test_randomness_of_every_pair_by_what_the_cohorts_say(tmp_path: Path, monkey
 def test_a_study_that_does_not_record_its_training_says_so(study: Study) -> None:
     app = open_page(study="dyck3", ask="Is R random?")
     assert UNRECORDED in " ".join(h.proto.body for h in app.get("html"))
+
+
+def test_what_is_folded_is_not_drawn_and_the_handout_has_it() -> None:
+    app = open_page()
+    drawn = [chart.proto.alt for chart in app.get("plotly_chart")]
+    kept = [part.content for part in app.session_state["parts of the page"] if part.kind == "figure"]
+    folded = [alt for alt in kept if alt not in drawn]
+    assert folded == ["The number on which the verdict rests with its null, its ceiling and what is asked of it."]
+    assert set(drawn) < set(kept)
