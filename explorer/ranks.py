@@ -118,24 +118,25 @@ def joined(cuda: bool, split: bool = False) -> Iterator[None]:
 
 
 def _first_to_fail() -> bool:
-    """Whether this rank fails first.
-
-    The rank that holds the store lets go of the others, which fail in their turn, and waits until all have asked.
-    """
-    from torch import distributed
-
     assert _group.store is not None
     try:
         found = int(_group.store.add("failed", 1))
         if _group.number == 0:
-            with suppress(Exception):
-                distributed.destroy_process_group()
-        until = time.monotonic() + ASKING
-        while _group.number == 0 and time.monotonic() < until and _group.store.add("failed", 0) < _group.together:
-            time.sleep(0.02)
+            _let_go(_group.store)
         return found == 1
     except Exception:  # the store is gone with whoever held it
         return _group.number == 1
+
+
+def _let_go(store: Store) -> None:
+    """Of the rank that holds the store: the others fail in their turn, and it stays until all have asked."""
+    from torch import distributed
+
+    with suppress(Exception):
+        distributed.destroy_process_group()
+    until = time.monotonic() + ASKING
+    while time.monotonic() < until and store.add("failed", 0) < _group.together:
+        time.sleep(0.02)
 
 
 @contextmanager

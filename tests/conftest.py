@@ -23,8 +23,8 @@ from typing import Any
 import jaxtyping
 
 SHAPED = [f"explorer.alignment.{name}" for name in ("geodesic", "maps", "moments", "orthogonal", "ridge", "similarity")]
-SHAPED += ["explorer.sae", "explorer.models", "explorer.features", "explorer.steering", "explorer.text.dyck.heads"]
-SHAPED += ["explorer.text.dyck.language"]
+SHAPED += ["explorer.sae", "explorer.models", "explorer.features", "explorer.steering"]
+SHAPED += [f"explorer.text.dyck.{name}" for name in ("contrasts", "heads", "label_ids", "language")]
 """The modules whose arguments and results are checked at every call: types by beartype, shapes by jaxtyping."""
 # The tower: a whole number is a float to beartype, as it is to mypy.
 TOWER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"

@@ -8,8 +8,6 @@ those of the browser.
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 
 from rows import Row
 
-from explorer.narrative.rehearsal import FLAGS, app
+from explorer.narrative.rehearsal import FLAGS, app, find_browser
 from explorer.ui.pages import PAGES
 
 SLOW = 120_000
@@ -105,10 +103,9 @@ def _row(name: str, aim: float, times: Sequence[float]) -> Row:
 
 def rows(clicks: int = 50) -> list[Row]:
     """Every figure of the page's speed, measured in one run of a fresh app."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     found = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         with app() as address:
             page = open_page(browser, f"{address}/rotation?b=seed1")
             found += [_row(f"{name} click on Rotation", 0.3, measure([page], name, clicks)) for name in VALUES]

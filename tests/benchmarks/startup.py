@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import statistics
 import sys
 import time
@@ -16,11 +14,11 @@ from playwright.sync_api import Browser, sync_playwright
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parent)]
 
+from clicks import SLOW
 from rows import Row
 
-from explorer.narrative.rehearsal import FLAGS, app
+from explorer.narrative.rehearsal import FLAGS, app, find_browser
 
-SLOW = 120_000
 PARTS = ("the server", "the browser's own scripts", "the page's code and its figures")
 
 
@@ -43,9 +41,8 @@ def start(browser: Browser) -> tuple[float, float, float]:
 
 def rows(starts: int = 3) -> list[Row]:
     """The first figure; its note says where the time goes."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         browser.new_context().new_page().goto("about:blank")
         start(browser)  # what is compiled and read from disk for the first time
         found = [start(browser) for _ in range(starts)]

@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
@@ -30,24 +32,16 @@ PAIR = "seed0", "seed1"
 
 def seconds(source: str, target: str) -> dict[str, float]:
     """Seconds of every step of a check of two models of the shipped study, nothing of it in the cache."""
-    found: dict[str, float] = defaultdict(float)
-    now = ["", time.perf_counter()]
-
-    def hear(step: str, _share: float) -> None:
-        at = time.perf_counter()
-        found[str(now[0])] += at - float(now[1])
-        now[:] = [step, at]
-
+    marks = [("", time.perf_counter())]
     models = SHIPPED / "tales" / "models"
-    before = os.environ.get("EXPLORER_CACHE")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["EXPLORER_CACHE"] = f"{folder}/cache"
-        try:
-            given = (Checkpoint(str(models / name)) for name in (source, target))
-            check(*given, Path(folder) / "out", CheckOptions(sae="none"), "", CheckProgress(hear))
-        finally:
-            os.environ.pop("EXPLORER_CACHE") if before is None else os.environ.update(EXPLORER_CACHE=before)
-    hear("", 1.0)
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, EXPLORER_CACHE=f"{folder}/cache"):
+        given = (Checkpoint(str(models / name)) for name in (source, target))
+        progress = CheckProgress(lambda step, _share: marks.append((step, time.perf_counter())))
+        check(*given, Path(folder) / "out", CheckOptions(sae="none"), "", progress)
+    marks.append(("", time.perf_counter()))
+    found: dict[str, float] = defaultdict(float)
+    for (step, began), (_, ended) in pairwise(marks):
+        found[step] += ended - began
     return dict(found)
 
 

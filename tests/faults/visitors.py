@@ -9,8 +9,6 @@ it was written, how even the rates are, and the server's memory before, during a
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +18,7 @@ from dataclasses import dataclass
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from explorer.narrative.rehearsal import FLAGS, app
+from explorer.narrative.rehearsal import FLAGS, app, find_browser
 
 PATIENCE = 600.0
 """Seconds after which text that has not ended never will."""
@@ -152,9 +150,8 @@ def memory(address: str) -> float:
 def main() -> int:
     """Print what every visitor saw; 1 if one did not end, or wrote something else than alone."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with app(sys.argv[2] if len(sys.argv) > 2 else None) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         alone: list[Visit] = []
         with visitors(browser, address, count) as pages:
             for page in pages:

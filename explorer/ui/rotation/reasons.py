@@ -27,7 +27,10 @@ def draw_axis(view: View, folded: bool = False) -> None:
         ("axis", *view.shown),
         lambda: axis.verdict_axis(verdict_axis(view.study, result), references(site), view.palette),
     )
-    prepare(figure, alt) if folded else chart(figure, "axis", alt)
+    if folded:
+        prepare(figure, alt)
+    else:
+        chart(figure, "axis", alt)
 
 
 def draw_reasons(view: View, folded: bool) -> None:
